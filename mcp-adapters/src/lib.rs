@@ -1,0 +1,1 @@
+//! MCP adapters of Claviger: a host that mints and sends, and one thin shaping module a service.

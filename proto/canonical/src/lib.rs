@@ -1,0 +1,1 @@
+//! Canonical arguments (RFC 8785) and presentations, pure.

@@ -1,0 +1,1 @@
+//! The wire of Claviger: generated gRPC types of claviger.v1.

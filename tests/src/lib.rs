@@ -1,0 +1,1 @@
+//! End-to-end tests, peers and benches of Claviger.

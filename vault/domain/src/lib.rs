@@ -1,0 +1,1 @@
+//! The pure rules of Claviger: ids, caveats, grants, handles, capabilities, steps and codecs.

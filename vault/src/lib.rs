@@ -1,0 +1,1 @@
+//! The vault daemon and the admin command line of Claviger.
