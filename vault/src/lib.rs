@@ -1,1 +1,7 @@
-//! The vault daemon and the admin command line of Claviger.
+//! The vault: the one process that holds secrets and uses them.
+
+pub mod audit;
+pub mod egress;
+pub mod keys;
+pub mod port;
+pub mod store;

@@ -1,1 +1,13 @@
-//! The pure rules of Claviger: ids, caveats, grants, handles, capabilities, steps and codecs.
+//! The pure rules of Claviger.
+//!
+//! Nothing here touches a clock, a random source, a file, the environment or an async runtime: whatever these
+//! rules need of the world comes in as a parameter. Whoever reads only this crate and `claviger-canonical` has
+//! read everything that decides whether a call is allowed.
+
+pub mod effect;
+pub mod event;
+pub mod id;
+pub mod name;
+pub mod origin;
+pub mod refusal;
+pub mod secret;
