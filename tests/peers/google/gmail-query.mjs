@@ -18,7 +18,7 @@ export function parseGmailQuery(text, ports) {
   const sequence = (end) => {
     const groups = [];
     let joined = false;
-    while (at < tokens.length && tokens[at].mark !== end) {
+    while (at < tokens.length && (end === undefined || tokens[at].mark !== end)) {
       const token = tokens[at];
       if (!token.quoted && (token.bare === 'OR' || token.bare === '|')) {
         if (groups.length === 0) fail();
@@ -81,14 +81,16 @@ function predicate({ operator, value, bare }, ports) {
     case 'has':
       if (value === 'attachment') return ports.hasAttachment;
       return fail();
-    case 'after': case 'newer': return (m) => Number(m.internal_date) >= moment(value);
-    case 'before': case 'older': return (m) => Number(m.internal_date) < moment(value);
-    case 'newer_than': return (m) => Number(m.internal_date) >= ports.now() - span(value);
-    case 'older_than': return (m) => Number(m.internal_date) < ports.now() - span(value);
+    case 'after': case 'newer': return since(moment(value));
+    case 'before': case 'older': return until(moment(value));
+    case 'newer_than': return since(ports.now() - span(value));
+    case 'older_than': return until(ports.now() - span(value));
     default: return fail();
   }
 }
 
+const since = (at) => (m) => Number(m.internal_date) >= at;
+const until = (at) => (m) => Number(m.internal_date) < at;
 const contains = (part, value) => (m) => part(m).toLowerCase().includes(value.toLowerCase());
 
 const searchable = (m) =>
