@@ -26,6 +26,7 @@ const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const SEED = readFileSync(here('seed.yaml'), 'utf8');
 const BASE = 'https://127.0.0.1:1';
 const CLIENT = { client_id: 'claviger-test.apps.googleusercontent.com', client_secret: 'stand-in-client-secret' };
+const OTHER_CLIENT = { client_id: 'other.apps.googleusercontent.com', client_secret: 'other-secret' };
 const REDIRECT = 'http://127.0.0.1:8765/oauth/callback';
 const VERIFIER = 'v'.repeat(64);
 const GMAIL = '/gmail/v1/users/me';
@@ -33,7 +34,9 @@ const GMAIL = '/gmail/v1/users/me';
 // One stand-in with a clock of its own, seen through one of its two doors.
 function open(door) {
   const clock = { now: Date.UTC(2026, 10, 10) };
-  const google = strictGoogle({ seed: parse(SEED), baseUrl: BASE, now: () => clock.now });
+  const seed = parse(SEED);
+  seed.oauth_clients.push({ ...OTHER_CLIENT, redirect_uris: [REDIRECT] });
+  const google = strictGoogle({ seed, baseUrl: BASE, now: () => clock.now });
   const call = (path, init) => google[door](new Request(BASE + path, init));
   const form = (path, fields) => call(path, { method: 'POST', body: new URLSearchParams(fields) });
   return {
@@ -245,6 +248,26 @@ strict('a code belongs to the redirect that it was made for', async (google) => 
   assert.equal((await exchange({ redirect_uri: 'http://127.0.0.1:9/other' })).status, 400);
 });
 
+strict('a code belongs to the client that it was made for', async (google) => {
+  const exchange = await dance(google);
+  assert.equal((await exchange(OTHER_CLIENT)).status, 400);
+});
+
+strict('an authorization needs response_type=code and a scope', async (google) => {
+  for (const fields of [authorization({ response_type: 'token' }), authorization({ scope: ' ' })]) {
+    assert.equal((await google.call(`/o/oauth2/v2/auth?${new URLSearchParams(fields)}`)).status, 400);
+  }
+});
+
+strict('a consent without a scope is refused', async (google) => {
+  assert.equal((await consent(google, authorization({ scope: '' }))).status, 400);
+});
+
+strict('a consent for a client or a user that does not exist is refused', async (google) => {
+  assert.equal((await consent(google, authorization({ client_id: 'nobody' }))).status, 400);
+  assert.equal((await consent(google, { ...authorization(), email: 'nobody@example.com' })).status, 400);
+});
+
 strict('a refresh token comes only with access_type=offline', async (google) => {
   const exchange = await dance(google, { access_type: 'online' });
   assert.equal('refresh_token' in (await (await exchange()).json()), false);
@@ -272,6 +295,7 @@ strict('a widening refresh is invalid_scope', async (google) => {
   });
   assert.equal(answer.status, 400);
   assert.equal((await answer.json()).error, 'invalid_scope');
+  assert.equal((await google.refresh(refresh, { scope: '' })).status, 400, 'nothing is not a narrower scope');
 });
 
 plain('a refresh needs the right client', async (google) => {
@@ -307,6 +331,7 @@ strict('Drive gives four fields unless asked for more', async (google) => {
   assert.deepEqual(Object.keys(await get('/fil_notes')).sort(), ['id', 'kind', 'mimeType', 'name']);
   assert.deepEqual(await get('/fil_notes?fields=id,parents'), { id: 'fil_notes', parents: ['fld_agent'] });
   assert.deepEqual(await get('/fil_team?fields=shared,ownedByMe'), { shared: true, ownedByMe: true });
+  assert.deepEqual(await get('/fil_notes?fields=shared'), { shared: false });
   const list = await get("?fields=files(id,parents)&q='fld_private' in parents");
   assert.deepEqual(list, { files: [{ id: 'fil_diary', parents: ['fld_private'] }] });
   assert.equal((await read('/drive/v3/files/fil_notes?fields=id(')).status, 400);
@@ -399,6 +424,9 @@ plain('Drive takes a multipart upload', async (google) => {
   const made = await (await upload('POST', '', { name: 'new.txt', parents: ['fld_agent'] }, 'grüße')).json();
   assert.deepEqual([made.name, made.parents, made.size], ['new.txt', ['fld_agent'], '7']);
   assert.equal(await text(made.id), 'grüße');
+  const drive = google.as(token);
+  const child = await drive('/drive/v3/files?fields=shared', 'POST', { name: 'x', parents: ['fld_shared'] });
+  assert.deepEqual(await child.json(), { shared: true });
   assert.equal((await upload('PATCH', `/${made.id}`, { name: 'newer.txt' }, 'changed')).status, 200);
   assert.equal(await text(made.id), 'changed');
 });

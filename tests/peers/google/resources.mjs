@@ -31,7 +31,9 @@ export function resourceRoutes({ forward, gs, shared, now }) {
   // Drive -----------------------------------------------------------------------------------------------------------
 
   const driveItem = (email, id) => gs.driveItems.findBy('user_email', email).find((item) => item.google_id === id);
-  const driveFile = (file) => ({ ...file, trashed: Boolean(file.trashed), shared: shared.has(file.id), ownedByMe: true });
+  // What lies in a shared folder is shared as well.
+  const isShared = ({ id, parents }) => [id, ...parents].some((name) => shared.has(name));
+  const driveFile = (file) => ({ ...file, trashed: Boolean(file.trashed), shared: isShared(file), ownedByMe: true });
   const driveContent = (email) => (file) => Buffer.from(driveItem(email, file.id)?.data ?? '', 'base64url').toString();
 
   const driveList = async ({ request, url, email }) => {
