@@ -213,13 +213,16 @@ impl ArgKind {
                 Some(number) if (*min..=*max).contains(&number) => Ok(ArgValue::Integer(number)),
                 _ => Err(format!("is a whole number from {min} to {max}")),
             },
-            ArgKind::Boolean => value.as_bool().map(ArgValue::Boolean).ok_or_else(|| "is true or false".to_owned()),
+            ArgKind::Boolean => {
+                value.as_bool().map(ArgValue::Boolean).ok_or_else(|| "is true or false".to_owned())
+            }
             ArgKind::Date => {
                 text()?.parse().map(ArgValue::Date).map_err(|_| "is a day, YYYY-MM-DD".to_owned())
             }
             ArgKind::Addresses { max } => {
                 let addresses = each(value, *max, |text| {
-                    text.parse::<Address>().map_err(|_| "has plain addresses such as me@example.org only".to_owned())
+                    text.parse::<Address>()
+                        .map_err(|_| "has plain addresses such as me@example.org only".to_owned())
                 })?;
                 Ok(ArgValue::Addresses(addresses))
             }

@@ -101,7 +101,12 @@ impl Capability {
     ///
     /// # Errors
     /// Class `bad-capability`: another peer's, another secret, too late, or spent. They are not told apart.
-    pub fn spend(&mut self, adapter: &AdapterName, secret: &CapabilitySecret, now_us: u64) -> Result<(), Denial> {
+    pub fn spend(
+        &mut self,
+        adapter: &AdapterName,
+        secret: &CapabilitySecret,
+        now_us: u64,
+    ) -> Result<(), Denial> {
         let denial = |why: &str| Denial::new(Class::BadCapability).fix(why);
         if self.minted.adapter != *adapter {
             return Err(denial("it was minted for another adapter"));
@@ -144,7 +149,9 @@ impl Capability {
         step: &Step,
         given: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<Ident, String>, Denial> {
-        if let Some(unknown) = given.keys().find(|name| !step.params.keys().any(|known| known.as_str() == name.as_str())) {
+        if let Some(unknown) =
+            given.keys().find(|name| !step.params.keys().any(|known| known.as_str() == name.as_str()))
+        {
             return Err(Denial::new(Class::BadStep).value(unknown).fix("the step takes no such parameter"));
         }
         let mut params = BTreeMap::new();
@@ -171,7 +178,12 @@ impl Capability {
         }
     }
 
-    fn chosen(&self, name: &Ident, resource: &Ident, given: Option<&String>) -> Result<Option<String>, Denial> {
+    fn chosen(
+        &self,
+        name: &Ident,
+        resource: &Ident,
+        given: Option<&String>,
+    ) -> Result<Option<String>, Denial> {
         let denial = || Denial::new(Class::OutOfScope).field(resource.as_str());
         match (self.scope.choices(resource), given) {
             (None, None) => Ok(None),

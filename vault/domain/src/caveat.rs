@@ -99,14 +99,21 @@ impl Caveat {
             Caveat::Rate(rate) => format!("rate = {rate}"),
             Caveat::Calls(calls) => format!("calls = {calls}"),
             Caveat::Recipients(patterns) => {
-                format!("recipients = {}", patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+                format!(
+                    "recipients = {}",
+                    patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                )
             }
             Caveat::Resource(bound) => format!("resource.{} = {}", bound.resource, bound.names().join(", ")),
             Caveat::Argument(name, bound) => match bound {
-                Bound::EachIn(words) | Bound::OneOf(words) => format!("{name}.{} = {}", bound.word(), words.join(", ")),
+                Bound::EachIn(words) | Bound::OneOf(words) => {
+                    format!("{name}.{} = {}", bound.word(), words.join(", "))
+                }
                 Bound::Max(number) => format!("{name}.max = {number}"),
                 Bound::Absent => format!("{name}.absent"),
-                Bound::MaxLength(length) | Bound::MinLength(length) => format!("{name}.{} = {length}", bound.word()),
+                Bound::MaxLength(length) | Bound::MinLength(length) => {
+                    format!("{name}.{} = {length}", bound.word())
+                }
             },
         }
     }
@@ -175,10 +182,13 @@ impl Bound {
     /// Whether it says anything about an argument of that kind.
     fn fits(&self, kind: &ArgKind) -> bool {
         let list = matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. });
-        let text = matches!(kind, ArgKind::Id | ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Choice(_));
+        let text =
+            matches!(kind, ArgKind::Id | ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Choice(_));
         match self {
             Bound::EachIn(_) => list,
-            Bound::OneOf(_) => text || matches!(kind, ArgKind::Integer { .. } | ArgKind::Date | ArgKind::Boolean),
+            Bound::OneOf(_) => {
+                text || matches!(kind, ArgKind::Integer { .. } | ArgKind::Date | ArgKind::Boolean)
+            }
             Bound::Max(_) => matches!(kind, ArgKind::Integer { .. }),
             Bound::Absent => true,
             Bound::MaxLength(_) | Bound::MinLength(_) => list || text,

@@ -82,7 +82,9 @@ impl Grant {
     /// Class `revoked` where it was revoked or has expired.
     pub fn alive(&self, now_ms: u64) -> Result<(), Denial> {
         if let State::Revoked { .. } = self.state {
-            return Err(Denial::new(Class::Revoked).field("grant").fix("the grant was revoked; make a new one"));
+            return Err(Denial::new(Class::Revoked)
+                .field("grant")
+                .fix("the grant was revoked; make a new one"));
         }
         match self.expires_at_ms {
             Some(end) if now_ms >= end => {
@@ -104,7 +106,11 @@ impl Grant {
         if self.agent != other.agent || self.secret != other.secret {
             return Vec::new();
         }
-        self.tools.iter().filter(|tool| other.tool(&tool.name).is_some()).map(|tool| tool.name.clone()).collect()
+        self.tools
+            .iter()
+            .filter(|tool| other.tool(&tool.name).is_some())
+            .map(|tool| tool.name.clone())
+            .collect()
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod address;
 pub mod arg;
 pub mod capability;
+pub mod catalog;
 pub mod caveat;
 pub mod codec;
 pub mod date;

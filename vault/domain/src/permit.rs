@@ -89,7 +89,9 @@ pub fn alive(question: &Question<'_>) -> Result<(), Denial> {
     }
     question.grant.alive(question.now_ms)?;
     if question.frozen {
-        return Err(Denial::new(Class::Frozen).field("agent").fix("look at its log, then run `claviger thaw`"));
+        return Err(Denial::new(Class::Frozen)
+            .field("agent")
+            .fix("look at its log, then run `claviger thaw`"));
     }
     Ok(())
 }

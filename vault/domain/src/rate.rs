@@ -119,12 +119,16 @@ mod tests {
 
     #[test]
     fn texts() {
-        for (text, count, seconds) in [("60/1h", 60, 3600), ("1/1s", 1, 1), ("5/2d", 5, 172_800), ("7/90s", 7, 90)] {
+        for (text, count, seconds) in
+            [("60/1h", 60, 3600), ("1/1s", 1, 1), ("5/2d", 5, 172_800), ("7/90s", 7, 90)]
+        {
             let rate: Rate = text.parse().unwrap();
             assert_eq!((rate.count(), rate.per_seconds()), (count, seconds));
             assert_eq!(rate.to_string(), text);
         }
-        for bad in ["", "60", "60/", "/1h", "0/1h", "60/0s", "60/1w", "+6/1h", "6 /1h", "6/1h ", "6/é", "9999999/1s"] {
+        for bad in
+            ["", "60", "60/", "/1h", "0/1h", "60/0s", "60/1w", "+6/1h", "6 /1h", "6/1h ", "6/é", "9999999/1s"]
+        {
             assert_eq!(bad.parse::<Rate>(), Err(BadRate), "{bad:?}");
         }
     }

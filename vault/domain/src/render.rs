@@ -67,7 +67,9 @@ pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
             Part::Absent => {}
             Part::Text(text) => query.push((name.clone(), text)),
             Part::Json(Value::Array(items)) => {
-                query.extend(items.iter().filter_map(Value::as_str).map(|item| (name.clone(), item.to_owned())));
+                query.extend(
+                    items.iter().filter_map(Value::as_str).map(|item| (name.clone(), item.to_owned())),
+                );
             }
             Part::Json(value) => query.push((name.clone(), value.to_string())),
             Part::Bytes { .. } => return Err(unfit()),
@@ -159,8 +161,12 @@ impl Filling<'_> {
                 Part::Bytes { content_type: "message/rfc822".to_owned(), bytes }
             }
             Codec::GmailQuery => {
-                let [from, to, subject, words] =
-                    [fields.text("from")?, fields.text("to")?, fields.text("subject")?, fields.text("words")?];
+                let [from, to, subject, words] = [
+                    fields.text("from")?,
+                    fields.text("to")?,
+                    fields.text("subject")?,
+                    fields.text("words")?,
+                ];
                 let terms = GmailTerms {
                     from: from.as_deref(),
                     to: to.as_deref(),
@@ -191,7 +197,8 @@ impl Filling<'_> {
                 let metadata = fields.part("metadata")?.into_json()?;
                 let content = fields.text("content")?.unwrap_or_default();
                 let kind = fields.text("content_type")?.ok_or_else(unfit)?;
-                let (content_type, bytes) = multipart::related(&metadata, &kind, content.as_bytes());
+                let (content_type, bytes) =
+                    multipart::related(&metadata, &kind, content.as_bytes()).map_err(|_| unfit())?;
                 Part::Bytes { content_type, bytes }
             }
         })

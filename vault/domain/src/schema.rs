@@ -13,7 +13,8 @@ pub fn schema(tool: &Tool, caveats: &[&Caveat]) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for (name, arg) in &tool.args {
-        let bounds: Vec<&Caveat> = caveats.iter().copied().filter(|caveat| concerns(caveat, tool, name)).collect();
+        let bounds: Vec<&Caveat> =
+            caveats.iter().copied().filter(|caveat| concerns(caveat, tool, name)).collect();
         if bounds.iter().any(|caveat| matches!(caveat, Caveat::Argument(_, Bound::Absent))) {
             continue;
         }
@@ -97,7 +98,8 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
     let list = property.get("type") == Some(&Value::from("array"));
     match caveat {
         Caveat::Recipients(patterns) => {
-            let exact: Vec<String> = patterns.iter().filter(|p| !p.is_wild()).map(ToString::to_string).collect();
+            let exact: Vec<String> =
+                patterns.iter().filter(|p| !p.is_wild()).map(ToString::to_string).collect();
             if exact.len() == patterns.len() {
                 set_items(property, "enum", exact.into());
             } else {
@@ -145,8 +147,12 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
 /// An enum of the argument's own type: numbers for a number, texts for a text.
 fn narrow_one_of(property: &mut Map<String, Value>, words: &[String]) {
     let typed: Vec<Value> = match property.get("type").and_then(Value::as_str) {
-        Some("integer") => words.iter().filter_map(|word| word.parse::<i64>().ok()).map(Value::from).collect(),
-        Some("boolean") => words.iter().filter_map(|word| word.parse::<bool>().ok()).map(Value::from).collect(),
+        Some("integer") => {
+            words.iter().filter_map(|word| word.parse::<i64>().ok()).map(Value::from).collect()
+        }
+        Some("boolean") => {
+            words.iter().filter_map(|word| word.parse::<bool>().ok()).map(Value::from).collect()
+        }
         _ => words.iter().cloned().map(Value::from).collect(),
     };
     property.insert("enum".to_owned(), typed.into());

@@ -1,6 +1,6 @@
 //! What a call may touch: the resource bounds of its grant and handles, and whether an object lies within.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -37,7 +37,8 @@ impl Scope {
     /// The ids that every bound of that resource allows; `None` where none bounds it.
     #[must_use]
     pub fn choices(&self, resource: &Ident) -> Option<BTreeSet<String>> {
-        let mut sets = self.bounds_of(resource).map(|bound| bound.ids.iter().cloned().collect::<BTreeSet<_>>());
+        let mut sets =
+            self.bounds_of(resource).map(|bound| bound.ids.iter().cloned().collect::<BTreeSet<_>>());
         let first = sets.next()?;
         Some(sets.fold(first, |all, next| all.intersection(&next).cloned().collect()))
     }
@@ -80,7 +81,11 @@ impl Scope {
         if let AnswerKind::Json { fields } = &step.answer {
             match &mut answer {
                 Value::Object(object) => object.retain(|name, _| fields.iter().any(|field| field == name)),
-                _ => return Err(Denial::new(Class::Upstream).fix("the upstream did not answer with a JSON object")),
+                _ => {
+                    return Err(
+                        Denial::new(Class::Upstream).fix("the upstream did not answer with a JSON object")
+                    );
+                }
             }
         }
         Ok(answer)
@@ -95,15 +100,19 @@ impl Scope {
 ///
 /// # Errors
 /// Class `out-of-scope` where it is not, would not be, or does not say.
-pub fn judge_probe(bound: &ResourceBound, probe: &Probe, args: &Arguments, answer: &Value) -> Result<(), Denial> {
+pub fn judge_probe(
+    bound: &ResourceBound,
+    probe: &Probe,
+    args: &Arguments,
+    answer: &Value,
+) -> Result<(), Denial> {
     let before = belongs(answer, &probe.at);
     require_within(bound, &before)?;
     let named = |arg: &Option<Ident>| {
         arg.as_ref().and_then(|arg| args.get(arg)).map(ArgValue::texts).unwrap_or_default()
     };
     let (added, removed) = (named(&probe.add), named(&probe.remove));
-    let after: Vec<String> =
-        before.into_iter().chain(added).filter(|id| !removed.contains(id)).collect();
+    let after: Vec<String> = before.into_iter().chain(added).filter(|id| !removed.contains(id)).collect();
     require_within(bound, &after)
         .map_err(|denial| denial.fix(format!("it would leave the {} that bounds this grant", bound.resource)))
 }

@@ -9,8 +9,12 @@ use crate::grant::Grant;
 pub fn sentence(grant: &Grant) -> String {
     let mut doing = Vec::new();
     for effect in Effect::ALL {
-        let tools: Vec<&str> =
-            grant.tools.iter().filter(|tool| tool.effect == effect).map(|tool| tool.name.tool().as_str()).collect();
+        let tools: Vec<&str> = grant
+            .tools
+            .iter()
+            .filter(|tool| tool.effect == effect)
+            .map(|tool| tool.name.tool().as_str())
+            .collect();
         if !tools.is_empty() {
             doing.push(format!("{effect} ({})", tools.join(", ")));
         }
@@ -43,7 +47,10 @@ pub fn warnings(grant: &Grant) -> Vec<String> {
     let reads = grant.tools.iter().any(|tool| tool.effect == Effect::Read);
     let sends = grant.tools.iter().any(|tool| tool.effect.needs_approval_word());
     if reads && !bounded {
-        found.push(format!("it reads everything that {} can see; bound it by a label or a folder", grant.secret));
+        found.push(format!(
+            "it reads everything that {} can see; bound it by a label or a folder",
+            grant.secret
+        ));
     }
     let recipients = grant.caveats.iter().find_map(|caveat| match caveat {
         Caveat::Recipients(patterns) => Some(patterns),

@@ -12,13 +12,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use claviger_domain::name::{SecretName, ServiceId, ToolName};
+use claviger_domain::catalog::Catalog;
 use claviger_domain::origin::Origin;
-use claviger_domain::tool::{Provider, Service, Tool};
+use claviger_domain::tool::{Auth, Service};
 
 /// The service files that come with the vault.
-const BUILT_IN: [(&str, &str); 2] =
-    [("gmail.toml", include_str!("../../services/gmail.toml")), ("drive.toml", include_str!("../../services/drive.toml"))];
+const BUILT_IN: [(&str, &str); 2] = [
+    ("gmail.toml", include_str!("../../services/gmail.toml")),
+    ("drive.toml", include_str!("../../services/drive.toml")),
+];
 
 /// The provider files that come with the vault.
 const PROVIDERS: [(&str, &str); 1] =
@@ -62,102 +64,71 @@ pub struct ProviderOverride {
     pub roots_pem: Option<String>,
 }
 
-/// All services and providers, as this vault knows them.
-#[derive(Debug, Clone)]
-pub struct Catalog {
-    services: BTreeMap<ServiceId, Service>,
-    providers: BTreeMap<String, Provider>,
+/// The built-in files, then those of `directory` (which add or replace whole services), then the overrides.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn load(
+    directory: Option<&Path>,
+    services: &BTreeMap<String, ServiceOverride>,
+    providers: &BTreeMap<String, ProviderOverride>,
+) -> Result<Catalog, Vec<CatalogFault>> {
+    let mut files: Vec<(String, String)> = BUILT_IN
+        .iter()
+        .chain(&PROVIDERS)
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    if let Some(directory) = directory {
+        files.extend(read_directory(directory).map_err(|fault| vec![fault])?);
+    }
+    let mut faults = Vec::new();
+    let mut catalog = Catalog::default();
+    for (file, text) in files {
+        let fault = |fault| CatalogFault { file: file.clone(), fault };
+        if file.ends_with(".provider.toml") {
+            match provider::parse(&text) {
+                Ok(provider) => drop(catalog.providers.insert(provider.id.clone(), provider)),
+                Err(why) => faults.push(fault(why)),
+            }
+        } else {
+            match service::parse(&text) {
+                Ok(service) => drop(catalog.services.insert(service.id.clone(), service)),
+                Err(whys) => faults.extend(whys.into_iter().map(fault)),
+            }
+        }
+    }
+    let at = |name: String| format!("configuration, [{name}]");
+    for (id, change) in services {
+        match catalog.services.values_mut().find(|service| service.id.as_str() == id) {
+            Some(service) => service::apply(service, change),
+            None => faults.push(CatalogFault {
+                file: at(format!("service.{id}")),
+                fault: "no such service".to_owned(),
+            }),
+        }
+    }
+    for (id, change) in providers {
+        let result = match catalog.providers.get_mut(id) {
+            Some(provider) => provider::apply(provider, change),
+            None => Err("no such provider".to_owned()),
+        };
+        if let Err(fault) = result {
+            faults.push(CatalogFault { file: at(format!("provider.{id}")), fault });
+        }
+    }
+    faults.extend(unknown_providers(&catalog));
+    if faults.is_empty() { Ok(catalog) } else { Err(faults) }
 }
 
-impl Catalog {
-    /// The built-in files, then those of `directory` (which add or replace whole services), then the overrides.
-    ///
-    /// # Errors
-    /// Every fault of every file.
-    pub fn load(
-        directory: Option<&Path>,
-        services: &BTreeMap<String, ServiceOverride>,
-        providers: &BTreeMap<String, ProviderOverride>,
-    ) -> Result<Self, Vec<CatalogFault>> {
-        let mut files: Vec<(String, String)> =
-            BUILT_IN.iter().chain(&PROVIDERS).map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        if let Some(directory) = directory {
-            files.extend(read_directory(directory).map_err(|fault| vec![fault])?);
-        }
-        let mut faults = Vec::new();
-        let mut catalog = Self { services: BTreeMap::new(), providers: BTreeMap::new() };
-        for (file, text) in files {
-            let fault = |fault| CatalogFault { file: file.clone(), fault };
-            if file.ends_with(".provider.toml") {
-                match provider::parse(&text) {
-                    Ok(provider) => drop(catalog.providers.insert(provider.id.clone(), provider)),
-                    Err(why) => faults.push(fault(why)),
-                }
-            } else {
-                match service::parse(&text) {
-                    Ok(service) => drop(catalog.services.insert(service.id.clone(), service)),
-                    Err(whys) => faults.extend(whys.into_iter().map(fault)),
-                }
-            }
-        }
-        let at = |name: &str| format!("configuration, [{name}]");
-        for (id, change) in services {
-            match catalog.services.values_mut().find(|service| service.id.as_str() == id) {
-                Some(service) => service::apply(service, change),
-                None => faults.push(CatalogFault { file: at(&format!("service.{id}")), fault: "no such service".to_owned() }),
-            }
-        }
-        for (id, change) in providers {
-            let result = match catalog.providers.get_mut(id) {
-                Some(provider) => provider::apply(provider, change),
-                None => Err("no such provider".to_owned()),
-            };
-            if let Err(fault) = result {
-                faults.push(CatalogFault { file: at(&format!("provider.{id}")), fault });
-            }
-        }
-        faults.extend(catalog.unknown_providers());
-        if faults.is_empty() { Ok(catalog) } else { Err(faults) }
-    }
-
-    /// All services, by id.
-    pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.values()
-    }
-
-    /// The service of that id.
-    #[must_use]
-    pub fn service(&self, id: &ServiceId) -> Option<&Service> {
-        self.services.get(id)
-    }
-
-    /// The service a secret is for.
-    #[must_use]
-    pub fn service_of(&self, secret: &SecretName) -> Option<&Service> {
-        self.services.get(secret.service())
-    }
-
-    /// The tool of that name.
-    #[must_use]
-    pub fn tool(&self, name: &ToolName) -> Option<&Tool> {
-        self.services.get(name.service())?.tools.get(name.tool())
-    }
-
-    /// The OAuth provider of that id.
-    #[must_use]
-    pub fn provider(&self, id: &str) -> Option<&Provider> {
-        self.providers.get(id)
-    }
-
-    fn unknown_providers(&self) -> Vec<CatalogFault> {
-        let unknown = |service: &Service| match &service.auth {
-            claviger_domain::tool::Auth::OAuth2 { provider } if !self.providers.contains_key(provider) => {
-                Some(CatalogFault { file: format!("{}.toml", service.id), fault: format!("no provider {provider:?}") })
-            }
-            _ => None,
-        };
-        self.services.values().filter_map(unknown).collect()
-    }
+fn unknown_providers(catalog: &Catalog) -> Vec<CatalogFault> {
+    let unknown = |service: &Service| match &service.auth {
+        Auth::OAuth2 { provider } if !catalog.providers.contains_key(provider) => Some(CatalogFault {
+            file: format!("{}.toml", service.id),
+            fault: format!("no provider {provider:?}"),
+        }),
+        _ => None,
+    };
+    catalog.services.values().filter_map(unknown).collect()
 }
 
 fn read_directory(directory: &Path) -> Result<Vec<(String, String)>, CatalogFault> {

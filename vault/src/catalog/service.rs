@@ -47,7 +47,9 @@ fn build(raw: RawService, table: &toml::Table, faults: &mut Vec<String>) -> Opti
     let mut resources = BTreeMap::new();
     for (name, raw) in raw.resource {
         let at = format!("resource.{name}");
-        if let (Some(name), Some(resource)) = (keep(faults, &at, name.parse()), keep(faults, &at, resource(raw))) {
+        if let (Some(name), Some(resource)) =
+            (keep(faults, &at, name.parse()), keep(faults, &at, resource(raw)))
+        {
             resources.insert(name, resource);
         }
     }
@@ -133,7 +135,9 @@ fn tool(
     let mut args = BTreeMap::new();
     for (arg_name, raw) in raw.args {
         let at = format!("{at}.args.{arg_name}");
-        if let (Some(arg_name), Some(arg)) = (keep(faults, &at, arg_name.parse::<Ident>()), keep(faults, &at, arg(raw))) {
+        if let (Some(arg_name), Some(arg)) =
+            (keep(faults, &at, arg_name.parse::<Ident>()), keep(faults, &at, arg(raw)))
+        {
             args.insert(arg_name, arg);
         }
     }
@@ -156,8 +160,14 @@ fn tool(
     if name.mcp_name(None).is_none() {
         fault("its name is too long for MCP hosts");
     }
-    if effect.is_some_and(|effect| !effect.is_read()) && own.iter().any(|step| step.params.values().any(|source| *source == claviger_domain::step::ParamSource::Answer)) {
-        fault("only a tool that reads takes parameters from answers: anything else is made of the arguments alone");
+    if effect.is_some_and(|effect| !effect.is_read())
+        && own.iter().any(|step| {
+            step.params.values().any(|source| *source == claviger_domain::step::ParamSource::Answer)
+        })
+    {
+        fault(
+            "only a tool that reads takes parameters from answers: anything else is made of the arguments alone",
+        );
     }
     let show = raw.show.iter().filter_map(|text| {
         let known = args.keys().find(|known| known.as_str() == text).cloned();
@@ -201,7 +211,10 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         "choice" if !raw.of.is_empty() => ArgKind::Choice(raw.of),
         "page" => ArgKind::Page,
         _ => {
-            return Err("type is id, ids, line, text, integer, boolean, date, addresses, choice (with of) or page".to_owned());
+            return Err(
+                "type is id, ids, line, text, integer, boolean, date, addresses, choice (with of) or page"
+                    .to_owned(),
+            );
         }
     };
     let default = match raw.default {
@@ -220,7 +233,11 @@ fn shared_definition(table: &toml::Table) -> Vec<toml::Value> {
 }
 
 /// SHA-256 over the canonical form of all that defines a tool: a change of any of it needs the admin's word.
-fn definition(id: &ServiceId, shared: &[toml::Value], own: Option<&toml::Value>) -> Result<Definition, String> {
+fn definition(
+    id: &ServiceId,
+    shared: &[toml::Value],
+    own: Option<&toml::Value>,
+) -> Result<Definition, String> {
     let own = own.ok_or("the tool has no table")?;
     let whole = toml::Value::Array(
         [toml::Value::from("claviger tool v1"), toml::Value::from(id.as_str()), own.clone()]

@@ -27,7 +27,12 @@ pub(super) struct Place<'a> {
 }
 
 /// Reads one step; faults are noted.
-pub(super) fn build(raw: RawStep, name: Option<Ident>, place: &Place<'_>, faults: &mut Vec<String>) -> Option<Step> {
+pub(super) fn build(
+    raw: RawStep,
+    name: Option<Ident>,
+    place: &Place<'_>,
+    faults: &mut Vec<String>,
+) -> Option<Step> {
     let at = place.at;
     let given: Option<Ident> = raw.name.and_then(|name| keep(faults, at, name.parse()));
     let name = match name.or(given) {
@@ -41,7 +46,8 @@ pub(super) fn build(raw: RawStep, name: Option<Ident>, place: &Place<'_>, faults
     let mut params = BTreeMap::new();
     for (param, raw) in raw.param {
         let at = format!("{at}.param.{param}");
-        if let (Some(param), Some(source)) = (keep(faults, &at, param.parse::<Ident>()), keep(faults, &at, source(&raw, place)))
+        if let (Some(param), Some(source)) =
+            (keep(faults, &at, param.parse::<Ident>()), keep(faults, &at, source(&raw, place)))
         {
             if place.args.is_some_and(|args| args.contains_key(&param)) {
                 faults.push(format!("{at}: an argument has that name"));
@@ -57,11 +63,14 @@ pub(super) fn build(raw: RawStep, name: Option<Ident>, place: &Place<'_>, faults
             query.push((key.clone(), template));
         }
     }
-    let body = raw.body.as_ref().and_then(|body| keep(faults, &format!("{at}.body"), body_template(body, &names)));
+    let body =
+        raw.body.as_ref().and_then(|body| keep(faults, &format!("{at}.body"), body_template(body, &names)));
     let mut yields = BTreeMap::new();
     for (param, pointer) in raw.yields {
         let at = format!("{at}.yields.{param}");
-        if let (Some(param), Some(pointer)) = (keep(faults, &at, param.parse()), keep(faults, &at, pointer.parse::<Pointer>())) {
+        if let (Some(param), Some(pointer)) =
+            (keep(faults, &at, param.parse()), keep(faults, &at, pointer.parse::<Pointer>()))
+        {
             yields.insert(param, pointer);
         }
     }
@@ -202,7 +211,8 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
     }
     match (query, param) {
         (Some(query), Some(param)) => {
-            let param: Ident = param.parse().map_err(|error: claviger_domain::name::BadName| error.to_string())?;
+            let param: Ident =
+                param.parse().map_err(|error: claviger_domain::name::BadName| error.to_string())?;
             if !matches!(step.params.get(&param), Some(ParamSource::Scope(_))) {
                 return Err(format!("{param} is no parameter from the scope"));
             }
@@ -216,16 +226,24 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
         _ => return Err("query and param go together".to_owned()),
     }
     match (elements, probe, at) {
-        (Some(list), None, Some(at)) => check.elements = Some(Elements { list: pointer(list)?, at: pointer(at)? }),
+        (Some(list), None, Some(at)) => {
+            check.elements = Some(Elements { list: pointer(list)?, at: pointer(at)? })
+        }
         (None, Some(name), Some(at)) => {
             let steps = place.steps.ok_or("a service's own step has no probe")?;
-            let found = steps.values().find(|step| step.name.as_str() == name).ok_or(format!("no step {name}"))?;
+            let found =
+                steps.values().find(|step| step.name.as_str() == name).ok_or(format!("no step {name}"))?;
             fillable(found, step, place)?;
             let list = |arg: Option<String>| {
                 arg.map(|arg| known_arg(&arg, place, |kind| matches!(kind, ArgKind::Ids { .. }))).transpose()
             };
-            check.probe =
-                Some(Probe { step: found.name.clone(), at: pointer(at)?, again, add: list(add)?, remove: list(remove)? });
+            check.probe = Some(Probe {
+                step: found.name.clone(),
+                at: pointer(at)?,
+                again,
+                add: list(add)?,
+                remove: list(remove)?,
+            });
         }
         (None, None, None) => {}
         _ => return Err("at goes with elements or with probe".to_owned()),
@@ -241,7 +259,8 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
 fn fillable(probe: &Step, user: &Step, place: &Place<'_>) -> Result<(), String> {
     for segment in &probe.path {
         if let Segment::Param(name) = segment {
-            let known = place.args.is_some_and(|args| args.contains_key(name)) || user.params.contains_key(name);
+            let known =
+                place.args.is_some_and(|args| args.contains_key(name)) || user.params.contains_key(name);
             if !known {
                 return Err(format!("the probe needs {name}"));
             }
@@ -255,6 +274,8 @@ fn uses(template: &Template, param: &Ident) -> bool {
         Template::Literal(_) => false,
         Template::Param(name) => name == param,
         Template::List(items) => items.iter().any(|item| uses(item, param)),
-        Template::Object(fields) | Template::Codec(_, fields) => fields.values().any(|field| uses(field, param)),
+        Template::Object(fields) | Template::Codec(_, fields) => {
+            fields.values().any(|field| uses(field, param))
+        }
     }
 }

@@ -31,7 +31,9 @@ pub(super) fn parse(value: &Value, names: &Names<'_>) -> Result<Template, String
     match value {
         Value::String(text) => match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             Some(name) => names.find(name).map(Template::Param),
-            None if text.contains(['{', '}']) => Err(format!("{text:?}: a parameter stands alone, as \"{{name}}\"")),
+            None if text.contains(['{', '}']) => {
+                Err(format!("{text:?}: a parameter stands alone, as \"{{name}}\""))
+            }
             None => Ok(Template::Literal(text.clone())),
         },
         Value::Array(items) => {

@@ -2,14 +2,16 @@
 use super::*;
 
 fn built_in() -> Catalog {
-    Catalog::load(None, &BTreeMap::new(), &BTreeMap::new()).expect("the built-in files are sound")
+    load(None, &BTreeMap::new(), &BTreeMap::new()).expect("the built-in files are sound")
 }
 
 #[test]
 fn the_built_in_files_are_sound() {
     let catalog = built_in();
-    let names: Vec<String> =
-        catalog.services().flat_map(|service| service.tools.values().map(|tool| tool.name.to_string())).collect();
+    let names: Vec<String> = catalog
+        .services()
+        .flat_map(|service| service.tools.values().map(|tool| tool.name.to_string()))
+        .collect();
     assert_eq!(
         names,
         [
@@ -80,7 +82,8 @@ check.box = { response = "/box" }
     refused("title = \"X\"", "title = \"X\"\ncolour = 1", "unknown field");
     refused("type = \"id\"", "type = \"regex\"", "type is");
     refused("kind = \"bearer\"", "kind = \"oauth2\"", "kind is");
-    let faults = service::parse(&base.replace("\"read\"", "\"reads\"").replace("/a/{thing}", "/a/{other}")).unwrap_err();
+    let faults = service::parse(&base.replace("\"read\"", "\"reads\"").replace("/a/{thing}", "/a/{other}"))
+        .unwrap_err();
     assert!(faults.len() >= 2, "{faults:?}");
 }
 
@@ -90,7 +93,11 @@ fn a_tool_that_acts_takes_nothing_from_answers() {
         "param.message_id = { from = \"answer\" }",
         "param.message_id = { from = \"answer\" } # same",
     );
-    let text = text.replacen("effect   = \"read\"\nanswers  = \"untrusted\"\nscope    = [\"gmail.readonly\"", "effect   = \"write\"\nanswers  = \"untrusted\"\nscope    = [\"gmail.readonly\"", 1);
+    let text = text.replacen(
+        "effect   = \"read\"\nanswers  = \"untrusted\"\nscope    = [\"gmail.readonly\"",
+        "effect   = \"write\"\nanswers  = \"untrusted\"\nscope    = [\"gmail.readonly\"",
+        1,
+    );
     let faults = service::parse(&text).unwrap_err();
     assert!(faults.iter().any(|fault| fault.contains("arguments alone")), "{faults:?}");
 }
@@ -100,11 +107,11 @@ fn overrides_move_a_service_and_name_unknown_ones() {
     let origin: Origin = "https://127.0.0.1:8443".parse().unwrap();
     let change = ServiceOverride { origin: Some(origin.clone()), private: true, roots_pem: None };
     let services = BTreeMap::from([("gmail".to_owned(), change.clone()), ("gmial".to_owned(), change)]);
-    let faults = Catalog::load(None, &services, &BTreeMap::new()).unwrap_err();
+    let faults = load(None, &services, &BTreeMap::new()).unwrap_err();
     assert_eq!(faults.len(), 1);
     assert!(faults[0].to_string().contains("gmial"));
     let services = BTreeMap::from([services.into_iter().next().unwrap()]);
-    let catalog = Catalog::load(None, &services, &BTreeMap::new()).unwrap();
+    let catalog = load(None, &services, &BTreeMap::new()).unwrap();
     let gmail = catalog.service(&"gmail".parse().unwrap()).unwrap();
     assert_eq!(gmail.pin.origins, [origin]);
     assert!(gmail.pin.private);
