@@ -270,9 +270,67 @@ fn natural(count: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
     use rusqlite::ffi;
 
     use super::*;
+    use crate::store::contract::transaction;
+    use crate::store::schema;
+
+    /// Three of which the second conflicts because of the first, and one that was committed before.
+    fn mixed(connection: &Connection, commit: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Group {
+        schema::migrate(connection).unwrap();
+        let put = |key: &str| vec![Write::Put(key.into(), vec![])];
+        let earlier = transaction(&[("z", 0)], put("z"));
+        let first =
+            group(connection, Revision(0), 10, std::slice::from_ref(&earlier), |c| c.execute_batch("COMMIT"));
+        assert_eq!(
+            (first.revision, &first.answers[..]),
+            (Revision(1), &[Commit::Committed(Revision(1))][..])
+        );
+        let all = [
+            transaction(&[("a", 0)], put("a")),
+            transaction(&[("a", 0)], put("a")),
+            transaction(&[], vec![]),
+            earlier,
+        ];
+        group(connection, first.revision, 10, &all, commit)
+    }
+
+    #[test]
+    fn a_group_is_one_commit_with_an_answer_for_each() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut commits = 0;
+        let ended = mixed(&connection, |connection| {
+            commits += 1;
+            connection.execute_batch("COMMIT")
+        });
+        let done = |revision| Commit::Committed(Revision(revision));
+        assert_eq!(ended.answers, [done(2), Commit::Conflict, done(3), done(1)]);
+        assert_eq!((commits, ended.revision, ended.broken), (1, Revision(3), false));
+        assert_eq!(revision(&connection).unwrap(), Some(Revision(3)));
+    }
+
+    #[test]
+    fn a_failed_commit_leaves_no_answer_that_built_on_it() {
+        use Commit::{Full, Unavailable, Unknown};
+        for (code, fate, broken) in [
+            (ffi::SQLITE_IOERR_FSYNC, Unknown, true),
+            (ffi::SQLITE_FULL, Full, false),
+            (ffi::SQLITE_BUSY, Unavailable, false),
+        ] {
+            let connection = Connection::open_in_memory().unwrap();
+            let ended = mixed(&connection, |_| Err(error(code)));
+            // What was durable before this group is so still.
+            assert_eq!(ended.answers, [fate, Unavailable, fate, Commit::Committed(Revision(1))]);
+            assert_eq!((ended.revision, ended.broken, ended.undone), (Revision(1), broken, false));
+            if !broken {
+                assert!(connection.is_autocommit(), "the transaction was left open");
+                assert_eq!(get(&connection, "a").unwrap(), None);
+            }
+        }
+    }
 
     fn error(code: i32) -> rusqlite::Error {
         rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)

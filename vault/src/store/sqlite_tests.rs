@@ -149,6 +149,26 @@ async fn a_full_store_says_so_keeps_what_it_has_and_recovers() {
 }
 
 #[test]
+fn every_commit_is_synced_and_nobody_else_looks_on() {
+    let (_directory, path) = fresh();
+    drop(SqliteStore::open(&path, new()).unwrap());
+    let files = Files::claim(&path, false).unwrap();
+    let connection = files.connect(&Options::default()).unwrap();
+    let text = |pragma: &str| {
+        connection
+            .query_row(&format!("PRAGMA {pragma}"), [], |row| {
+                row.get::<_, String>(0).or_else(|_| row.get::<_, i64>(0).map(|number| number.to_string()))
+            })
+            .unwrap()
+    };
+    assert_eq!(text("synchronous"), "2", "FULL");
+    assert_eq!(text("journal_mode"), "wal");
+    assert_eq!(text("locking_mode"), "exclusive");
+    assert_eq!(text("busy_timeout"), "0");
+    assert!(!beside(&path, "-shm").exists(), "the journal's index is shared");
+}
+
+#[test]
 fn only_one_opens_it() {
     let (_directory, path) = fresh();
     let store = SqliteStore::open(&path, new()).unwrap();
