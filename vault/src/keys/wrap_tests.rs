@@ -210,7 +210,7 @@ fn the_work_factor_is_pinned_and_bounded() {
     let file = dir.join("daily.age");
     let good = std::fs::read(&file).unwrap();
     let end = good.windows(3).position(|window| window == b" 2\n").unwrap();
-    let greedy = [&good[..end], b" 30\n", &good[end + 3..]].concat();
+    let greedy = [&good[..end], b" 19\n", &good[end + 3..]].concat();
     std::fs::write(&file, greedy).unwrap();
     assert!(matches!(
         fault(unlock_with_passphrase(&dir, "correct horse".into())),

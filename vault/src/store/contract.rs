@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::port::{Commit, Item, Precondition, Revision, Store, StoreFault, Transaction, Write};
@@ -26,10 +27,12 @@ pub(crate) async fn contract<S: Store + 'static>(make: impl Fn() -> S) {
     of_many_writers_one_wins_each_version(make()).await;
 }
 
-/// A transaction's id; no two are alike within this process.
+/// A transaction's id: no two are alike, also of two processes that write one store.
 pub(crate) fn new_id() -> [u8; 16] {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes()
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("transaction"));
+    let count = u128::from(NEXT.fetch_add(1, Ordering::Relaxed));
+    (u128::from(*PROCESS) << 64 | count).to_be_bytes()
 }
 
 /// A transaction under a new id: preconditions and writes.
