@@ -61,14 +61,15 @@ impl Mailbox {
         id
     }
 
-    /// A label's id by its id or its name (case does not matter, as in Gmail).
+    /// A label's id by its id or its name (case does not matter, as in Gmail's search).
     pub(crate) fn label_id(&self, name: &str) -> Option<String> {
-        if self.is_label(name) {
-            return Some(name.to_owned());
-        }
         let system = SYSTEM_LABELS.iter().find(|label| label.eq_ignore_ascii_case(name));
-        let own = || self.labels.iter().find(|(_, known)| known.to_lowercase() == name.to_lowercase());
-        system.map(|label| (*label).to_owned()).or_else(|| own().map(|(id, _)| id.clone()))
+        if let Some(system) = system {
+            return Some((*system).to_owned());
+        }
+        let same = |known: &str| known.to_lowercase() == name.to_lowercase();
+        let found = self.labels.iter().find(|(id, known)| same(known) || same(id));
+        found.map(|(id, _)| id.clone())
     }
 
     /// Whether there is a label of this id.
