@@ -58,7 +58,7 @@ async fn only_the_asked_fields_come() {
     );
     let some = google.get(&token, &format!("{path}?fields=size,shared,ownedByMe,parents")).await.json();
     let agent = google.stand_in.file_id("Agent").unwrap();
-    assert_eq!(some, json!({ "size": "48", "shared": false, "ownedByMe": true, "parents": [agent] }));
+    assert_eq!(some, json!({ "size": "47", "shared": false, "ownedByMe": true, "parents": [agent] }));
     assert_eq!(google.get(&token, &format!("{path}?fields=secret")).await.status, 400);
     let list = google.get(&token, &format!("{FILES}?fields=files(id)&pageSize=1")).await.json();
     assert_eq!(list.as_object().unwrap().len(), 1);
