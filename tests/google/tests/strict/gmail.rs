@@ -258,7 +258,10 @@ async fn mails_can_arrive_and_be_relabelled_from_outside() {
     let letter = Letter::new("a@b.example", "owner@example.com", "New one").text("Gr\u{fc}\u{df}e");
     let mail = SeedMail::new(&["INBOX", "Fresh"], google.stand_in.now_ms(), letter);
     let id = google.stand_in.add_mail(&mail).unwrap();
-    assert_eq!(ids(&google, &token, &[("q", "label:fresh gr\u{fc}\u{df}e")]).await, std::slice::from_ref(&id));
+    assert_eq!(
+        ids(&google, &token, &[("q", "label:fresh gr\u{fc}\u{df}e")]).await,
+        std::slice::from_ref(&id)
+    );
     assert!(google.stand_in.set_mail_labels(&id, &["AI"]));
     assert_eq!(google.stand_in.mail_labels(&id).unwrap(), ["Label_1"]);
     assert!(!google.stand_in.set_mail_labels("none", &[]));
