@@ -129,6 +129,32 @@ async fn a_request_on_a_used_connection_is_not_sent_again() {
     assert_eq!((server.requests().len(), server.accepted()), (2, 1));
 }
 
+#[test]
+fn a_connection_that_closed_while_unused_got_nothing_and_is_not_replaced() {
+    // The server lives on other threads, so that it can close while nothing of ours runs and notices.
+    let elsewhere =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = elsewhere.block_on(Server::always(OK));
+    // Looks at its sockets after every task.
+    let here = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build().unwrap();
+    here.block_on(async {
+        let egress = egress();
+        egress.send(&name("mail/me"), &pin(&server), post(&server)).await.unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await; // the connection goes back to the pool
+        }
+        std::thread::spawn(move || drop(elsewhere)).join().unwrap();
+        // This task runs between handing the request over and the connection's own task, which then sees both at
+        // once: the request and the end.
+        tokio::spawn(async {});
+        let fault = egress.send(&name("mail/me"), &pin(&server), post(&server)).await.unwrap_err();
+        // A retry would have failed to connect, for the server is gone.
+        assert_eq!(fault, UpstreamFault::Connect("the connection had closed while it was unused"));
+        assert!(fault.nothing_sent());
+        assert_eq!((server.requests().len(), server.accepted()), (1, 1));
+    });
+}
+
 #[tokio::test]
 async fn secrets_and_pins_never_share_a_connection() {
     let server = Server::always(OK).await;
@@ -202,9 +228,13 @@ async fn clients_are_bounded() {
     }
     assert_eq!(server.accepted(), 3);
     until_open(&server, 2).await;
-    // The one unused for longest went: a is still there.
-    egress.send(&name("mail/a"), &pin(&server), get(&server)).await.unwrap();
-    assert_eq!(server.accepted(), 3);
+    // The one unused for longest went; the others are still there.
+    for secret in ["mail/c", "mail/a"] {
+        egress.send(&name(secret), &pin(&server), get(&server)).await.unwrap();
+        assert_eq!(server.accepted(), 3);
+    }
+    egress.send(&name("mail/b"), &pin(&server), get(&server)).await.unwrap();
+    assert_eq!(server.accepted(), 4);
 }
 
 #[tokio::test]
