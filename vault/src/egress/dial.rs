@@ -53,26 +53,27 @@ impl Dialer {
 
 /// TLS 1.2 and 1.3 by ring; session tickets stay in this configuration, so two secrets never share one.
 fn tls(pin: &Pin, system: &Arc<RootCertStore>) -> Result<ClientConfig, UpstreamFault> {
-    const BAD_ROOTS: UpstreamFault = UpstreamFault::Connect("the pinned roots are not certificates");
-    let roots = match &pin.roots_pem {
-        None if system.is_empty() => return Err(UpstreamFault::Connect("this machine has no trusted roots")),
-        None => Arc::clone(system),
-        Some(pem) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                roots.add(certificate.map_err(|_| BAD_ROOTS)?).map_err(|_| BAD_ROOTS)?;
-            }
-            if roots.is_empty() {
-                return Err(BAD_ROOTS);
-            }
-            Arc::new(roots)
-        }
-    };
     Ok(ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|_| UpstreamFault::Connect("TLS cannot be configured"))?
-        .with_root_certificates(roots)
+        .with_root_certificates(roots(pin, system)?)
         .with_no_client_auth())
+}
+
+/// The roots to trust: the pin's and no others if it has some, else the machine's.
+fn roots(pin: &Pin, system: &Arc<RootCertStore>) -> Result<Arc<RootCertStore>, UpstreamFault> {
+    const BAD_ROOTS: UpstreamFault = UpstreamFault::Connect("the pinned roots are not certificates");
+    let Some(pem) = &pin.roots_pem else {
+        if system.is_empty() {
+            return Err(UpstreamFault::Connect("this machine has no trusted roots"));
+        }
+        return Ok(Arc::clone(system));
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.map_err(|_| BAD_ROOTS)?).map_err(|_| BAD_ROOTS)?;
+    }
+    if roots.is_empty() { Err(BAD_ROOTS) } else { Ok(Arc::new(roots)) }
 }
 
 impl Service<Uri> for Dialer {
@@ -191,6 +192,25 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
     use super::*;
+
+    #[test]
+    fn pinned_roots_replace_the_machines() {
+        let root = || {
+            let key = rcgen::KeyPair::generate().unwrap();
+            rcgen::CertificateParams::new(vec!["root".to_owned()]).unwrap().self_signed(&key).unwrap()
+        };
+        let (machines, pinned) = (root(), root());
+        let mut system = RootCertStore::empty();
+        system.add(machines.der().clone()).unwrap();
+        let system = Arc::new(system);
+        let pin = |roots_pem| Pin { origins: vec![], private: false, roots_pem };
+        let mut only = RootCertStore::empty();
+        only.add(pinned.der().clone()).unwrap();
+        assert_eq!(roots(&pin(Some(pinned.pem())), &system).unwrap().roots, only.roots);
+        assert_eq!(roots(&pin(None), &system).unwrap().roots, system.roots);
+        assert!(roots(&pin(Some(String::new())), &system).is_err());
+        assert!(roots(&pin(None), &Arc::new(RootCertStore::empty())).is_err());
+    }
 
     #[test]
     fn families_take_turns() {

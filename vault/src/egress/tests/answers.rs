@@ -174,10 +174,19 @@ async fn interim_answers_and_trailers_are_passed_over() {
 #[tokio::test]
 async fn slow_is_slow_before_and_within_the_answer() {
     for bytes in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"] {
-        let server = Server::start(move |_| Reply::SendAndHang(bytes.into())).await;
-        let fault = send(&server, Outbound { timeout_ms: 300, ..get(&server) }).await.unwrap_err();
+        let server = Server::start(move |request| match request.starts_with("GET") {
+            true => Reply::Send(ok("", "").into()),
+            false => Reply::SendAndHang(bytes.into()),
+        })
+        .await;
+        // Over a connection that is open already, so that the time is not spent on connecting.
+        let egress = egress();
+        egress.send(&name("mail/me"), &pin(&server), get(&server)).await.unwrap();
+        let slow = Outbound { timeout_ms: 200, ..post(&server) };
+        let fault = egress.send(&name("mail/me"), &pin(&server), slow).await.unwrap_err();
         assert_eq!(fault, UpstreamFault::Slow, "{bytes:?}");
         assert!(!fault.nothing_sent());
+        assert_eq!((server.requests().len(), server.accepted()), (2, 1));
     }
 }
 
