@@ -58,11 +58,8 @@ impl Pointer {
         here
     }
 
-    /// Puts `new` where it points and returns what stood there.
-    ///
-    /// Returns `None`, and changes nothing, where nothing stands there or the pointer has a `*`; it never makes a
-    /// member or an element.
-    pub fn replace_one(&self, value: &mut Value, new: Value) -> Option<Value> {
+    /// The one value it points at, to be changed; `None` where nothing stands there or the pointer has a `*`.
+    pub fn get_mut<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
         let mut here = value;
         for part in &self.0 {
             let Part::Name(name) = part else { return None };
@@ -72,7 +69,15 @@ impl Pointer {
                 _ => return None,
             };
         }
-        Some(std::mem::replace(here, new))
+        Some(here)
+    }
+
+    /// Puts `new` where it points and returns what stood there.
+    ///
+    /// Returns `None`, and changes nothing, where nothing stands there or the pointer has a `*`; it never makes a
+    /// member or an element.
+    pub fn replace_one(&self, value: &mut Value, new: Value) -> Option<Value> {
+        self.get_mut(value).map(|here| std::mem::replace(here, new))
     }
 }
 
