@@ -114,7 +114,7 @@ enum Shape {
 }
 
 impl Pattern {
-    /// Whether it may stand for more than one address.
+    /// Whether it has a `*`, and so may stand for many addresses.
     #[must_use]
     pub fn is_wild(&self) -> bool {
         match &self.0 {
@@ -331,7 +331,9 @@ mod tests {
             ("news-*@example.org", "news-*@example.org"),
             ("a*b.*@example.org", "a*b.*@example.org"),
         ] {
-            assert_eq!(text.parse::<Pattern>().unwrap().to_string(), kept);
+            let pattern: Pattern = text.parse().unwrap();
+            assert_eq!(pattern.to_string(), kept);
+            assert_eq!(pattern.is_wild(), text.contains('*'));
         }
         for bad in [
             "",

@@ -58,7 +58,7 @@ impl Pointer {
         here
     }
 
-    /// What it points at, to be changed; `None` where nothing stands there or the pointer has a `*`.
+    /// The one value it points at, to be changed; `None` where nothing stands there or the pointer has a `*`.
     pub fn get_mut<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
         let mut here = value;
         for part in &self.0 {
