@@ -16,8 +16,20 @@
 
 pub mod checkpoint;
 pub mod disk;
+pub mod log;
+mod query;
+mod queue;
 pub mod record;
 mod refusals;
+mod scan;
 pub mod segment;
 mod sidecar;
 pub mod tree;
+pub mod verify;
+mod writer;
+
+pub use log::{AuditLog, OpenFault, Options};
+pub use queue::CheckpointFault;
+pub use scan::{Damage, ScanFault};
+pub use verify::{Report, VerifyFault, verify};
+pub use writer::{CHECKPOINT_EVERY, RESERVE};
