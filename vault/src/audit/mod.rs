@@ -33,3 +33,6 @@ pub use queue::CheckpointFault;
 pub use scan::{Damage, ScanFault};
 pub use verify::{Report, VerifyFault, verify};
 pub use writer::{CHECKPOINT_EVERY, RESERVE};
+
+#[cfg(test)]
+mod tests;

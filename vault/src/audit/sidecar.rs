@@ -84,7 +84,8 @@ pub(super) fn bounded(mut detail: Detail) -> Detail {
     for (name, text) in &mut detail.0 {
         for text in [name, text] {
             if text.len() > REFUSAL_BYTES {
-                text.truncate(text.floor_char_boundary(REFUSAL_BYTES));
+                let end = (0..=REFUSAL_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+                text.truncate(end);
                 text.push('…');
             }
         }
@@ -95,8 +96,8 @@ pub(super) fn bounded(mut detail: Detail) -> Detail {
 /// The file of the day (UTC) that holds that moment, in milliseconds since 1970.
 pub(super) fn day_name(at_ms: u64) -> String {
     let days = i64::try_from(at_ms / DAY_MS).unwrap_or(i64::MAX);
-    let date =
-        jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().try_days(days).unwrap_or_default());
+    let span = jiff::Span::new().try_days(days);
+    let date = span.and_then(|span| jiff::civil::date(1970, 1, 1).checked_add(span));
     format!("{}.details", date.unwrap_or(jiff::civil::Date::MAX))
 }
 
