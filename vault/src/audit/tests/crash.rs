@@ -203,3 +203,19 @@ async fn an_intent_without_outcome_is_pending_after_a_restart() {
     drop(log);
     assert!(world.open().pending_intents().is_empty());
 }
+
+/// What a dead process wrote and perhaps never synced can be read back from the page cache, and be gone later.
+#[tokio::test]
+async fn the_last_group_of_an_earlier_run_is_written_again() {
+    let world = World::new();
+    let log = world.open();
+    log.unsealed(vault()).await.unwrap();
+    for number in 0..3 {
+        log.record(event(Kind::Minted, number), Detail::default()).await.unwrap();
+    }
+    drop(log);
+    drop(world.open());
+    let segments = crate::audit::segment::list(&world.dir().join("segments")).unwrap();
+    assert_eq!(segments.iter().map(|(first, _)| *first).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(verify(world.dir(), &world.key(), None).unwrap().records, 3);
+}
