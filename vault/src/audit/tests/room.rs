@@ -410,6 +410,7 @@ async fn closing_tries_kept_outcomes_once_more() {
     assert_eq!(log.size(), 1);
     world.faults.failing_syncs.store(0, Ordering::SeqCst);
     log.close().await;
+    assert_eq!(log.size(), 2);
     drop(log);
     assert!(world.open().pending_intents().is_empty());
 }
