@@ -9,7 +9,7 @@ pub(crate) fn similar<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
     if name.len() > 128 {
         return Vec::new();
     }
-    let allowed = (name.chars().count() / 3).max(2);
+    let allowed = (name.chars().count() / 5).max(2);
     let mut found: Vec<(usize, &str)> = candidates
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
