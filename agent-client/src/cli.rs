@@ -7,6 +7,7 @@ mod print;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -14,7 +15,7 @@ use claviger_proto::connect::Server;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::Clock;
 use crate::environment;
 use crate::error::ClientError;
 use crate::session::Session;
@@ -172,12 +173,18 @@ impl CliError {
 /// Runs one command, writing to `out` and `err`; returns what to exit with.
 ///
 /// `mcp` alone uses the process's own standard input and output; it ends when `shutdown` is cancelled.
-pub async fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write, shutdown: CancellationToken) -> Exit {
+pub async fn run(
+    cli: Cli,
+    clock: Arc<dyn Clock>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    shutdown: CancellationToken,
+) -> Exit {
     let json = match &cli.command {
         Command::Ls { json, .. } | Command::Handles { json } | Command::Call { json, .. } => *json,
         Command::Mcp | Command::Completions { .. } => false,
     };
-    match dispatch(cli, out, shutdown).await {
+    match dispatch(cli, clock, out, shutdown).await {
         Ok(exit) => exit,
         Err(error) if error.is_closed_pipe() => Exit::Ok,
         Err(error) => {
@@ -192,7 +199,12 @@ pub async fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write, shutdown: C
     }
 }
 
-async fn dispatch(cli: Cli, out: &mut dyn Write, shutdown: CancellationToken) -> Result<Exit, CliError> {
+async fn dispatch(
+    cli: Cli,
+    clock: Arc<dyn Clock>,
+    out: &mut dyn Write,
+    shutdown: CancellationToken,
+) -> Result<Exit, CliError> {
     let Cli { socket, vault_uid, log: _, command } = cli;
     if let Command::Completions { shell } = command {
         clap_complete::generate(shell, &mut Cli::command(), "claviger-agent", out);
@@ -202,18 +214,19 @@ async fn dispatch(cli: Cli, out: &mut dyn Write, shutdown: CancellationToken) ->
     let server = vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid);
     match command {
         Command::Mcp => {
-            let settings = bridge::Settings::new(socket, server);
+            let settings = bridge::Settings { clock, ..bridge::Settings::new(socket, server) };
             bridge::serve(settings, (tokio::io::stdin(), tokio::io::stdout()), shutdown).await?;
         }
         Command::Ls { json, verbose } => {
-            list::tools(out, &Session::open(&socket, server).await?.grants(), json, verbose)?;
+            list::tools(out, &Session::open_with(&socket, server, clock).await?.grants(), json, verbose)?;
         }
         Command::Handles { json } => {
-            let grants = Session::open(&socket, server).await?.grants();
-            list::handles(out, &grants, json, SystemClock.now_ms())?;
+            let now_ms = clock.now_ms();
+            let grants = Session::open_with(&socket, server, clock).await?.grants();
+            list::handles(out, &grants, json, now_ms)?;
         }
         Command::Call { tool, arguments, json, timeout } => {
-            let session = Session::open(&socket, server).await?;
+            let session = Session::open_with(&socket, server, clock).await?;
             return call::call(out, &session, &tool, &arguments, json, Duration::from_secs(timeout)).await;
         }
         Command::Completions { .. } => {}

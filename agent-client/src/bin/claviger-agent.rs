@@ -2,8 +2,10 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
+use claviger_agent::SystemClock;
 use claviger_agent::cli::{Cli, Exit, run};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
         let is_server = cli.is_server();
         // Not locked for good: `mcp` writes to the same output by another way.
         let (mut out, mut err) = (io::stdout(), io::stderr());
-        let work = run(cli, &mut out, &mut err, shutdown);
+        let work = run(cli, Arc::new(SystemClock), &mut out, &mut err, shutdown);
         tokio::pin!(work);
         tokio::select! {
             exit = &mut work => exit,

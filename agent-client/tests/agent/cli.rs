@@ -1,18 +1,31 @@
 //! The program, as its users see it.
 
+use std::process::Stdio;
+use std::sync::Arc;
+
 use clap::Parser as _;
 use claviger_agent::cli::{Cli, Exit, run};
+use rmcp::ServiceExt as _;
+use rmcp::model::CallToolRequestParams;
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{HANDLE, World};
+use crate::world::{HANDLE, Still, World};
 
 async fn agent(world: &World, words: &[&str]) -> (Exit, String, String) {
     let socket = world.vault_socket();
     let words =
         ["claviger-agent", "--socket", socket.to_str().unwrap()].into_iter().chain(words.iter().copied());
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = run(Cli::try_parse_from(words).unwrap(), &mut out, &mut err, CancellationToken::new()).await;
+    let exit = run(
+        Cli::try_parse_from(words).unwrap(),
+        Arc::new(Still),
+        &mut out,
+        &mut err,
+        CancellationToken::new(),
+    )
+    .await;
     let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
     world.assert_clean(&out);
     world.assert_clean(&err);
@@ -27,7 +40,7 @@ async fn ls_shows_a_line_for_each_tool() {
     assert_eq!(out.lines().count(), 11);
     assert!(out.contains("demo_send       send    Title of demo.send\n"), "{out}");
     let (_, out, _) = agent(&world, &["ls", "-v"]).await;
-    assert!(out.contains("    words (text)  What to look for\n    "), "{out}");
+    assert!(out.contains("    words (text)  What to look for\ndemo_delete "), "{out}");
     let (_, out, _) = agent(&world, &["ls", "--json"]).await;
     let json: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["tools"][0]["name"], "demo_answer");
@@ -123,6 +136,39 @@ async fn a_directory_that_others_can_write_to_is_not_trusted() {
 async fn completions_need_no_vault() {
     let cli = Cli::try_parse_from(["claviger-agent", "completions", "bash"]).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    assert_eq!(run(cli, &mut out, &mut err, CancellationToken::new()).await, Exit::Ok);
+    assert_eq!(run(cli, Arc::new(Still), &mut out, &mut err, CancellationToken::new()).await, Exit::Ok);
     assert!(String::from_utf8(out).unwrap().contains("claviger-agent") && err.is_empty());
+}
+
+/// The real program over its real streams; logging as loud as it gets, and louder than asked by a library's variable.
+#[tokio::test]
+async fn mcp_logs_no_key_and_ends_with_its_host() {
+    let world = World::start();
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_claviger-agent"))
+        .args(["mcp", "--log", "debug"])
+        .env("CLAVIGER_AGENT_SOCKET", world.vault_socket())
+        .env("RUST_LOG", "trace")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let streams = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    let host = ().serve(streams).await.unwrap();
+    assert_eq!(host.list_tools(None).await.unwrap().tools.len(), 11);
+    // Made by the system's clock, so this world calls them too old; they were sent all the same.
+    for tool in ["demo_answer", "demo_send"] {
+        let result = host.call_tool(CallToolRequestParams::new(tool)).await.unwrap();
+        world.assert_clean(&serde_json::to_string(&result).unwrap());
+    }
+    world.restart();
+    host.call_tool(CallToolRequestParams::new("demo_answer")).await.unwrap();
+    assert_eq!(world.truth.lock().unwrap().presentations.len(), 4);
+    host.cancel().await.unwrap();
+    let mut logged = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut logged).await.unwrap();
+    assert!(child.wait().await.unwrap().success());
+    assert!(logged.contains("opening again"), "{logged}");
+    world.assert_clean(&logged);
 }

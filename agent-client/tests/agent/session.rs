@@ -81,17 +81,20 @@ async fn stale_opens_once_and_tries_once() {
 async fn stale_twice_is_told() {
     let world = World::start();
     let session = world.session().await;
-    // The adapter's vault is another than the one that opens.
-    let stale = {
-        let mut truth = world.truth.lock().unwrap();
-        truth.boot = [1; 16];
-        truth.sealed = true;
-        drop(truth);
-        session.call("demo_answer", Map::new()).await
-    };
-    assert!(matches!(stale, Err(ClientError::Sealed)));
-    assert_eq!(world.opens(), 2);
-    assert_eq!(world.truth.lock().unwrap().presentations.len(), 1);
+    world.truth.lock().unwrap().always_stale = true;
+    let refusal = refused(session.call("demo_answer", Map::new()).await);
+    assert!(refusal.starts_with("refused: the vault has restarted"), "{refusal}");
+    assert_eq!((world.opens(), world.truth.lock().unwrap().presentations.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_vault_that_restarted_sealed_is_told() {
+    let world = World::start();
+    let session = world.session().await;
+    world.restart();
+    world.truth.lock().unwrap().sealed = true;
+    assert!(matches!(session.call("demo_answer", Map::new()).await, Err(ClientError::Sealed)));
+    assert_eq!((world.opens(), world.truth.lock().unwrap().presentations.len()), (2, 1));
 }
 
 #[tokio::test]
