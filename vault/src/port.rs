@@ -106,6 +106,9 @@ pub enum StoreFault {
     Compacted,
 }
 
+/// The keys that one commit changed.
+pub type Change = (Revision, Vec<String>);
+
 /// A small transactional store of sealed records.
 pub trait Store: Send + Sync {
     /// The record under that key, if there is one.
@@ -117,7 +120,7 @@ pub trait Store: Send + Sync {
     /// Whether the transaction of that id was committed, and at which revision.
     fn happened(&self, id: [u8; 16]) -> BoxFuture<'_, Result<Option<Revision>, StoreFault>>;
     /// The keys changed by each later commit, in order, waiting until there is at least one.
-    fn watch(&self, since: Revision) -> BoxFuture<'_, Result<Vec<(Revision, Vec<String>)>, StoreFault>>;
+    fn watch(&self, since: Revision) -> BoxFuture<'_, Result<Vec<Change>, StoreFault>>;
 }
 
 /// What a key is for. One purpose, one key: no two purposes ever share one.

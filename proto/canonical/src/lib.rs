@@ -3,7 +3,7 @@
 //! Two ideas live here, and both the agent client and the vault must mean exactly the same by them:
 //!
 //! - **Canonical arguments**: the arguments of one tool call, in the one byte form that they can have. See
-//!   [`canonical::Canonical`], made of [`parse`], [`value`] and [`write`](mod@write).
+//!   [`canonical::Canonical`], made of [`mod@parse`], [`value`] and [`write`](mod@write).
 //! - **Presentations**: the proof that a handle's holder asks for this tool with these arguments, now, once. See
 //!   [`presentation`].
 //!
