@@ -6,6 +6,9 @@
 //!
 //! [`bridge`] serves those tools to any MCP host; [`cli`] is the program `claviger-agent`.
 //!
+//! A program that uses this library and logs must keep the targets of `rmcp` and `h2` out of its log: at `debug` they
+//! show whole messages, with arguments and presentations. `claviger-agent` logs nothing but its own lines.
+//!
 //! Deliberately absent: nothing here takes a file, an address or a command from an argument's value, corrects a tool's
 //! name, or repeats a call, but for one that the vault said it never looked at.
 

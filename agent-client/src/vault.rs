@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 use crate::error::ClientError;
 use crate::grants::Grants;
 
-/// How long the vault may take to answer `Open`, and to begin `Watch`.
+/// How long the vault may take to accept, to answer `Open`, and to begin `Watch`.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most bytes of an answer: room for some thousand tools with their schemas.
@@ -48,6 +48,7 @@ impl Vault {
     }
 }
 
-async fn within<T>(answer: impl Future<Output = T>) -> Result<T, ClientError> {
+/// Waits for an answer as long as the vault may take.
+pub(crate) async fn within<T>(answer: impl Future<Output = T>) -> Result<T, ClientError> {
     tokio::time::timeout(PATIENCE, answer).await.map_err(|_| ClientError::Rpc(tonic::Code::DeadlineExceeded))
 }

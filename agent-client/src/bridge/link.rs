@@ -10,7 +10,7 @@ use super::Settings;
 use super::describe::describe;
 use crate::error::ClientError;
 use crate::session::Session;
-use crate::vault::Vault;
+use crate::vault::{Vault, within};
 
 /// How it stands with the vault.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ impl Keeper {
         // Watched first and opened then: a change in between is not missed.
         let mut changes = vault.watch().await?;
         let change = |status: tonic::Status| ClientError::from_status(&status);
-        let mut sequence = match changes.message().await.map_err(change)? {
+        let mut sequence = match within(changes.message()).await?.map_err(change)? {
             Some(first) => first.sequence,
             None => return Ok(()),
         };

@@ -54,7 +54,6 @@ fn exit(refusal: &Refusal) -> Exit {
     match refusal.class() {
         "sealed" => Exit::Sealed,
         "pending" => Exit::Pending,
-        "bad-arguments" => Exit::Usage,
         _ => Exit::Failed,
     }
 }

@@ -8,8 +8,8 @@ use claviger_canonical::{Canonical, Presentation, ProofKey};
 use claviger_proto::connect::{ConnectError, Server};
 use rmcp::model::CallToolResult;
 use serde_json::{Map, Value, json};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::UnixListener;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::world::{NOW, Still, World};
 
@@ -236,4 +236,69 @@ async fn progress_is_passed_on() {
     answered(session.call_with("demo_progress", Map::new(), &options).await);
     let report = reports.recv().await.unwrap();
     assert_eq!((report.progress, report.message.as_deref()), (0.5, Some("half")));
+}
+
+/// Accepts one client and takes it through the handshake by hand.
+async fn accept(listener: &UnixListener) -> Lines<BufReader<UnixStream>> {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let asked: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    let result = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "a", "version": "1"},
+    });
+    reply(&mut lines, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result})).await;
+    assert!(lines.next_line().await.unwrap().unwrap().contains("notifications/initialized"));
+    lines
+}
+
+async fn reply(lines: &mut Lines<BufReader<UnixStream>>, message: &Value) {
+    lines.get_mut().get_mut().write_all(format!("{message}\n").as_bytes()).await.unwrap();
+}
+
+/// Nobody knows what became of it, so it is told and not repeated; the next call connects anew.
+#[tokio::test]
+async fn a_call_that_was_cut_off_is_not_repeated() {
+    let world = World::start();
+    std::fs::remove_file(world.adapter_socket()).unwrap();
+    let listener = UnixListener::bind(world.adapter_socket()).unwrap();
+    let session = world.session().await;
+    let cut = async {
+        let mut lines = accept(&listener).await;
+        let asked = lines.next_line().await.unwrap().unwrap();
+        assert!(asked.contains("\"demo.send\""), "{asked}");
+    };
+    let (outcome, ()) = tokio::join!(session.call("demo_send", Map::new()), cut);
+    assert!(matches!(outcome, Err(ClientError::AdapterLost)), "{outcome:?}");
+    let answer = async {
+        let mut lines = accept(&listener).await;
+        let asked: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        assert_eq!(asked["params"]["name"], "demo.answer");
+        let result = json!({"content": [{"type": "text", "text": "here"}]});
+        reply(&mut lines, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result})).await;
+        // Kept open until the client has read it.
+        lines
+    };
+    let (outcome, _open) = tokio::join!(session.call("demo_answer", Map::new()), answer);
+    assert_eq!(answered(outcome).content.len(), 1);
+}
+
+/// Calls share one connection to an adapter.
+#[tokio::test]
+async fn the_connection_is_kept() {
+    let world = World::start();
+    let session = world.session().await;
+    answered(session.call("demo_answer", Map::new()).await);
+    // Nobody can connect there any more.
+    std::fs::remove_file(world.adapter_socket()).unwrap();
+    answered(session.call("demo_answer", Map::new()).await);
+}
+
+#[tokio::test]
+async fn a_missing_adapter_is_told() {
+    let world = World::start();
+    std::fs::remove_file(world.adapter_socket()).unwrap();
+    let session = world.session().await;
+    let error = session.call("demo_answer", Map::new()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Adapter(ConnectError::Io { .. })), "{error}");
+    assert!(error.next_step().contains("claviger adapter ls"));
 }
