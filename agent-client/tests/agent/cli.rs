@@ -142,7 +142,7 @@ async fn completions_need_no_vault() {
 
 /// The real program over its real streams; logging as loud as it gets, and louder than asked by a library's variable.
 #[tokio::test]
-async fn mcp_logs_no_key_and_ends_with_its_host() {
+async fn mcp_logs_no_value_and_ends_with_its_host() {
     let world = World::start();
     let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_claviger-agent"))
         .args(["mcp", "--log", "debug"])
@@ -159,7 +159,9 @@ async fn mcp_logs_no_key_and_ends_with_its_host() {
     assert_eq!(host.list_tools(None).await.unwrap().tools.len(), 11);
     // Made by the system's clock, so this world calls them too old; they were sent all the same.
     for tool in ["demo_answer", "demo_send"] {
-        let result = host.call_tool(CallToolRequestParams::new(tool)).await.unwrap();
+        let arguments = serde_json::json!({"words": "canary-of-an-argument"}).as_object().unwrap().clone();
+        let call = CallToolRequestParams::new(tool).with_arguments(arguments);
+        let result = host.call_tool(call).await.unwrap();
         world.assert_clean(&serde_json::to_string(&result).unwrap());
     }
     world.restart();
@@ -170,5 +172,6 @@ async fn mcp_logs_no_key_and_ends_with_its_host() {
     child.stderr.take().unwrap().read_to_string(&mut logged).await.unwrap();
     assert!(child.wait().await.unwrap().success());
     assert!(logged.contains("opening again"), "{logged}");
+    assert!(!logged.contains("canary-of-an-argument"), "{logged}");
     world.assert_clean(&logged);
 }
