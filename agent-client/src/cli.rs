@@ -207,7 +207,10 @@ async fn dispatch(
 ) -> Result<Exit, CliError> {
     let Cli { socket, vault_uid, log: _, command } = cli;
     if let Command::Completions { shell } = command {
-        clap_complete::generate(shell, &mut Cli::command(), "claviger-agent", out);
+        // Written at once: the generator ends the process when its reader goes away.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "claviger-agent", &mut script);
+        out.write_all(&script)?;
         return Ok(Exit::Ok);
     }
     let socket = socket.ok_or(CliError::NoSocket)?;
