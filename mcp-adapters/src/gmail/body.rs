@@ -191,12 +191,7 @@ mod tests {
     fn character_sets_and_broken_encodings() {
         check(&leaf("text/plain", "iso-8859-1", b"Gr\xfc\xdfe"), Some(("Grüße", false)), 0, 0);
         check(&leaf("text/plain", "us-ascii", b"x"), Some(("x", false)), 0, 0);
-        check(
-            &json!({"mimeType": "text/plain", "body": {"data": "a+b/"}}),
-            Some(("kæÿ", false)),
-            0,
-            0,
-        );
+        check(&json!({"mimeType": "text/plain", "body": {"data": "a+b/"}}), Some(("kæÿ", false)), 0, 0);
         check(&json!({"mimeType": "text/plain", "body": {"data": "$$$"}}), None, 0, 1);
         check(&json!({"mimeType": "text/plain", "body": {"data": 7}}), None, 0, 0);
         check(&json!({}), None, 0, 0);
