@@ -10,7 +10,7 @@
 //! A file has `id`, `name`, `mime_type`, `size` (bytes; `null` for Google's own formats), `modified` (RFC 3339),
 //! `parents`, `shared` (`null` where it was not told) and `folder`.
 
-mod read;
+pub mod read;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;

@@ -10,8 +10,8 @@
 
 mod body;
 mod header;
-mod read;
-mod search;
+pub mod read;
+pub mod search;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -67,7 +67,7 @@ fn received(message: &Value) -> Option<String> {
 fn labels(answer: &Value) -> Result<Shaped, Failure> {
     // An answer without the member is an empty list.
     let all = answer.get("labels").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mut lines = vec![format!("{} labels (id: name)", all.len())];
+    let mut lines = vec!["Labels (id: name)".to_owned()];
     let mut told = Vec::with_capacity(all.len());
     for label in all {
         let (id, name) = (text(label, "id"), text(label, "name"));
@@ -112,7 +112,7 @@ mod tests {
             Value::Object(shaped.structured),
             json!({"labels": [{"id": "L1", "name": "A<U+202E>I", "type": "user"}]})
         );
-        assert_eq!(shaped.text, "1 labels (id: name)\nL1: A<U+202E>I");
+        assert_eq!(shaped.text, "Labels (id: name)\nL1: A<U+202E>I");
         let shaped = labelled(&json!({"id": "m1", "threadId": "t1", "labelIds": ["L1", "UNREAD"]})).unwrap();
         assert_eq!(
             Value::Object(shaped.structured),

@@ -178,6 +178,7 @@ pub(crate) struct Rig {
     pub(crate) fake: Arc<Fake>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) host: tokio::task::JoinHandle<()>,
+    vault: Mutex<Option<(CancellationToken, tokio::task::JoinHandle<()>)>>,
 }
 
 pub(crate) type Client = RunningService<RoleClient, ()>;
@@ -190,13 +191,6 @@ impl Rig {
     pub(crate) async fn with(name: &str, fake: Fake, clients: Clients, vault_uid: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let fake = Arc::new(fake);
-        let listener = UnixListener::bind(dir.path().join("vault")).unwrap();
-        let service = AdapterServiceServer::new(Service(Arc::clone(&fake)));
-        tokio::spawn(
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(UnixListenerStream::new(listener)),
-        );
         let shutdown = CancellationToken::new();
         let options = HostOptions {
             name: name.into(),
@@ -207,9 +201,31 @@ impl Rig {
         };
         let stop = shutdown.clone();
         let host = tokio::spawn(async move { run(options, stop).await.unwrap() });
-        let rig = Self { dir, fake, shutdown, host };
+        let rig = Self { dir, fake, shutdown, host, vault: Mutex::default() };
         rig.raw().await;
+        rig.start_vault();
         rig
+    }
+
+    /// Starts the vault. The host is there first, as it may be when a machine starts.
+    pub(crate) fn start_vault(&self) {
+        let listener = UnixListener::bind(self.dir.path().join("vault")).unwrap();
+        let service = AdapterServiceServer::new(Service(Arc::clone(&self.fake)));
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let task = tokio::spawn(async move {
+            let server = tonic::transport::Server::builder().add_service(service);
+            server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopped).await.unwrap();
+        });
+        *self.vault.lock().unwrap() = Some((stop, task));
+    }
+
+    /// Ends the vault and its connections, and removes its socket.
+    pub(crate) async fn stop_vault(&self) {
+        let (stop, task) = self.vault.lock().unwrap().take().unwrap();
+        stop.cancel();
+        task.await.unwrap();
+        std::fs::remove_file(self.dir.path().join("vault")).unwrap();
     }
 
     pub(crate) fn endpoint(&self) -> PathBuf {

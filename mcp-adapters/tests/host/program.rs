@@ -1,8 +1,14 @@
 //! The program itself.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rmcp::ServiceExt;
+use serde_json::json;
+
+use crate::fake::{Fake, GOOD, Reply, Rig, own_uid, params};
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_claviger-mcp"));
@@ -58,5 +64,47 @@ fn it_stops_when_asked_to() {
         nix::sys::signal::kill(pid, signal).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0));
         assert!(!endpoint.exists());
+    }
+}
+
+/// At its most talkative, the log names tools and calls, and nothing that anybody said.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_no_values() {
+    let fake = Fake::new("gmail.get_message", |_, params| match params.len() {
+        0 => Reply::Status(400, json!({"error": {"message": "canary-upstream"}})),
+        _ => Reply::Broken,
+    });
+    let rig = Rig::new("gmail", fake).await;
+    let endpoint = rig.dir.path().join("second");
+    let mut child = program()
+        .args(["gmail", "--single-user", "--log", "debug", "--vault-uid", &own_uid().to_string()])
+        .env("CLAVIGER_ADAPTER_SOCKET", rig.dir.path().join("vault"))
+        .env("CLAVIGER_MCP_ENDPOINT", &endpoint)
+        .env("RUST_LOG", "trace")
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    let stream = loop {
+        match tokio::net::UnixStream::connect(&endpoint).await {
+            Ok(stream) => break stream,
+            Err(_) => assert!(begin.elapsed() < Duration::from_secs(20), "it does not listen"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let client = ().serve(stream).await.unwrap();
+    let arguments = json!({"message_id": "canary-argument"});
+    for presentation in [GOOD, "canary-presentation"] {
+        let params = params("gmail.get_message", arguments.clone(), Some(presentation));
+        client.peer().call_tool(params).await.unwrap();
+    }
+    client.cancel().await.unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("gmail") && log.contains("call ended"), "{log}");
+    for secret in ["canary", "CANARY", GOOD] {
+        assert!(!log.contains(secret), "{log}");
     }
 }

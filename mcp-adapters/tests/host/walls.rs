@@ -212,13 +212,32 @@ async fn an_impostor_gets_not_a_byte() {
 }
 
 #[tokio::test]
-async fn without_a_vault_calls_are_refused_and_later_served() {
+async fn without_the_right_vault_calls_are_refused() {
     let rig = Rig::with("gmail", plain("gmail.get_message"), Clients::single_user(), own_uid() + 1).await;
     let result = rig.call("gmail.get_message", json!({})).await;
     assert_eq!(refusal(&result)["class"], "unavailable");
     assert!(rig.fake.seen.lock().unwrap().mints.is_empty());
     let client = rig.client().await;
     assert!(client.peer().list_all_tools().await.unwrap_err().to_string().contains("unavailable"));
+}
+
+#[tokio::test]
+async fn a_vault_that_comes_goes_and_comes_again_is_found() {
+    let rig = Rig::new("gmail", plain("gmail.get_message")).await;
+    for _ in 0..2 {
+        assert_eq!(rig.call("gmail.get_message", json!({})).await.is_error, Some(false));
+        rig.stop_vault().await;
+        let result = rig.call("gmail.get_message", json!({})).await;
+        assert_eq!(refusal(&result)["class"], "unavailable");
+        rig.start_vault();
+    }
+    // A host that was there first.
+    let rig = Rig::new("gmail", plain("gmail.send_message").trusted("send")).await;
+    rig.stop_vault().await;
+    let result = rig.call("gmail.send_message", json!({})).await;
+    assert_eq!(refusal(&result)["class"], "unavailable");
+    rig.start_vault();
+    assert_eq!(rig.call("gmail.send_message", json!({})).await.is_error, Some(false));
 }
 
 #[tokio::test]
@@ -255,8 +274,9 @@ async fn garbage_does_not_take_the_host_down() {
     let answer: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
     assert_eq!(answer["result"]["serverInfo"]["name"], "claviger-mcp-gmail");
     write.write_all(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n").await.unwrap();
-    write.write_all(&vec![b'x'; 1_000_000]).await.unwrap();
-    write.write_all(b"\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}\n").await.unwrap();
+    let long = format!("{{\"jsonrpc\":\"2.0\",\"id\":9,{}\"method\":\"ping\"}}\n", " ".repeat(64 * 1024));
+    write.write_all(long.as_bytes()).await.unwrap();
+    write.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}\n").await.unwrap();
     let answer: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
     assert_eq!((&answer["id"], &answer["result"]), (&json!(2), &json!({})));
     assert!(!rig.call("gmail.get_message", json!({})).await.is_error.unwrap());
