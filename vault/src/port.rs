@@ -106,6 +106,9 @@ pub enum StoreFault {
     Compacted,
 }
 
+/// The keys that one commit changed.
+pub type Change = (Revision, Vec<String>);
+
 /// A small transactional store of sealed records.
 pub trait Store: Send + Sync {
     /// The record under that key, if there is one.
@@ -117,7 +120,7 @@ pub trait Store: Send + Sync {
     /// Whether the transaction of that id was committed, and at which revision.
     fn happened(&self, id: [u8; 16]) -> BoxFuture<'_, Result<Option<Revision>, StoreFault>>;
     /// The keys changed by each later commit, in order, waiting until there is at least one.
-    fn watch(&self, since: Revision) -> BoxFuture<'_, Result<Vec<(Revision, Vec<String>)>, StoreFault>>;
+    fn watch(&self, since: Revision) -> BoxFuture<'_, Result<Vec<Change>, StoreFault>>;
 }
 
 /// What a key is for. One purpose, one key: no two purposes ever share one.
@@ -213,6 +216,8 @@ impl std::fmt::Debug for Room {
 pub trait AuditSink: Send + Sync {
     /// Records an event that needs no outcome; durable when this returns.
     fn record(&self, event: Event, detail: Detail) -> BoxFuture<'_, Result<(), AuditFault>>;
+    /// Queues an event that nobody waits for; durable with the next group. Fails where uses would be refused.
+    fn record_queued(&self, event: Event, detail: Detail) -> Result<(), AuditFault>;
     /// Records an intent and reserves room for its outcome; durable when this returns.
     fn intent(&self, event: Event, detail: Detail) -> BoxFuture<'_, Result<Room, AuditFault>>;
     /// Records an outcome in the room that its intent reserved; durable when this returns.

@@ -4,10 +4,27 @@
 //! rules need of the world comes in as a parameter. Whoever reads only this crate and `claviger-canonical` has
 //! read everything that decides whether a call is allowed.
 
+pub mod address;
+pub mod arg;
+pub mod capability;
+pub mod catalog;
+pub mod caveat;
+pub mod codec;
+pub mod date;
 pub mod effect;
 pub mod event;
+pub mod grant;
 pub mod id;
 pub mod name;
 pub mod origin;
+pub mod permit;
+pub mod pointer;
+pub mod rate;
 pub mod refusal;
+pub mod render;
+pub mod schema;
+pub mod scope;
 pub mod secret;
+pub mod sentence;
+pub mod step;
+pub mod tool;

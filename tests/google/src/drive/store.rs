@@ -1,0 +1,284 @@
+//! The files themselves, and their JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::clock::rfc3339;
+use crate::google_error as refuse;
+use crate::random;
+use crate::scopes;
+use crate::seed::SeedFile;
+use crate::wire::Reply;
+use crate::world::Bearer;
+
+/// One file or folder.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) mime_type: String,
+    pub(super) description: Option<String>,
+    /// At most one folder; a stranger's shared file has none.
+    pub(super) parents: Vec<String>,
+    pub(super) content: Vec<u8>,
+    /// Milliseconds since 1970.
+    pub(super) created_ms: i64,
+    /// Milliseconds since 1970.
+    pub(super) modified_ms: i64,
+    pub(super) shared_with: Vec<String>,
+    pub(super) owner: String,
+    pub(super) trashed: bool,
+    /// The OAuth client that made it; `drive.file` shows a client its own files only.
+    pub(super) made_by: Option<String>,
+}
+
+impl File {
+    /// Whether it is one of Google's own types, which have no bytes.
+    pub(super) fn is_google_type(&self) -> bool {
+        self.mime_type.starts_with("application/vnd.google-apps.")
+    }
+}
+
+/// Where a file lies, by names, and its id.
+type PathAndId = (String, String);
+
+/// All files.
+#[derive(Debug)]
+pub(crate) struct Drive {
+    files: BTreeMap<String, File>,
+    root: String,
+    me: String,
+    made: u64,
+}
+
+impl Drive {
+    /// A drive with nothing but its root folder.
+    pub(crate) fn new(owner: &str) -> Self {
+        let mut drive = Self { files: BTreeMap::new(), root: String::new(), me: owner.to_owned(), made: 0 };
+        let mut root = drive.blank("My Drive", SeedFile::FOLDER, 0);
+        root.parents.clear();
+        // Root ids are shorter than all others and begin with 0A.
+        root.id = format!("0A{}", root.id.get(1..18).unwrap_or_default());
+        drive.root.clone_from(&root.id);
+        drive.files.insert(root.id.clone(), root);
+        drive
+    }
+
+    /// A new file in the root folder that is not yet in the drive.
+    pub(super) fn blank(&mut self, name: &str, mime_type: &str, now_ms: i64) -> File {
+        self.made += 1;
+        let digest = random::sha256_base64url(format!("file {} {}", self.made, self.me).as_bytes());
+        File {
+            id: format!("1{}", digest.get(..32).unwrap_or(&digest)),
+            name: name.to_owned(),
+            mime_type: mime_type.to_owned(),
+            description: None,
+            parents: vec![self.root.clone()],
+            content: Vec::new(),
+            created_ms: now_ms,
+            modified_ms: now_ms,
+            shared_with: Vec::new(),
+            owner: self.me.clone(),
+            trashed: false,
+            made_by: None,
+        }
+    }
+
+    /// Puts a file in or replaces it.
+    pub(super) fn put(&mut self, file: File) {
+        self.files.insert(file.id.clone(), file);
+    }
+
+    /// Puts a seeded file in; `None` if its folder does not exist.
+    pub(crate) fn add(&mut self, seed: &SeedFile) -> Option<String> {
+        let (folder, name) = seed.path.rsplit_once('/').unwrap_or(("", &seed.path));
+        let parent = self.by_path(folder)?;
+        let mut file = self.blank(name, &seed.mime_type, seed.at_ms);
+        file.parents = vec![parent];
+        file.content.clone_from(&seed.content);
+        file.shared_with.clone_from(&seed.shared_with);
+        if !seed.owned {
+            "stranger@elsewhere.example".clone_into(&mut file.owner);
+            file.shared_with.push(self.me.clone());
+        }
+        let id = file.id.clone();
+        self.put(file);
+        Some(id)
+    }
+
+    /// The id at a path of names; `""` is the root.
+    pub(crate) fn by_path(&self, path: &str) -> Option<String> {
+        let names = path.split('/').filter(|name| !name.is_empty());
+        names.into_iter().try_fold(self.root.clone(), |folder, name| {
+            let inside = |file: &&File| file.name == name && file.parents.contains(&folder);
+            self.files.values().find(inside).map(|file| file.id.clone())
+        })
+    }
+
+    /// Paths and ids of all folders, and of all other files.
+    pub(crate) fn paths(&self) -> (Vec<PathAndId>, Vec<PathAndId>) {
+        self.files
+            .values()
+            .filter(|file| file.id != self.root)
+            .map(|file| (self.path_of(file), file.id.clone()))
+            .partition(|(_, id)| self.files.get(id).is_some_and(|file| file.mime_type == SeedFile::FOLDER))
+    }
+
+    fn path_of(&self, file: &File) -> String {
+        let mut names = vec![file.name.as_str()];
+        let mut at = file;
+        // A folder moved into itself would go round for ever; no real path is this deep.
+        while let Some(parent) = at.parents.first().and_then(|id| self.files.get(id))
+            && parent.id != self.root
+            && names.len() < 64
+        {
+            names.push(&parent.name);
+            at = parent;
+        }
+        names.reverse();
+        names.join("/")
+    }
+
+    /// A file as a bearer may see it; `root` is an alias. 404 for what is absent or hidden from this client.
+    pub(super) fn visible(&self, id: &str, bearer: &Bearer) -> Result<&File, Reply> {
+        let id = if id == "root" { &self.root } else { id };
+        let found = self.files.get(id).filter(|file| self.sees(file, bearer));
+        found.ok_or_else(|| refuse::not_found(&format!("File not found: {id}.")))
+    }
+
+    /// Whether a bearer sees a file: with only `drive.file`, the root and what its own client made.
+    pub(super) fn sees(&self, file: &File, bearer: &Bearer) -> bool {
+        const ALL: [&str; 4] = ["drive", "drive.readonly", "drive.metadata", "drive.metadata.readonly"];
+        scopes::any(&bearer.scopes, &ALL)
+            || file.id == self.root
+            || file.made_by.as_deref() == Some(bearer.client_id.as_str())
+    }
+
+    /// Everything but the root folder.
+    pub(super) fn all(&self) -> impl Iterator<Item = &File> {
+        self.files.values().filter(|file| file.id != self.root)
+    }
+
+    /// The root folder's id.
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Removes a file for good.
+    pub(super) fn remove(&mut self, id: &str) {
+        self.files.remove(id);
+    }
+
+    /// Whether somebody else can see a file, by itself or by a folder above.
+    pub(super) fn is_shared(&self, file: &File) -> bool {
+        !self.readers(file).is_empty()
+    }
+
+    /// Everybody but the owner who can see a file.
+    pub(super) fn readers(&self, file: &File) -> Vec<String> {
+        let mut readers = file.shared_with.clone();
+        let mut at = file;
+        for _ in 0..64 {
+            let Some(parent) = at.parents.first().and_then(|id| self.files.get(id)) else { break };
+            readers.extend(parent.shared_with.iter().cloned());
+            at = parent;
+        }
+        readers.sort();
+        readers.dedup();
+        readers
+    }
+
+    /// Whether `folder` is `id` or lies below it.
+    pub(super) fn is_below(&self, folder: &str, id: &str) -> bool {
+        let mut at = Some(folder);
+        for _ in 0..64 {
+            match at {
+                Some(here) if here == id => return true,
+                Some(here) => {
+                    at = self.files.get(here).and_then(|file| file.parents.first()).map(String::as_str)
+                }
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// A file's JSON with every field this stand-in has.
+    pub(super) fn json(&self, file: &File) -> Value {
+        let owner = |address: &str| {
+            json!({ "kind": "drive#user", "emailAddress": address, "displayName": address,
+                    "me": address == self.me, "permissionId": permission_id(address) })
+        };
+        let mut value = json!({
+            "kind": "drive#file",
+            "id": file.id,
+            "name": file.name,
+            "mimeType": file.mime_type,
+            "createdTime": rfc3339(file.created_ms),
+            "modifiedTime": rfc3339(file.modified_ms),
+            "shared": self.is_shared(file),
+            "ownedByMe": file.owner == self.me,
+            "trashed": file.trashed,
+            "explicitlyTrashed": file.trashed,
+            "starred": false,
+            "version": "1",
+            "spaces": ["drive"],
+            "owners": [owner(&file.owner)],
+            "permissions": self.permissions(file),
+            "webViewLink": format!("https://drive.google.com/file/d/{}/view?usp=drivesdk", file.id),
+        });
+        if !file.parents.is_empty() {
+            value["parents"] = json!(file.parents);
+        }
+        if let Some(description) = &file.description {
+            value["description"] = json!(description);
+        }
+        if !file.is_google_type() {
+            value["size"] = json!(file.content.len().to_string());
+            value["md5Checksum"] = json!(format!("{:x}", md5::compute(&file.content)));
+            value["originalFilename"] = json!(file.name);
+        }
+        value
+    }
+
+    /// A file's permissions: the owner's, then one for each reader.
+    pub(super) fn permissions(&self, file: &File) -> Value {
+        let one = |address: &str, role: &str| {
+            json!({ "kind": "drive#permission", "id": permission_id(address), "type": "user", "role": role,
+                    "emailAddress": address, "displayName": address, "deleted": false, "pendingOwner": false })
+        };
+        let readers = self.readers(file).into_iter().map(|address| one(&address, "reader"));
+        std::iter::once(one(&file.owner, "owner")).chain(readers).collect()
+    }
+
+    /// A file's JSON, for tests.
+    pub(crate) fn describe(&self, id: &str) -> Option<Value> {
+        self.files.get(id).map(|file| self.json(file))
+    }
+
+    /// A file's bytes, for tests.
+    pub(crate) fn content(&self, id: &str) -> Option<Vec<u8>> {
+        self.files.get(id).map(|file| file.content.clone())
+    }
+
+    /// Moves a file from outside the API; `false` if file or folder does not exist.
+    pub(crate) fn move_to(&mut self, id: &str, folder: &str) -> bool {
+        if !self.files.contains_key(folder) {
+            return false;
+        }
+        self.files.get_mut(id).map(|file| file.parents = vec![folder.to_owned()]).is_some()
+    }
+
+    /// Shares a file from outside the API; `false` if it does not exist.
+    pub(crate) fn share(&mut self, id: &str, with: &str) -> bool {
+        self.files.get_mut(id).map(|file| file.shared_with.push(with.to_owned())).is_some()
+    }
+}
+
+/// Google's permission ids are 20 digits, the same for one person everywhere.
+fn permission_id(address: &str) -> String {
+    let digits = random::sha256_hex(address.as_bytes());
+    let number = u64::from_str_radix(digits.get(..15).unwrap_or("0"), 16).unwrap_or(0);
+    format!("{number:020}")
+}

@@ -1,0 +1,57 @@
+//! Gmail v1, for the one user `me`.
+
+mod labels;
+mod mailbox;
+mod messages;
+mod render;
+mod search;
+mod send;
+mod threads;
+
+use http::Method;
+
+use crate::google_error as refuse;
+use crate::wire::{Answer, Call, Reply};
+use crate::world::{Bearer, World};
+
+pub(crate) use mailbox::Mailbox;
+pub use send::Sent;
+
+/// Answers everything below `/gmail/v1/users`; `rest` is what follows.
+pub(crate) fn route(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
+    let (user, rest) = rest.split_first().ok_or_else(|| refuse::not_found("Not Found"))?;
+    // 401 comes before 403: a stranger learns nothing about whose mailbox this is.
+    world.live(call)?;
+    if *user != "me" && *user != world.owner.email {
+        return Err(refuse::forbidden("forbidden", &format!("Delegation denied for {}", world.owner.email)));
+    }
+    match (&call.method, rest) {
+        (&Method::GET, ["profile"]) => labels::profile(world, call),
+        (&Method::GET, ["messages"]) => messages::list(world, call),
+        (&Method::POST, ["messages", "send"]) => send::send(world, call),
+        (&Method::GET, ["messages", id]) => messages::get(world, call, id),
+        (&Method::DELETE, ["messages", id]) => messages::delete(world, call, id),
+        (&Method::POST, ["messages", id, "modify"]) => messages::modify(world, call, id),
+        (&Method::POST, ["messages", id, "trash"]) => messages::trash(world, call, id),
+        (&Method::POST, ["messages", id, "untrash"]) => messages::untrash(world, call, id),
+        (&Method::GET, ["messages", id, "attachments", part]) => messages::attachment(world, call, id, part),
+        (&Method::GET, ["labels"]) => labels::list(world, call),
+        (&Method::POST, ["labels"]) => labels::create(world, call),
+        (&Method::GET, ["labels", id]) => labels::get(world, call, id),
+        (&Method::GET, ["threads"]) => threads::list(world, call),
+        (&Method::GET, ["threads", id]) => threads::get(world, call, id),
+        _ => Err(refuse::not_found("Not Found")),
+    }
+}
+
+/// Whether Gmail holds a token to the rules of `gmail.metadata`: it does whenever that scope is among the granted
+/// ones, unless the full mailbox scope is, too.
+fn only_metadata(bearer: &Bearer) -> bool {
+    crate::scopes::has(&bearer.scopes, "gmail.metadata")
+        && !crate::scopes::has(&bearer.scopes, "https://mail.google.com/")
+}
+
+/// 403 for what `gmail.metadata` does not allow.
+fn metadata_refusal(what: &str) -> Reply {
+    refuse::forbidden("forbidden", &format!("Metadata scope {what}"))
+}

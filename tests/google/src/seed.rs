@@ -1,0 +1,96 @@
+//! What an account begins with.
+
+use crate::compose::Letter;
+
+/// The account's owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The mail address.
+    pub email: String,
+    /// Google's stable number of the account, as a string.
+    pub sub: String,
+    /// The display name.
+    pub name: String,
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self {
+            email: "owner@example.com".to_owned(),
+            sub: "118042424242424242424".to_owned(),
+            name: "Olga Owner".to_owned(),
+        }
+    }
+}
+
+/// A mail to put into the mailbox.
+#[derive(Debug, Clone)]
+pub struct SeedMail {
+    /// Label names or ids; unknown names become user labels.
+    pub labels: Vec<String>,
+    /// When it came, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Its RFC 5322 bytes.
+    pub raw: Vec<u8>,
+    /// The subject of an earlier mail whose thread it joins.
+    pub thread_of: Option<String>,
+}
+
+impl SeedMail {
+    /// A mail from a letter, in a thread of its own.
+    #[must_use]
+    pub fn new(labels: &[&str], at_ms: i64, letter: Letter) -> Self {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        Self { labels, at_ms, raw: letter.build(at_ms), thread_of: None }
+    }
+}
+
+/// A file or folder to put into the drive.
+#[derive(Debug, Clone)]
+pub struct SeedFile {
+    /// Where it lies, by names from the root: `Agent/Reports/july.txt`. The folders must come earlier in the list.
+    pub path: String,
+    /// Its MIME type; [`SeedFile::FOLDER`] for a folder.
+    pub mime_type: String,
+    /// Its bytes; for a Google document, its text.
+    pub content: Vec<u8>,
+    /// When it was made and last changed, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Whom it is shared with, by address.
+    pub shared_with: Vec<String>,
+    /// Whether the account's owner owns it; if not, a stranger shared it with the owner.
+    pub owned: bool,
+}
+
+impl SeedFile {
+    /// The MIME type of folders.
+    pub const FOLDER: &'static str = "application/vnd.google-apps.folder";
+    /// The MIME type of Google documents, which can be exported but not downloaded.
+    pub const DOCUMENT: &'static str = "application/vnd.google-apps.document";
+
+    /// An owned file that is shared with nobody.
+    #[must_use]
+    pub fn new(path: &str, mime_type: &str, content: &str, at_ms: i64) -> Self {
+        Self {
+            path: path.to_owned(),
+            mime_type: mime_type.to_owned(),
+            content: content.as_bytes().to_vec(),
+            at_ms,
+            shared_with: Vec::new(),
+            owned: true,
+        }
+    }
+}
+
+/// An account; the default one has an owner and nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct Seed {
+    /// Whose account it is.
+    pub owner: Owner,
+    /// User labels in the order of their ids: the first is `Label_1`.
+    pub labels: Vec<String>,
+    /// The mails.
+    pub mails: Vec<SeedMail>,
+    /// The files, folders before what lies in them.
+    pub files: Vec<SeedFile>,
+}

@@ -1,0 +1,237 @@
+//! Clients, codes, access and refresh tokens. All that comes from one consent is one *family*.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::random;
+
+/// How long an authorisation code lives. RFC 6749 section 4.1.2 allows ten minutes; a minute is plenty.
+const CODE_LIFETIME_MS: i64 = 60_000;
+
+/// A registered OAuth client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) secret: String,
+    /// Whether the user has consented once; from then on a refresh token needs `prompt=consent`.
+    pub(crate) consented: bool,
+}
+
+/// An authorisation code and what must come back with it.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) client_id: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) challenge: String,
+    pub(crate) scopes: BTreeSet<String>,
+    pub(crate) offline: bool,
+    expires_ms: i64,
+    family: u64,
+    used: bool,
+}
+
+/// An access token.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) client_id: String,
+    pub(crate) scopes: BTreeSet<String>,
+    expires_ms: i64,
+    family: u64,
+}
+
+/// A refresh token.
+#[derive(Debug)]
+struct Refresh {
+    client_id: String,
+    scopes: BTreeSet<String>,
+    family: u64,
+    replaced: bool,
+}
+
+/// Why a code or refresh token gave nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum GrantError {
+    /// `invalid_grant`: unknown, expired, used, revoked, or another client's.
+    Invalid,
+    /// `invalid_scope`: more was asked than was granted.
+    Scope,
+}
+
+/// Freshly issued tokens.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) access: String,
+    pub(crate) refresh: Option<String>,
+    pub(crate) scopes: BTreeSet<String>,
+}
+
+/// Every token of one stand-in.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) clients: BTreeMap<String, Client>,
+    pub(crate) lifetime: Duration,
+    pub(crate) rotate: bool,
+    codes: BTreeMap<String, Code>,
+    access: BTreeMap<String, Access>,
+    refresh: BTreeMap<String, Refresh>,
+    revoked: BTreeSet<u64>,
+    families: u64,
+}
+
+impl Tokens {
+    pub(crate) fn new(lifetime: Duration, rotate: bool) -> Self {
+        Self {
+            clients: BTreeMap::new(),
+            lifetime,
+            rotate,
+            codes: BTreeMap::new(),
+            access: BTreeMap::new(),
+            refresh: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+            families: 0,
+        }
+    }
+
+    /// Registers a client; returns its id and secret.
+    pub(crate) fn add_client(&mut self) -> (String, String) {
+        let number = 118_000_000_000_u64 + u64::try_from(self.clients.len()).unwrap_or(0);
+        let tail = random::sha256_hex(number.to_string().as_bytes());
+        let id = format!("{number}-{}.apps.googleusercontent.com", tail.get(..32).unwrap_or(&tail));
+        let secret = format!("GOCSPX-{}", random::token(21));
+        self.clients.insert(id.clone(), Client { secret: secret.clone(), consented: false });
+        (id, secret)
+    }
+
+    /// Makes a code after consent.
+    pub(crate) fn new_code(
+        &mut self,
+        client_id: &str,
+        redirect_uri: &str,
+        challenge: &str,
+        scopes: BTreeSet<String>,
+        offline: bool,
+        now_ms: i64,
+    ) -> String {
+        let code = format!("4/0A{}", random::token(48));
+        let family = self.new_family();
+        let kept = Code {
+            client_id: client_id.to_owned(),
+            redirect_uri: redirect_uri.to_owned(),
+            challenge: challenge.to_owned(),
+            scopes,
+            offline,
+            expires_ms: now_ms.saturating_add(CODE_LIFETIME_MS),
+            family,
+            used: false,
+        };
+        self.codes.insert(code.clone(), kept);
+        code
+    }
+
+    /// Exchanges a code. `fits` compares the redirect URI and the PKCE verifier with the code's.
+    ///
+    /// A code is spent by the first attempt, good or bad; a second attempt revokes what the first gave (RFC 6749
+    /// section 4.1.2).
+    pub(crate) fn exchange(
+        &mut self,
+        code: &str,
+        client_id: &str,
+        now_ms: i64,
+        fits: impl Fn(&Code) -> bool,
+    ) -> Result<Issued, GrantError> {
+        let kept = self.codes.get_mut(code).ok_or(GrantError::Invalid)?;
+        if kept.used {
+            self.revoked.insert(kept.family);
+            return Err(GrantError::Invalid);
+        }
+        kept.used = true;
+        if kept.expires_ms <= now_ms || kept.client_id != client_id || !fits(kept) {
+            return Err(GrantError::Invalid);
+        }
+        let (family, scopes, offline) = (kept.family, kept.scopes.clone(), kept.offline);
+        let access = self.new_access(client_id, scopes.clone(), family, now_ms);
+        let refresh = offline.then(|| self.new_refresh(client_id, scopes.clone(), family));
+        Ok(Issued { access, refresh, scopes })
+    }
+
+    /// Uses a refresh token, for fewer scopes if `wanted` says so.
+    pub(crate) fn refresh(
+        &mut self,
+        token: &str,
+        client_id: &str,
+        wanted: Option<BTreeSet<String>>,
+        now_ms: i64,
+    ) -> Result<Issued, GrantError> {
+        let kept = self.refresh.get_mut(token).ok_or(GrantError::Invalid)?;
+        if kept.client_id != client_id || self.revoked.contains(&kept.family) {
+            return Err(GrantError::Invalid);
+        }
+        if kept.replaced {
+            self.revoked.insert(kept.family);
+            return Err(GrantError::Invalid);
+        }
+        let scopes = wanted.unwrap_or_else(|| kept.scopes.clone());
+        if scopes.is_empty() || !scopes.is_subset(&kept.scopes) {
+            return Err(GrantError::Scope);
+        }
+        let (family, all) = (kept.family, kept.scopes.clone());
+        kept.replaced = self.rotate;
+        let refresh = self.rotate.then(|| self.new_refresh(client_id, all, family));
+        let access = self.new_access(client_id, scopes.clone(), family, now_ms);
+        Ok(Issued { access, refresh, scopes })
+    }
+
+    /// Revokes a token of either kind, and with it its whole family, as Google does. `false`: no such live token.
+    pub(crate) fn revoke(&mut self, token: &str, now_ms: i64) -> bool {
+        let live = self.access.get(token).filter(|kept| kept.expires_ms > now_ms).map(|kept| kept.family);
+        let family = live.or_else(|| self.refresh.get(token).map(|kept| kept.family));
+        family.is_some_and(|family| self.revoked.insert(family))
+    }
+
+    /// Revokes everything, as an owner does on the "third-party access" page.
+    pub(crate) fn revoke_all(&mut self) {
+        self.revoked.extend(0..=self.families);
+    }
+
+    /// A live access token, or `None` for unknown, expired and revoked ones.
+    pub(crate) fn live(&self, token: &str, now_ms: i64) -> Option<&Access> {
+        let kept = self.access.get(token)?;
+        (kept.expires_ms > now_ms && !self.revoked.contains(&kept.family)).then_some(kept)
+    }
+
+    /// An access token without the OAuth dance, in a family of its own.
+    pub(crate) fn direct_access(&mut self, client_id: &str, scopes: BTreeSet<String>, now_ms: i64) -> String {
+        let family = self.new_family();
+        self.new_access(client_id, scopes, family, now_ms)
+    }
+
+    /// A refresh token without the OAuth dance, in a family of its own.
+    pub(crate) fn direct_refresh(&mut self, client_id: &str, scopes: BTreeSet<String>) -> String {
+        let family = self.new_family();
+        self.new_refresh(client_id, scopes, family)
+    }
+
+    fn new_family(&mut self) -> u64 {
+        self.families += 1;
+        self.families
+    }
+
+    fn new_access(&mut self, client: &str, scopes: BTreeSet<String>, family: u64, now_ms: i64) -> String {
+        let token = format!("ya29.a0{}", random::token(96));
+        let lifetime = i64::try_from(self.lifetime.as_millis()).unwrap_or(i64::MAX);
+        let kept = Access {
+            client_id: client.to_owned(),
+            scopes,
+            expires_ms: now_ms.saturating_add(lifetime),
+            family,
+        };
+        self.access.insert(token.clone(), kept);
+        token
+    }
+
+    fn new_refresh(&mut self, client: &str, scopes: BTreeSet<String>, family: u64) -> String {
+        let token = format!("1//0{}", random::token(60));
+        let kept = Refresh { client_id: client.to_owned(), scopes, family, replaced: false };
+        self.refresh.insert(token.clone(), kept);
+        token
+    }
+}

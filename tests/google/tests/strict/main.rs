@@ -1,0 +1,9 @@
+//! The stand-in's strictness, each rule through a real TLS client.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+mod access;
+mod client;
+mod drive;
+mod faults;
+mod gmail;
+mod oauth;

@@ -1,0 +1,274 @@
+//! The arguments of a tool: a closed set of kinds, parsed once into values that cannot be wrong.
+
+use std::collections::BTreeMap;
+
+use claviger_canonical::Value;
+
+use crate::address::Address;
+use crate::date::Date;
+use crate::name::Ident;
+use crate::refusal::{Class, Denial};
+
+/// What an argument may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArgKind {
+    /// An upstream's identifier: 1 to 256 of `[A-Za-z0-9_-]`, so that no path, query or escape hides in it.
+    Id,
+    /// Up to so many identifiers, each once.
+    Ids {
+        /// How many at most.
+        max: usize,
+    },
+    /// One line: up to so many characters, none of them a control or bidirectional-formatting character.
+    Line {
+        /// How many characters at most.
+        max: usize,
+    },
+    /// Text: up to so many characters; of control characters only tab and line ends.
+    Text {
+        /// How many characters at most.
+        max: usize,
+    },
+    /// A whole number.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The greatest.
+        max: i64,
+    },
+    /// Yes or no.
+    Boolean,
+    /// A day, `YYYY-MM-DD`.
+    Date,
+    /// Up to so many mail addresses.
+    Addresses {
+        /// How many at most.
+        max: usize,
+    },
+    /// One of these words.
+    Choice(Vec<String>),
+    /// A page mark that the vault gave out with an earlier answer.
+    Page,
+}
+
+/// One argument, as the catalog declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arg {
+    /// What it may be.
+    pub kind: ArgKind,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What it is where it is not given.
+    pub default: Option<ArgValue>,
+    /// Values that are never taken, in any grant.
+    pub deny: Vec<String>,
+    /// What the model is told about it.
+    pub summary: String,
+}
+
+/// The value of one argument.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ArgValue {
+    /// An id, a line, a text, a choice or a page mark.
+    Text(String),
+    /// Ids.
+    Texts(Vec<String>),
+    /// A whole number.
+    Integer(i64),
+    /// Yes or no.
+    Boolean(bool),
+    /// A day.
+    Date(Date),
+    /// Mail addresses.
+    Addresses(Vec<Address>),
+}
+
+impl std::fmt::Debug for ArgValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ArgValue(…)")
+    }
+}
+
+impl ArgValue {
+    /// The value as people read it, lists joined by commas. For the owner's eyes and for comparing with bounds.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        match self {
+            ArgValue::Text(text) => vec![text.clone()],
+            ArgValue::Texts(texts) => texts.clone(),
+            ArgValue::Integer(number) => vec![number.to_string()],
+            ArgValue::Boolean(yes) => vec![yes.to_string()],
+            ArgValue::Date(date) => vec![date.to_string()],
+            ArgValue::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// The arguments of one call: what was given, and defaults for the rest. Only [`Arguments::parse`] makes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arguments(BTreeMap<Ident, ArgValue>);
+
+impl Arguments {
+    /// Fits canonical arguments to a tool's declaration. Unknown arguments are refused, never dropped.
+    ///
+    /// # Errors
+    /// A denial of class `bad-arguments` that names the argument, or no argument where the name itself is unknown
+    /// (an unknown name is text of the peer's).
+    pub fn parse(declared: &BTreeMap<Ident, Arg>, given: &Value) -> Result<Self, Denial> {
+        let bad = || Denial::new(Class::BadArguments);
+        let Value::Object(given) = given else { return Err(bad()) };
+        for (name, _) in given.iter() {
+            if !declared.keys().any(|known| known.as_str() == name) {
+                let known = declared.keys().map(Ident::as_str).collect::<Vec<_>>().join(", ");
+                return Err(bad().value(name).fix(format!("this tool takes: {known}")));
+            }
+        }
+        let mut values = BTreeMap::new();
+        for (name, arg) in declared {
+            match given.get(name.as_str()) {
+                Some(value) => {
+                    let value = arg.parse(value).map_err(|why| {
+                        bad().field(name.as_str()).value(excerpt(value)).fix(format!("{name} {why}"))
+                    })?;
+                    values.insert(name.clone(), value);
+                }
+                None if arg.required => {
+                    return Err(bad().field(name.as_str()).fix(format!("{name} must be given")));
+                }
+                None => {
+                    if let Some(default) = &arg.default {
+                        values.insert(name.clone(), default.clone());
+                    }
+                }
+            }
+        }
+        Ok(Self(values))
+    }
+
+    /// The value of that argument, if it was given or has a default.
+    #[must_use]
+    pub fn get(&self, name: &Ident) -> Option<&ArgValue> {
+        self.0.get(name)
+    }
+
+    /// All arguments by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Ident, &ArgValue)> {
+        self.0.iter()
+    }
+}
+
+/// What is kept of a wrong value for the owner: its canonical text, at most 200 characters.
+fn excerpt(value: &Value) -> String {
+    String::from_utf8_lossy(&value.to_canonical()).chars().take(200).collect()
+}
+
+impl Arg {
+    /// Fits one value to this declaration; the error is the rule it breaks, for the owner.
+    fn parse(&self, value: &Value) -> Result<ArgValue, String> {
+        let parsed = self.kind.parse(value)?;
+        if let Some(denied) = parsed.texts().iter().find(|text| self.deny.contains(text)) {
+            return Err(format!("is never {denied}"));
+        }
+        Ok(parsed)
+    }
+}
+
+impl ArgKind {
+    /// Fits a value of the catalog's or of a call's.
+    ///
+    /// # Errors
+    /// The rule that the value breaks, as the end of a sentence that begins with the argument's name.
+    pub fn parse(&self, value: &Value) -> Result<ArgValue, String> {
+        let text = || value.as_str().ok_or_else(|| "is a text".to_owned());
+        match self {
+            ArgKind::Id => parse_id(text()?).map(ArgValue::Text),
+            ArgKind::Ids { max } => {
+                let ids = each(value, *max, parse_id)?;
+                if ids.iter().enumerate().any(|(at, id)| ids[..at].contains(id)) {
+                    return Err("names each id once".to_owned());
+                }
+                Ok(ArgValue::Texts(ids))
+            }
+            ArgKind::Line { max } => {
+                let line = text()?;
+                if line.is_empty() || line.chars().count() > *max {
+                    Err(format!("has 1 to {max} characters"))
+                } else if line.chars().any(|c| c.is_control() || misleads(c)) {
+                    Err("is one line without control characters".to_owned())
+                } else {
+                    Ok(ArgValue::Text(line.to_owned()))
+                }
+            }
+            ArgKind::Text { max } => {
+                let long = text()?;
+                if long.chars().count() > *max {
+                    Err(format!("has at most {max} characters"))
+                } else if long.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+                    Err("has no control characters but tabs and line ends".to_owned())
+                } else {
+                    Ok(ArgValue::Text(long.to_owned()))
+                }
+            }
+            ArgKind::Integer { min, max } => match value.as_integer() {
+                Some(number) if (*min..=*max).contains(&number) => Ok(ArgValue::Integer(number)),
+                _ => Err(format!("is a whole number from {min} to {max}")),
+            },
+            ArgKind::Boolean => {
+                value.as_bool().map(ArgValue::Boolean).ok_or_else(|| "is true or false".to_owned())
+            }
+            ArgKind::Date => {
+                text()?.parse().map(ArgValue::Date).map_err(|_| "is a day, YYYY-MM-DD".to_owned())
+            }
+            ArgKind::Addresses { max } => {
+                let addresses = each(value, *max, |text| {
+                    text.parse::<Address>()
+                        .map_err(|_| "has plain addresses such as me@example.org only".to_owned())
+                })?;
+                Ok(ArgValue::Addresses(addresses))
+            }
+            ArgKind::Choice(words) => {
+                let word = text()?;
+                if words.iter().any(|known| known == word) {
+                    Ok(ArgValue::Text(word.to_owned()))
+                } else {
+                    Err(format!("is one of {}", words.join(", ")))
+                }
+            }
+            ArgKind::Page => {
+                let mark = text()?;
+                let digits = mark.strip_prefix("page_").unwrap_or_default();
+                if digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                    Ok(ArgValue::Text(mark.to_owned()))
+                } else {
+                    Err("is next_page of an earlier answer".to_owned())
+                }
+            }
+        }
+    }
+}
+
+/// An identifier of an upstream's, wherever it came from.
+///
+/// # Errors
+/// The rule it breaks.
+pub fn parse_id(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    if (1..=256).contains(&text.len()) && text.bytes().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("is an id of 1 to 256 letters, digits, _ or -".to_owned())
+    }
+}
+
+fn each<T>(value: &Value, max: usize, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let items = value.as_array().ok_or_else(|| "is a list".to_owned())?;
+    if items.len() > max {
+        return Err(format!("has at most {max} entries"));
+    }
+    items.iter().map(|item| parse(item.as_str().ok_or_else(|| "is a list of texts".to_owned())?)).collect()
+}
+
+/// Characters that make a line look like another one: bidirectional formatting, zero-width, line separators.
+fn misleads(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+}

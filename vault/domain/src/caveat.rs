@@ -1,0 +1,234 @@
+//! Caveats: typed bounds. The set is closed, a list of them is a conjunction, and each can only take away.
+
+use crate::address::{Address, Pattern};
+use crate::arg::{ArgKind, ArgValue, Arguments};
+use crate::name::Ident;
+use crate::rate::Rate;
+use crate::refusal::{Class, Denial};
+use crate::tool::Tool;
+
+/// One typed bound of a grant or a handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caveat {
+    /// So many calls in so much time, charged at Mint.
+    Rate(Rate),
+    /// So many calls altogether, charged durably at Mint.
+    Calls(u64),
+    /// Who may be written to: to, cc, bcc and reply-to together. An empty list allows nobody.
+    Recipients(Vec<Pattern>),
+    /// Which objects: those that carry one of these ids as that resource. An empty list allows none.
+    Resource(ResourceBound),
+    /// What an argument may be.
+    Argument(Ident, Bound),
+}
+
+/// A bound on the objects a tool may touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceBound {
+    /// Which resource of the service: `label`, `folder`.
+    pub resource: Ident,
+    /// The ids, pinned when the grant was made.
+    pub ids: Vec<String>,
+    /// What each was called then; for people only.
+    pub shown: Vec<String>,
+}
+
+/// A bound on one argument. Missing data denies, but for [`Bound::Absent`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bound {
+    /// Each element of a list is one of these. An empty list satisfies nothing.
+    EachIn(Vec<String>),
+    /// The value is one of these.
+    OneOf(Vec<String>),
+    /// The number is at most this.
+    Max(i64),
+    /// The argument is not given.
+    Absent,
+    /// The text has at most so many characters, or the list so many elements.
+    MaxLength(u64),
+    /// The text has at least so many characters, or the list so many elements.
+    MinLength(u64),
+}
+
+impl Caveat {
+    /// Whether the tool can enforce this at all.
+    ///
+    /// # Errors
+    /// Why it cannot, as a clause for the admin. Such a grant is not made: a caveat is never ignored at use.
+    pub fn enforceable(&self, tool: &Tool) -> Result<(), String> {
+        match self {
+            Caveat::Rate(_) | Caveat::Calls(_) => Ok(()),
+            Caveat::Recipients(_) => {
+                if tool.recipient_args().is_empty() {
+                    Err(format!("{} names no recipients", tool.name))
+                } else {
+                    Ok(())
+                }
+            }
+            Caveat::Resource(bound) => tool.bounds(&bound.resource),
+            Caveat::Argument(name, bound) => {
+                let Some(arg) = tool.args.get(name) else {
+                    return Err(format!("{} has no argument {name}", tool.name));
+                };
+                if bound.fits(&arg.kind) {
+                    Ok(())
+                } else {
+                    Err(format!("{name} of {} cannot be bounded by {}", tool.name, bound.word()))
+                }
+            }
+        }
+    }
+
+    /// Decides what can be decided on the arguments alone. Counters and objects are decided elsewhere.
+    ///
+    /// # Errors
+    /// A denial of class `out-of-scope`, with the offending value for the owner.
+    pub fn decide(&self, tool: &Tool, args: &Arguments) -> Result<(), Denial> {
+        match self {
+            Caveat::Rate(_) | Caveat::Calls(_) => Ok(()),
+            Caveat::Recipients(patterns) => decide_recipients(patterns, tool, args),
+            Caveat::Resource(bound) => bound.decide(tool, args),
+            Caveat::Argument(name, bound) => bound.decide(name, args.get(name)),
+        }
+    }
+
+    /// The caveat as an owner writes it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Caveat::Rate(rate) => format!("rate = {rate}"),
+            Caveat::Calls(calls) => format!("calls = {calls}"),
+            Caveat::Recipients(patterns) => {
+                format!(
+                    "recipients = {}",
+                    patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                )
+            }
+            Caveat::Resource(bound) => format!("resource.{} = {}", bound.resource, bound.names().join(", ")),
+            Caveat::Argument(name, bound) => match bound {
+                Bound::EachIn(words) | Bound::OneOf(words) => {
+                    format!("{name}.{} = {}", bound.word(), words.join(", "))
+                }
+                Bound::Max(number) => format!("{name}.max = {number}"),
+                Bound::Absent => format!("{name}.absent"),
+                Bound::MaxLength(length) | Bound::MinLength(length) => {
+                    format!("{name}.{} = {length}", bound.word())
+                }
+            },
+        }
+    }
+}
+
+impl ResourceBound {
+    /// What the ids were called when they were pinned, or the ids themselves.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.ids.iter().enumerate().map(|(at, id)| self.shown.get(at).unwrap_or(id).clone()).collect()
+    }
+
+    /// Decides the arguments that name such an object outright.
+    fn decide(&self, tool: &Tool, args: &Arguments) -> Result<(), Denial> {
+        for arg in tool.resource_args(&self.resource) {
+            let given = args.get(arg).map(ArgValue::texts).unwrap_or_default();
+            if given.is_empty() || !given.iter().all(|id| self.ids.contains(id)) {
+                return Err(Denial::new(Class::OutOfScope)
+                    .field(arg.as_str())
+                    .caveat(Caveat::Resource(self.clone()).to_text())
+                    .value(given.join(", "))
+                    .fix(format!("grant it with --{} for that {}", self.resource, self.resource)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decide_recipients(patterns: &[Pattern], tool: &Tool, args: &Arguments) -> Result<(), Denial> {
+    let denial = |field: &str| {
+        Denial::new(Class::OutOfScope).field(field).caveat(Caveat::Recipients(patterns.to_vec()).to_text())
+    };
+    let mut any = false;
+    for name in tool.recipient_args() {
+        let addresses: &[Address] = match args.get(name) {
+            None => &[],
+            Some(ArgValue::Addresses(addresses)) => addresses,
+            Some(_) => return Err(denial(name.as_str())),
+        };
+        for address in addresses {
+            any = true;
+            if !patterns.iter().any(|pattern| pattern.matches(address)) {
+                return Err(denial(name.as_str())
+                    .value(address.to_string())
+                    .fix(format!("add {address} to the recipients of a new grant")));
+            }
+        }
+    }
+    if any { Ok(()) } else { Err(denial("recipients").fix("name at least one recipient")) }
+}
+
+impl Bound {
+    /// The word for it in a grant.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Bound::EachIn(_) => "each_in",
+            Bound::OneOf(_) => "one_of",
+            Bound::Max(_) => "max",
+            Bound::Absent => "absent",
+            Bound::MaxLength(_) => "max_length",
+            Bound::MinLength(_) => "min_length",
+        }
+    }
+
+    /// Whether it says anything about an argument of that kind.
+    fn fits(&self, kind: &ArgKind) -> bool {
+        let list = matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. });
+        let text =
+            matches!(kind, ArgKind::Id | ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Choice(_));
+        match self {
+            Bound::EachIn(_) => list,
+            Bound::OneOf(_) => {
+                text || matches!(kind, ArgKind::Integer { .. } | ArgKind::Date | ArgKind::Boolean)
+            }
+            Bound::Max(_) => matches!(kind, ArgKind::Integer { .. }),
+            Bound::Absent => true,
+            Bound::MaxLength(_) | Bound::MinLength(_) => list || text,
+        }
+    }
+
+    fn decide(&self, name: &Ident, value: Option<&ArgValue>) -> Result<(), Denial> {
+        let holds = match (self, value) {
+            (Bound::Absent, value) => value.is_none(),
+            (_, None) => false,
+            (Bound::EachIn(words), Some(value)) => {
+                let given = value.texts();
+                !given.is_empty() && given.iter().all(|text| words.contains(text))
+            }
+            (Bound::OneOf(words), Some(value)) => {
+                matches!(value.texts().as_slice(), [only] if words.contains(only))
+            }
+            (Bound::Max(most), Some(ArgValue::Integer(number))) => number <= most,
+            (Bound::Max(_), Some(_)) => false,
+            (Bound::MaxLength(most), Some(value)) => length(value).is_some_and(|length| length <= *most),
+            (Bound::MinLength(least), Some(value)) => length(value).is_some_and(|length| length >= *least),
+        };
+        if holds {
+            return Ok(());
+        }
+        let caveat = Caveat::Argument(name.clone(), self.clone()).to_text();
+        let shown = value.map(|value| value.texts().join(", ").chars().take(200).collect::<String>());
+        Err(Denial::new(Class::OutOfScope)
+            .field(name.as_str())
+            .value(shown.unwrap_or_else(|| "(not given)".to_owned()))
+            .fix(format!("call it so that {caveat} holds, or make a grant with another bound"))
+            .caveat(caveat))
+    }
+}
+
+fn length(value: &ArgValue) -> Option<u64> {
+    match value {
+        ArgValue::Text(text) => u64::try_from(text.chars().count()).ok(),
+        ArgValue::Texts(texts) => u64::try_from(texts.len()).ok(),
+        ArgValue::Addresses(addresses) => u64::try_from(addresses.len()).ok(),
+        ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) => None,
+    }
+}

@@ -1,0 +1,194 @@
+//! Mails are read back by a small reader of their own.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+use super::*;
+use proptest::prelude::*;
+
+fn list(addresses: &[&str]) -> Vec<Address> {
+    addresses.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn with_subject(subject: &str) -> Result<String, MailError> {
+    let to = list(&["a@example.org"]);
+    let mail = Mail { to: &to, cc: &[], bcc: &[], reply_to: &[], subject, body: "" };
+    render(&mail).map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+/// Headers, unfolded, in order; and the body, decoded.
+fn read(bytes: &[u8]) -> (Vec<(String, String)>, String) {
+    let text = std::str::from_utf8(bytes).unwrap();
+    assert!(text.is_ascii() && !text.replace("\r\n", "").contains(['\r', '\n']), "a bare line end");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.split("\r\n").all(|line| line.len() <= 998 && !line.trim().is_empty()));
+    let headers = head.replace("\r\n ", " ");
+    let headers = headers.split("\r\n").map(|line| line.split_once(':').unwrap());
+    let headers =
+        headers.map(|(name, value)| (name.to_owned(), value.strip_prefix(' ').unwrap_or(value).to_owned()));
+    assert!(body.split("\r\n").all(|line| line.len() <= 76));
+    let body = STANDARD.decode(body.replace("\r\n", "")).unwrap();
+    (headers.collect(), String::from_utf8(body).unwrap())
+}
+
+/// Undoes encoded words, each decoded alone, with the spaces between them dropped.
+fn words(value: &str) -> String {
+    if !value.contains("=?") {
+        return value.to_owned();
+    }
+    let mut out = String::new();
+    for word in value.split(' ') {
+        assert!(word.len() <= 75);
+        let inner = word.strip_prefix("=?UTF-8?B?").unwrap().strip_suffix("?=").unwrap();
+        out.push_str(&String::from_utf8(STANDARD.decode(inner).unwrap()).unwrap());
+    }
+    out
+}
+
+#[test]
+fn one_mail_byte_for_byte() {
+    let (to, cc) = (list(&["a@example.org", "B@example.com"]), list(&["c@example.org"]));
+    let (bcc, reply_to) = (list(&["d@example.org"]), list(&["e@example.org"]));
+    let mail = Mail {
+        to: &to,
+        cc: &cc,
+        bcc: &bcc,
+        reply_to: &reply_to,
+        subject: "Dinner at eight",
+        body: "Yes\nno",
+    };
+    assert_eq!(
+        String::from_utf8(render(&mail).unwrap()).unwrap(),
+        "MIME-Version: 1.0\r\n\
+         To: a@example.org, B@example.com\r\n\
+         Cc: c@example.org\r\n\
+         Bcc: d@example.org\r\n\
+         Reply-To: e@example.org\r\n\
+         Subject: Dinner at eight\r\n\
+         Content-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: base64\r\n\
+         \r\n\
+         WWVzDQpubw==\r\n"
+    );
+}
+
+#[test]
+fn subjects() {
+    for (subject, expected) in [
+        ("", "Subject:\r\n"),
+        ("Hi", "Subject: Hi\r\n"),
+        ("Bcc: x@example.org", "Subject: Bcc: x@example.org\r\n"),
+        ("Grüße", "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n"),
+        ("=?utf-8?q?x?=", "Subject: =?UTF-8?B?PT91dGYtOD9xP3g/PQ==?=\r\n"),
+        (" a", "Subject: =?UTF-8?B?IGE=?=\r\n"),
+        ("a ", "Subject: =?UTF-8?B?YSA=?=\r\n"),
+        ("a  b", "Subject: =?UTF-8?B?YSAgYg==?=\r\n"),
+        (" ", "Subject: =?UTF-8?B?IA==?=\r\n"),
+    ] {
+        let mail = with_subject(subject).unwrap();
+        assert!(mail.contains(&format!("\r\n{expected}Content-Type:")), "{subject:?} in {mail}");
+    }
+    for bad in ["a\r\nBcc: x@example.org", "a\nb", "a\rb", "a\0", "a\tb", "\u{7f}", "\u{85}", "\u{1b}[2J"] {
+        assert_eq!(with_subject(bad), Err(MailError::Subject), "{bad:?}");
+    }
+}
+
+#[test]
+fn long_headers_are_folded() {
+    let plain = "word ".repeat(99) + "end";
+    let encoded = "ß€😀".repeat(60);
+    let unbroken = "x".repeat(500);
+    for (subject, width) in [(&plain, 78), (&encoded, 76), (&unbroken, 76)] {
+        let mail = with_subject(subject).unwrap();
+        let (headers, _) = read(mail.as_bytes());
+        let kept = &headers.iter().find(|(name, _)| name == "Subject").unwrap().1;
+        assert_eq!(&words(kept), subject);
+        assert!(mail.split("\r\n").all(|line| line.len() <= width), "{mail}");
+        assert!(mail.split("\r\n").count() > 10);
+    }
+    let to: Vec<Address> = (0..50).map(|i| format!("recipient-{i}@example.org").parse().unwrap()).collect();
+    let mail = Mail { to: &to, cc: &[], bcc: &[], reply_to: &[], subject: "", body: "" };
+    let bytes = render(&mail).unwrap();
+    assert!(bytes.split(|b| *b == b'\n').all(|line| line.len() <= 79));
+    let wanted: Vec<&str> = to.iter().map(Address::as_str).collect();
+    assert_eq!(read(&bytes).0[1], ("To".to_owned(), wanted.join(", ")));
+}
+
+#[test]
+fn a_mail_needs_a_recipient() {
+    let one = list(&["a@example.org"]);
+    let none = Mail { to: &[], cc: &[], bcc: &[], reply_to: &one, subject: "s", body: "" };
+    assert_eq!(render(&none), Err(MailError::NoRecipient));
+    for mail in [Mail { to: &one, ..none }, Mail { cc: &one, ..none }, Mail { bcc: &one, ..none }] {
+        assert!(render(&mail).is_ok());
+    }
+}
+
+#[test]
+fn line_ends_become_one_kind() {
+    for (body, kept) in [
+        ("", ""),
+        ("a\nb", "a\r\nb"),
+        ("a\rb", "a\r\nb"),
+        ("a\r\nb", "a\r\nb"),
+        ("a\n\rb", "a\r\n\r\nb"),
+        ("a\r\r\nb\n", "a\r\n\r\nb\r\n"),
+        (".\n\nFrom x\n", ".\r\n\r\nFrom x\r\n"),
+    ] {
+        let to = list(&["a@example.org"]);
+        let mail = Mail { to: &to, cc: &[], bcc: &[], reply_to: &[], subject: "", body };
+        assert_eq!(read(&render(&mail).unwrap()).1, kept, "{body:?}");
+    }
+}
+
+fn some_addresses() -> impl Strategy<Value = Vec<Address>> {
+    let one =
+        "[a-z=?+]{1,64}@[a-z]{1,63}\\.[a-z]{1,63}".prop_filter_map("an address", |text| text.parse().ok());
+    proptest::collection::vec(one, 0..6)
+}
+
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("\r\nBcc: x@example.org".to_owned()),
+        Just("\r\n\r\n".to_owned()),
+        Just("\n".to_owned()),
+        Just("=?utf-8?b?eA==?=".to_owned()),
+        Just(" ".to_owned()),
+        "[a-z ]{0,90}",
+        "\\PC{0,40}",
+        any::<String>(),
+    ];
+    proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn a_mail_has_what_it_was_given_and_no_more(
+        to in some_addresses(), cc in some_addresses(), bcc in some_addresses(), reply_to in some_addresses(),
+        subject in hostile(), body in hostile(),
+    ) {
+        let mail = Mail { to: &to, cc: &cc, bcc: &bcc, reply_to: &reply_to, subject: &subject, body: &body };
+        match render(&mail) {
+            Err(MailError::Subject) => prop_assert!(subject.chars().any(char::is_control)),
+            Err(MailError::NoRecipient) => prop_assert!(to.is_empty() && cc.is_empty() && bcc.is_empty()),
+            Ok(bytes) => {
+                prop_assert_eq!(&bytes, &render(&mail).unwrap());
+                let (headers, text) = read(&bytes);
+                let mut expected = vec![("MIME-Version".to_owned(), "1.0".to_owned())];
+                for (name, list) in [("To", &to), ("Cc", &cc), ("Bcc", &bcc), ("Reply-To", &reply_to)] {
+                    if !list.is_empty() {
+                        let joined: Vec<&str> = list.iter().map(Address::as_str).collect();
+                        expected.push((name.to_owned(), joined.join(", ")));
+                    }
+                }
+                expected.push(("Subject".to_owned(), subject.clone()));
+                expected.push(("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned()));
+                expected.push(("Content-Transfer-Encoding".to_owned(), "base64".to_owned()));
+                let headers: Vec<(String, String)> = headers
+                    .into_iter()
+                    .map(|(name, value)| if name == "Subject" { let value = words(&value); (name, value) } else { (name, value) })
+                    .collect();
+                prop_assert_eq!(headers, expected);
+                prop_assert_eq!(text, crlf(&body));
+            }
+        }
+    }
+}

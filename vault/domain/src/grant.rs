@@ -1,0 +1,128 @@
+//! Grants and handles, and whether they are alive.
+
+use crate::caveat::Caveat;
+use crate::effect::Effect;
+use crate::id::{GrantId, HandleId};
+use crate::name::{AgentName, SecretName, ToolName};
+use crate::refusal::{Class, Denial};
+use crate::tool::Definition;
+
+/// The admin's word on approvals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approve {
+    /// No tool of the grant sends or deletes, so nobody was asked.
+    NotNeeded,
+    /// The admin said, in so many words, that nobody is to be asked.
+    Never,
+}
+
+impl Approve {
+    /// The word in a grant.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Approve::NotNeeded => "not-needed",
+            Approve::Never => "never",
+        }
+    }
+}
+
+/// Whether a grant still stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It stands, until it expires.
+    Active,
+    /// It was revoked. Final.
+    Revoked {
+        /// When, in milliseconds since 1970.
+        at_ms: u64,
+    },
+}
+
+/// One tool of a grant, as it was defined when the grant was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedTool {
+    /// The tool.
+    pub name: ToolName,
+    /// Its effect then.
+    pub effect: Effect,
+    /// Its definition then.
+    pub definition: Definition,
+}
+
+/// The admin's word: this agent, this secret, these tools, these caveats, until then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Names it.
+    pub id: GrantId,
+    /// To whom.
+    pub agent: AgentName,
+    /// With which secret.
+    pub secret: SecretName,
+    /// Which tools.
+    pub tools: Vec<GrantedTool>,
+    /// Within which bounds, all of them.
+    pub caveats: Vec<Caveat>,
+    /// Until when, in milliseconds since 1970; `None` for no end.
+    pub expires_at_ms: Option<u64>,
+    /// Whether a human is asked.
+    pub approve: Approve,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at_ms: u64,
+    /// Whether it stands.
+    pub state: State,
+    /// The handle that stands for the whole of it.
+    pub root: HandleId,
+}
+
+impl Grant {
+    /// Whether it may be used now.
+    ///
+    /// # Errors
+    /// Class `revoked` where it was revoked or has expired.
+    pub fn alive(&self, now_ms: u64) -> Result<(), Denial> {
+        if let State::Revoked { .. } = self.state {
+            return Err(Denial::new(Class::Revoked)
+                .field("grant")
+                .fix("the grant was revoked; make a new one"));
+        }
+        match self.expires_at_ms {
+            Some(end) if now_ms >= end => {
+                Err(Denial::new(Class::Revoked).field("expires").fix("the grant has expired; make a new one"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The tool of that name, if it was granted.
+    #[must_use]
+    pub fn tool(&self, name: &ToolName) -> Option<&GrantedTool> {
+        self.tools.iter().find(|tool| tool.name == *name)
+    }
+
+    /// The tools that this grant and another would both serve for the same agent and secret.
+    #[must_use]
+    pub fn overlap(&self, other: &Grant) -> Vec<ToolName> {
+        if self.agent != other.agent || self.secret != other.secret {
+            return Vec::new();
+        }
+        self.tools
+            .iter()
+            .filter(|tool| other.tool(&tool.name).is_some())
+            .map(|tool| tool.name.clone())
+            .collect()
+    }
+}
+
+/// The opaque reference to a grant that an agent holds. Children, when they come, carry further caveats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handle {
+    /// Names it.
+    pub id: HandleId,
+    /// Which grant it stands for.
+    pub grant: GrantId,
+    /// Its parents, nearest first; empty for a grant's root handle.
+    pub ancestors: Vec<HandleId>,
+    /// What it is bounded by beyond its grant and its parents.
+    pub caveats: Vec<Caveat>,
+}

@@ -1,0 +1,135 @@
+//! The one decision: may this call be made? A yes is a [`Permit`], which cannot be copied, forged or used twice.
+
+use claviger_canonical::Canonical;
+use claviger_canonical::presentation::Verified;
+
+use crate::arg::Arguments;
+use crate::caveat::Caveat;
+use crate::grant::{Grant, Handle};
+use crate::name::{AdapterName, ToolName};
+use crate::rate::Rate;
+use crate::refusal::{Class, Denial};
+use crate::scope::Scope;
+use crate::tool::{Service, Tool};
+
+/// All that the decision looks at.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The vault's time, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// Who asks to serve the call.
+    pub adapter: &'a AdapterName,
+    /// Whether the agent is frozen.
+    pub frozen: bool,
+    /// The handle presented.
+    pub handle: &'a Handle,
+    /// Its grant.
+    pub grant: &'a Grant,
+    /// The service of the grant's secret, as the catalog has it now.
+    pub service: &'a Service,
+}
+
+/// A yes to one call. No `Clone`, no public fields, one constructor; whoever mints consumes it.
+///
+/// ```compile_fail
+/// fn twice(permit: claviger_domain::permit::Permit) {
+///     let copy = permit.clone();
+/// }
+/// ```
+///
+/// ```compile_fail
+/// let forged = claviger_domain::permit::Permit { arguments: todo!(), scope: todo!(), tool: todo!() };
+/// ```
+#[derive(Debug)]
+pub struct Permit {
+    tool: ToolName,
+    arguments: Arguments,
+    scope: Scope,
+}
+
+impl Permit {
+    /// Takes the permit apart; it is gone then.
+    #[must_use]
+    pub fn consume(self) -> (ToolName, Arguments, Scope) {
+        (self.tool, self.arguments, self.scope)
+    }
+}
+
+/// Checks all of a call that needs no counter and no look at an object, in the order that tells a stranger least:
+/// first who asks, then whether the handle lives, then whether the proof holds for these arguments, then the bounds.
+///
+/// The proof itself was checked by whoever holds the key: `verified` is the witness.
+///
+/// # Errors
+/// The first rule that says no.
+pub fn decide(question: &Question<'_>, verified: &Verified, arguments: &Canonical) -> Result<Permit, Denial> {
+    let claim = verified.claim();
+    alive(question)?;
+    if claim.handle != *question.handle.id.as_bytes() || question.handle.grant != question.grant.id {
+        return Err(Denial::new(Class::BadPresentation).field("handle"));
+    }
+    if claim.digest != arguments.digest() {
+        return Err(Denial::new(Class::BadPresentation).field("digest"));
+    }
+    let tool = granted(question, claim.tool.as_str())?;
+    let arguments = Arguments::parse(&tool.args, arguments.value())?;
+    for caveat in caveats(question) {
+        caveat.decide(tool, &arguments)?;
+    }
+    Ok(Permit { tool: tool.name.clone(), arguments, scope: Scope::of(caveats(question)) })
+}
+
+/// Whether the handle may be used at all by that adapter.
+///
+/// # Errors
+/// Class `bad-presentation` for another service's adapter, `frozen`, or `revoked`.
+pub fn alive(question: &Question<'_>) -> Result<(), Denial> {
+    if question.adapter.as_str() != question.service.id.as_str() {
+        return Err(Denial::new(Class::BadPresentation).field("adapter"));
+    }
+    question.grant.alive(question.now_ms)?;
+    if question.frozen {
+        return Err(Denial::new(Class::Frozen)
+            .field("agent")
+            .fix("look at its log, then run `claviger thaw`"));
+    }
+    Ok(())
+}
+
+/// All caveats a call is under: the grant's and the handle's.
+pub fn caveats<'a>(question: &Question<'a>) -> impl Iterator<Item = &'a Caveat> + use<'a> {
+    let (grant, handle) = (question.grant, question.handle);
+    grant.caveats.iter().chain(&handle.caveats)
+}
+
+/// The counters a call charges: every `rate`, and the least of all `calls`.
+pub fn counters<'a>(caveats: impl Iterator<Item = &'a Caveat>) -> (Vec<Rate>, Option<u64>) {
+    let mut rates = Vec::new();
+    let mut calls = None;
+    for caveat in caveats {
+        match caveat {
+            Caveat::Rate(rate) => rates.push(*rate),
+            Caveat::Calls(most) => calls = Some(calls.map_or(*most, |least: u64| least.min(*most))),
+            Caveat::Recipients(_) | Caveat::Resource(_) | Caveat::Argument(..) => {}
+        }
+    }
+    (rates, calls)
+}
+
+/// The granted tool of that name, if its definition is still the one that was granted.
+fn granted<'a>(question: &Question<'a>, name: &str) -> Result<&'a Tool, Denial> {
+    let not_granted = || Denial::new(Class::NotGranted).field("tool").value(name);
+    let granted = question
+        .grant
+        .tools
+        .iter()
+        .find(|tool| tool.name.to_string() == name)
+        .ok_or_else(|| not_granted().fix("make a grant that names this tool"))?;
+    let changed = || {
+        Denial::new(Class::ToolChanged)
+            .field("tool")
+            .fix("the tool's definition is not the one that was granted; look at it with `claviger services`, then revoke and grant anew")
+    };
+    let tool = question.service.tools.get(granted.name.tool()).ok_or_else(changed)?;
+    if tool.definition == granted.definition { Ok(tool) } else { Err(changed()) }
+}

@@ -1,0 +1,275 @@
+//! Where in a JSON value something stands.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+/// Most parts a pointer has; catalogs need three or four.
+const PARTS_MAX: usize = 32;
+
+/// The text is not a pointer. It never repeats the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadPointer {
+    /// Neither empty nor beginning with a slash.
+    #[error("a pointer is empty or begins with a slash")]
+    NoSlash,
+    /// A `~` that is not `~0` or `~1`.
+    #[error("in a pointer, ~ stands only in ~0 and ~1")]
+    Escape,
+    /// More than 32 parts.
+    #[error("a pointer has at most 32 parts")]
+    TooDeep,
+}
+
+/// A JSON pointer (RFC 6901), in which a part `*` means each element of an array: `/messages/*/id`.
+///
+/// So a member whose name is `*` cannot be pointed at. The empty pointer is the whole value.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pointer(Vec<Part>);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Part {
+    /// A member's name, or an element's index where the value is an array.
+    Name(String),
+    Each,
+}
+
+impl Pointer {
+    /// Whether it has a `*`, and so may stand for many values.
+    #[must_use]
+    pub fn is_many(&self) -> bool {
+        self.0.contains(&Part::Each)
+    }
+
+    /// Every value it points at, in the order of the document; none where a part is missing or of another type.
+    ///
+    /// An element that lacks what comes after the `*` is passed over in silence. Who must check *each* element selects
+    /// the elements first, and then looks into every one with a second pointer: missing data denies.
+    #[must_use]
+    pub fn select<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
+        let mut here = vec![value];
+        for part in &self.0 {
+            here = match part {
+                Part::Name(name) => here.into_iter().filter_map(|value| child(value, name)).collect(),
+                Part::Each => here.into_iter().filter_map(Value::as_array).flatten().collect(),
+            };
+        }
+        here
+    }
+
+    /// The one value it points at, to be changed; `None` where nothing stands there or the pointer has a `*`.
+    pub fn get_mut<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
+        let mut here = value;
+        for part in &self.0 {
+            let Part::Name(name) = part else { return None };
+            here = match here {
+                Value::Object(members) => members.get_mut(name)?,
+                Value::Array(elements) => elements.get_mut(index(name)?)?,
+                _ => return None,
+            };
+        }
+        Some(here)
+    }
+
+    /// Puts `new` where it points and returns what stood there.
+    ///
+    /// Returns `None`, and changes nothing, where nothing stands there or the pointer has a `*`; it never makes a
+    /// member or an element.
+    pub fn replace_one(&self, value: &mut Value, new: Value) -> Option<Value> {
+        self.get_mut(value).map(|here| std::mem::replace(here, new))
+    }
+}
+
+fn child<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(members) => members.get(name),
+        Value::Array(elements) => elements.get(index(name)?),
+        _ => None,
+    }
+}
+
+/// RFC 6901 section 4: digits without a leading zero. `-`, the element after the last, is never there.
+fn index(name: &str) -> Option<usize> {
+    let plain = name.bytes().all(|b| b.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    if plain { name.parse().ok() } else { None }
+}
+
+fn unescape(part: &str) -> Result<String, BadPointer> {
+    let mut name = String::with_capacity(part.len());
+    let mut chars = part.chars();
+    while let Some(c) = chars.next() {
+        name.push(match (c, if c == '~' { chars.next() } else { None }) {
+            ('~', Some('0')) => '~',
+            ('~', Some('1')) => '/',
+            ('~', _) => return Err(BadPointer::Escape),
+            (other, _) => other,
+        });
+    }
+    Ok(name)
+}
+
+impl FromStr for Pointer {
+    type Err = BadPointer;
+
+    fn from_str(text: &str) -> Result<Self, BadPointer> {
+        if text.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let parts = text.strip_prefix('/').ok_or(BadPointer::NoSlash)?;
+        if parts.split('/').count() > PARTS_MAX {
+            return Err(BadPointer::TooDeep);
+        }
+        parts
+            .split('/')
+            .map(|part| if part == "*" { Ok(Part::Each) } else { unescape(part).map(Part::Name) })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.0 {
+            match part {
+                Part::Each => f.write_str("/*")?,
+                Part::Name(name) => write!(f, "/{}", name.replace('~', "~0").replace('/', "~1"))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn check(value: &Value, pointer: &str, expected: &Value) {
+        let found: Vec<Value> =
+            pointer.parse::<Pointer>().unwrap().select(value).into_iter().cloned().collect();
+        assert_eq!(&Value::Array(found), expected, "{pointer:?}");
+    }
+
+    #[test]
+    fn the_examples_of_rfc_6901() {
+        let value = json!({
+            "foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, "k\"l": 6, " ": 7, "m~n": 8
+        });
+        check(&value, "", &json!([value]));
+        check(&value, "/foo", &json!([["bar", "baz"]]));
+        check(&value, "/foo/0", &json!(["bar"]));
+        for (pointer, number) in [
+            ("/", 0),
+            ("/a~1b", 1),
+            ("/c%d", 2),
+            ("/e^f", 3),
+            ("/g|h", 4),
+            ("/i\\j", 5),
+            ("/k\"l", 6),
+            ("/ ", 7),
+            ("/m~0n", 8),
+        ] {
+            check(&value, pointer, &json!([number]));
+        }
+    }
+
+    #[test]
+    fn a_star_is_each_element_and_nothing_else() {
+        let value = json!({ "m": [{ "id": "a", "l": ["x", "y"] }, { "l": ["z"] }, 3, { "id": null }], "o": { "k": 1 }, "*": 9 });
+        check(&value, "/m/*/id", &json!(["a", null]));
+        check(&value, "/m/*/l/*", &json!(["x", "y", "z"]));
+        check(&value, "/m/*/l/0", &json!(["x", "z"]));
+        check(&value, "/o/*", &json!([]));
+        check(&value, "/*", &json!([]));
+        check(&json!([1, 2]), "/*", &json!([1, 2]));
+        check(&json!({ "m": [] }), "/m/*", &json!([]));
+        assert!("/m/*".parse::<Pointer>().unwrap().is_many());
+        assert!(!"/m/**".parse::<Pointer>().unwrap().is_many());
+    }
+
+    #[test]
+    fn an_index_has_one_spelling() {
+        let value = json!(["a", "b"]);
+        for pointer in
+            ["/01", "/00", "/+1", "/-", "/-1", "/1 ", "/2", "/", "/1.0", "/99999999999999999999999999", "/١"]
+        {
+            check(&value, pointer, &json!([]));
+        }
+        check(&value, "/1", &json!(["b"]));
+        check(&json!("text"), "/0", &json!([]));
+    }
+
+    #[test]
+    fn what_is_no_pointer_is_refused() {
+        for (text, error) in [
+            ("a", BadPointer::NoSlash),
+            ("#/a", BadPointer::NoSlash),
+            ("*", BadPointer::NoSlash),
+            (" /a", BadPointer::NoSlash),
+            ("/~", BadPointer::Escape),
+            ("/~2", BadPointer::Escape),
+            ("/a~/b", BadPointer::Escape),
+            (&"/a".repeat(33), BadPointer::TooDeep),
+        ] {
+            assert_eq!(text.parse::<Pointer>(), Err(error), "{text:?}");
+        }
+        assert!("/a".repeat(32).parse::<Pointer>().is_ok());
+    }
+
+    #[test]
+    fn replacing_makes_nothing_new() {
+        let before = json!({ "a": [{ "b": 1 }], "c": "x" });
+        for (pointer, old, after) in [
+            ("/c", Some(json!("x")), json!({ "a": [{ "b": 1 }], "c": 0 })),
+            ("/a/0/b", Some(json!(1)), json!({ "a": [{ "b": 0 }], "c": "x" })),
+            ("", Some(before.clone()), json!(0)),
+            ("/d", None, before.clone()),
+            ("/a/1", None, before.clone()),
+            ("/a/-", None, before.clone()),
+            ("/a/*", None, before.clone()),
+            ("/a/*/b", None, before.clone()),
+            ("/c/0", None, before.clone()),
+        ] {
+            let mut value = before.clone();
+            assert_eq!(
+                pointer.parse::<Pointer>().unwrap().replace_one(&mut value, json!(0)),
+                old,
+                "{pointer:?}"
+            );
+            assert_eq!(value, after, "{pointer:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_pointer_are_one(text in "(/([a-z0-9*]|~0|~1|\\PC){0,4}){0,5}") {
+            if let Ok(pointer) = text.parse::<Pointer>() {
+                prop_assert_eq!(pointer.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn without_a_star_it_is_what_serde_json_means(text in "(/[ab012~*-]{0,2}){0,3}") {
+            let value = json!({ "a": [{ "b": 1 }, ["x"], { "": { "a": 2 } }], "b": { "0": { "a": [1] } }, "": 3, "~": 4 });
+            if let Ok(pointer) = text.parse::<Pointer>()
+                && !pointer.is_many()
+            {
+                prop_assert_eq!(pointer.select(&value), value.pointer(&text).into_iter().collect::<Vec<_>>());
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,20}") {
+            let _ = text.parse::<Pointer>();
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Rendering: a step, the presented arguments and a few checked parameters become one request, byte for byte.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::address::Address;
+use crate::arg::{ArgValue, Arguments};
+use crate::codec::drive_query::{self, DriveTerms};
+use crate::codec::gmail_query::{self, GmailTerms};
+use crate::codec::rfc5322::{self, Mail};
+use crate::codec::{base64url, multipart, percent};
+use crate::date::Date;
+use crate::name::Ident;
+use crate::refusal::{Class, Denial};
+use crate::step::{Codec, Method, Segment, Step, Template};
+
+/// A request, but for its origin and its credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query, encoded.
+    pub path_and_query: String,
+    /// The body's type, where there is a body.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({} …, {} bytes)", self.method.as_str(), self.body.len())
+    }
+}
+
+/// What fills a template.
+#[derive(Debug, Clone, Copy)]
+pub struct Filling<'a> {
+    /// The presented arguments.
+    pub args: &'a Arguments,
+    /// Parameters that were checked: ids from answers, ids in scope.
+    pub params: &'a BTreeMap<Ident, String>,
+    /// The upstream's own page token, where a page is turned.
+    pub page_token: Option<&'a str>,
+}
+
+/// Renders one request.
+///
+/// # Errors
+/// Class `bad-arguments` where a value does not fit where it must stand, such as a quote in a search term.
+pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
+    let mut path = String::new();
+    for segment in &step.path {
+        path.push('/');
+        match segment {
+            Segment::Literal(text) => path.push_str(text),
+            Segment::Param(name) => {
+                let text = filling.text(name).ok_or_else(|| missing(name))?;
+                path.push_str(&percent::path_segment(&text).map_err(|_| bad(name))?);
+            }
+        }
+    }
+    let mut query = Vec::new();
+    for (name, template) in &step.query {
+        match filling.fill(template)? {
+            Part::Absent => {}
+            Part::Text(text) => query.push((name.clone(), text)),
+            Part::Json(Value::Array(items)) => {
+                query.extend(
+                    items.iter().filter_map(Value::as_str).map(|item| (name.clone(), item.to_owned())),
+                );
+            }
+            Part::Json(value) => query.push((name.clone(), value.to_string())),
+            Part::Bytes { .. } => return Err(unfit()),
+        }
+    }
+    if let (Some(paging), Some(token)) = (&step.page, filling.page_token) {
+        query.push((paging.query.clone(), token.to_owned()));
+    }
+    let path_and_query =
+        if query.is_empty() { path } else { format!("{path}?{}", percent::join_query(&query)) };
+    let (content_type, body) = match step.body.as_ref().map(|template| filling.fill(template)).transpose()? {
+        None | Some(Part::Absent) => (None, Vec::new()),
+        Some(Part::Bytes { content_type, bytes }) => (Some(content_type), bytes),
+        Some(Part::Text(_) | Part::Json(_)) => return Err(unfit()),
+    };
+    Ok(Request { method: step.method, path_and_query, content_type, body })
+}
+
+/// What a template came to.
+enum Part {
+    Absent,
+    Text(String),
+    Json(Value),
+    Bytes { content_type: String, bytes: Vec<u8> },
+}
+
+impl Filling<'_> {
+    fn fill(self, template: &Template) -> Result<Part, Denial> {
+        Ok(match template {
+            Template::Literal(text) => Part::Text(text.clone()),
+            Template::Param(name) => match (self.args.get(name), self.params.get(name)) {
+                (Some(value), _) => Part::from_value(value),
+                (None, Some(text)) => Part::Text(text.clone()),
+                (None, None) => Part::Absent,
+            },
+            Template::List(items) => {
+                let mut list = Vec::new();
+                for item in items {
+                    match self.fill(item)? {
+                        Part::Absent => {}
+                        part => list.push(part.into_json()?),
+                    }
+                }
+                Part::Json(Value::Array(list))
+            }
+            Template::Object(fields) => Part::Json(Value::Object(self.object(fields)?)),
+            Template::Codec(codec, fields) => self.encode(*codec, fields)?,
+        })
+    }
+
+    fn object(self, fields: &BTreeMap<String, Template>) -> Result<serde_json::Map<String, Value>, Denial> {
+        let mut object = serde_json::Map::new();
+        for (name, template) in fields {
+            match self.fill(template)? {
+                Part::Absent => {}
+                part => {
+                    object.insert(name.clone(), part.into_json()?);
+                }
+            }
+        }
+        Ok(object)
+    }
+
+    fn encode(self, codec: Codec, fields: &BTreeMap<String, Template>) -> Result<Part, Denial> {
+        let fields = Fields { filling: self, fields };
+        let refuse = |field: &'static str| move || Denial::new(Class::BadArguments).field(field);
+        Ok(match codec {
+            Codec::Json => match fields.part("fields")? {
+                Part::Absent => Part::Absent,
+                part => Part::Bytes {
+                    content_type: "application/json".to_owned(),
+                    bytes: part.into_json()?.to_string().into_bytes(),
+                },
+            },
+            Codec::Base64url => match fields.part("of")? {
+                Part::Absent => Part::Absent,
+                Part::Bytes { bytes, .. } => Part::Text(base64url::encode(&bytes)),
+                Part::Text(text) => Part::Text(base64url::encode(text.as_bytes())),
+                Part::Json(_) => return Err(unfit()),
+            },
+            Codec::Rfc5322 => {
+                let (to, cc) = (fields.addresses("to")?, fields.addresses("cc")?);
+                let (bcc, reply_to) = (fields.addresses("bcc")?, fields.addresses("reply_to")?);
+                let subject = fields.text("subject")?.unwrap_or_default();
+                let body = fields.text("body")?.unwrap_or_default();
+                let mail =
+                    Mail { to: &to, cc: &cc, bcc: &bcc, reply_to: &reply_to, subject: &subject, body: &body };
+                let bytes = rfc5322::render(&mail).map_err(|_| refuse("subject")())?;
+                Part::Bytes { content_type: "message/rfc822".to_owned(), bytes }
+            }
+            Codec::GmailQuery => {
+                let [from, to, subject, words] = [
+                    fields.text("from")?,
+                    fields.text("to")?,
+                    fields.text("subject")?,
+                    fields.text("words")?,
+                ];
+                let terms = GmailTerms {
+                    from: from.as_deref(),
+                    to: to.as_deref(),
+                    subject: subject.as_deref(),
+                    words: words.as_deref(),
+                    after: fields.date("after")?,
+                    before: fields.date("before")?,
+                    has_attachment: fields.flag("has_attachment")?,
+                    unread: fields.flag("unread")?,
+                };
+                gmail_query::render(&terms).map_err(|error| search(&error))?.map_or(Part::Absent, Part::Text)
+            }
+            Codec::DriveQuery => {
+                let [parent, name, part] =
+                    [fields.text("parent")?, fields.text("name")?, fields.text("name_contains")?];
+                let [text, mime] = [fields.text("full_text")?, fields.text("mime_type")?];
+                let terms = DriveTerms {
+                    parent: parent.as_deref(),
+                    name: name.as_deref(),
+                    name_contains: part.as_deref(),
+                    full_text: text.as_deref(),
+                    mime_type: mime.as_deref(),
+                    modified_after: fields.date("modified_after")?,
+                };
+                Part::Text(drive_query::render(&terms).map_err(|error| search(&error))?)
+            }
+            Codec::MultipartRelated => {
+                let metadata = fields.part("metadata")?.into_json()?;
+                let content = fields.text("content")?.unwrap_or_default();
+                let kind = fields.text("content_type")?.ok_or_else(unfit)?;
+                let (content_type, bytes) =
+                    multipart::related(&metadata, &kind, content.as_bytes()).map_err(|_| unfit())?;
+                Part::Bytes { content_type, bytes }
+            }
+        })
+    }
+
+    /// A value that stands for one text: an id, a line, a number.
+    fn text(self, name: &Ident) -> Option<String> {
+        match (self.args.get(name), self.params.get(name)) {
+            (Some(ArgValue::Texts(_) | ArgValue::Addresses(_)), _) | (None, None) => None,
+            (Some(value), _) => value.texts().pop(),
+            (None, Some(text)) => Some(text.clone()),
+        }
+    }
+}
+
+/// The fields of one codec, typed.
+struct Fields<'a> {
+    filling: Filling<'a>,
+    fields: &'a BTreeMap<String, Template>,
+}
+
+impl Fields<'_> {
+    fn part(&self, field: &str) -> Result<Part, Denial> {
+        self.fields.get(field).map_or(Ok(Part::Absent), |template| self.filling.fill(template))
+    }
+
+    fn text(&self, field: &str) -> Result<Option<String>, Denial> {
+        match self.part(field)? {
+            Part::Absent => Ok(None),
+            Part::Text(text) => Ok(Some(text)),
+            Part::Json(_) | Part::Bytes { .. } => Err(unfit()),
+        }
+    }
+
+    /// The argument a field is made of, with its type.
+    fn value(&self, field: &str) -> Result<Option<&ArgValue>, Denial> {
+        match self.fields.get(field) {
+            None => Ok(None),
+            Some(Template::Param(name)) => Ok(self.filling.args.get(name)),
+            Some(_) => Err(unfit()),
+        }
+    }
+
+    fn date(&self, field: &str) -> Result<Option<Date>, Denial> {
+        match self.value(field)? {
+            None => Ok(None),
+            Some(ArgValue::Date(date)) => Ok(Some(*date)),
+            Some(_) => Err(unfit()),
+        }
+    }
+
+    fn flag(&self, field: &str) -> Result<Option<bool>, Denial> {
+        match self.value(field)? {
+            None => Ok(None),
+            Some(ArgValue::Boolean(yes)) => Ok(Some(*yes)),
+            Some(_) => Err(unfit()),
+        }
+    }
+
+    fn addresses(&self, field: &str) -> Result<Vec<Address>, Denial> {
+        match self.value(field)? {
+            None => Ok(Vec::new()),
+            Some(ArgValue::Addresses(addresses)) => Ok(addresses.clone()),
+            Some(_) => Err(unfit()),
+        }
+    }
+}
+
+impl Part {
+    fn from_value(value: &ArgValue) -> Self {
+        match value {
+            ArgValue::Text(text) => Part::Text(text.clone()),
+            ArgValue::Texts(texts) => Part::Json(texts.clone().into()),
+            ArgValue::Integer(number) => Part::Json((*number).into()),
+            ArgValue::Boolean(yes) => Part::Json((*yes).into()),
+            ArgValue::Date(date) => Part::Text(date.to_string()),
+            ArgValue::Addresses(addresses) => {
+                Part::Json(addresses.iter().map(ToString::to_string).collect::<Vec<_>>().into())
+            }
+        }
+    }
+
+    fn into_json(self) -> Result<Value, Denial> {
+        match self {
+            Part::Absent => Ok(Value::Null),
+            Part::Text(text) => Ok(Value::String(text)),
+            Part::Json(value) => Ok(value),
+            Part::Bytes { .. } => Err(unfit()),
+        }
+    }
+}
+
+fn missing(name: &Ident) -> Denial {
+    Denial::new(Class::BadStep).field(name.as_str()).fix(format!("the step needs {name}"))
+}
+
+fn bad(name: &Ident) -> Denial {
+    Denial::new(Class::BadArguments).field(name.as_str())
+}
+
+fn search(error: &dyn std::fmt::Display) -> Denial {
+    Denial::new(Class::BadArguments).field("search").fix(error.to_string())
+}
+
+/// A template that makes no sense. The catalog's loader refuses these; this is the wall behind it.
+fn unfit() -> Denial {
+    Denial::new(Class::BadStep).fix("the catalog's template does not fit its arguments")
+}

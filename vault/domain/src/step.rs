@@ -1,0 +1,210 @@
+//! Steps: typed request templates, and what is checked around them. The vault renders requests from these alone.
+
+use std::collections::BTreeMap;
+
+use crate::name::Ident;
+use crate::pointer::Pointer;
+
+/// An HTTP method a step may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// The method as it stands in a request line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+/// One segment of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Text of the catalog's.
+    Literal(String),
+    /// One parameter, percent-encoded, never `.` or `..` or empty.
+    Param(Ident),
+}
+
+/// What a part of a request is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Template {
+    /// Text of the catalog's.
+    Literal(String),
+    /// The value of an argument or parameter; absent where that is absent.
+    Param(Ident),
+    /// Each of these that is there.
+    List(Vec<Template>),
+    /// Named parts, those that are there.
+    Object(BTreeMap<String, Template>),
+    /// What a codec makes of its fields.
+    Codec(Codec, BTreeMap<String, Template>),
+}
+
+/// The pure codecs. The set is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// A JSON body of `fields`.
+    Json,
+    /// Base64url of `of`.
+    Base64url,
+    /// A mail (RFC 5322) of `to`, `cc`, `bcc`, `reply_to`, `subject`, `body`.
+    Rfc5322,
+    /// Gmail's search language of typed terms.
+    GmailQuery,
+    /// Drive's search language of typed terms.
+    DriveQuery,
+    /// A multipart/related body (RFC 2387) of `metadata`, `content`, `content_type`.
+    MultipartRelated,
+}
+
+impl Codec {
+    /// The codec's name in the catalog, and the fields it takes.
+    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 6] = [
+        (Codec::Json, "json", &["fields"]),
+        (Codec::Base64url, "base64url", &["of"]),
+        (Codec::Rfc5322, "rfc5322", &["to", "cc", "bcc", "reply_to", "subject", "body"]),
+        (
+            Codec::GmailQuery,
+            "gmail_query",
+            &["from", "to", "subject", "words", "after", "before", "has_attachment", "unread"],
+        ),
+        (
+            Codec::DriveQuery,
+            "drive_query",
+            &["parent", "name", "name_contains", "full_text", "mime_type", "modified_after"],
+        ),
+        (Codec::MultipartRelated, "multipart_related", &["metadata", "content", "content_type"]),
+    ];
+
+    /// The codec of that name, with the fields it takes.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<(Codec, &'static [&'static str])> {
+        Codec::ALL.into_iter().find(|(_, name, _)| *name == word).map(|(codec, _, fields)| (codec, fields))
+    }
+}
+
+/// Where a parameter that is no argument comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParamSource {
+    /// From the adapter, if an earlier answer under the same capability contained it.
+    Answer,
+    /// From the adapter or the vault, if it is one of the ids in scope of that resource; absent where none is bounded.
+    Scope(Ident),
+}
+
+/// What an answer may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// A JSON object; only these fields of it are released.
+    Json {
+        /// Names of top-level fields.
+        fields: Vec<String>,
+    },
+    /// Bytes as they are.
+    Bytes,
+}
+
+/// How the upstream's page tokens are kept from everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paging {
+    /// Where the token stands in an answer.
+    pub take: Pointer,
+    /// Which query parameter takes it back.
+    pub query: String,
+}
+
+/// How a step keeps to a resource that a grant bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Check {
+    /// The upstream filters by this query parameter, which the vault fills from the scope; the catalog trusts it.
+    pub query: Option<QueryFilter>,
+    /// This argument names such an object outright.
+    pub arg: Option<Ident>,
+    /// The answer says which the object belongs to.
+    pub response: Option<Pointer>,
+    /// The answer is a list; elements that do not belong are dropped.
+    pub elements: Option<Elements>,
+    /// The vault looks at the object itself, before.
+    pub probe: Option<Probe>,
+}
+
+/// A filter of the upstream's that the vault fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryFilter {
+    /// The query parameter.
+    pub query: String,
+    /// The step's parameter that comes from the scope.
+    pub param: Ident,
+}
+
+/// A list whose elements are judged one by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elements {
+    /// The list.
+    pub list: Pointer,
+    /// In each element: what it belongs to.
+    pub at: Pointer,
+}
+
+/// A request of the vault's own that tells what an object belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// A step of the service.
+    pub step: Ident,
+    /// Where its answer says it.
+    pub at: Pointer,
+    /// Whether to look again after the body came and before it is released.
+    pub again: bool,
+    /// The argument that will be added to what it belongs to.
+    pub add: Option<Ident>,
+    /// The argument that will be taken from it.
+    pub remove: Option<Ident>,
+}
+
+/// One typed request template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its name within its tool, or within its service.
+    pub name: Ident,
+    /// The method.
+    pub method: Method,
+    /// The path, segment by segment.
+    pub path: Vec<Segment>,
+    /// Query parameters in order; a list gives one pair an element.
+    pub query: Vec<(String, Template)>,
+    /// The body.
+    pub body: Option<Template>,
+    /// Parameters that are no arguments.
+    pub params: BTreeMap<Ident, ParamSource>,
+    /// Per resource: how it is kept to.
+    pub checks: BTreeMap<Ident, Check>,
+    /// Arguments that hold recipients.
+    pub recipients: Vec<Ident>,
+    /// Ids that its answer makes usable as parameters of later steps, each with where they stand.
+    pub yields: BTreeMap<Ident, Pointer>,
+    /// What its answer may be.
+    pub answer: AnswerKind,
+    /// How its pages are turned.
+    pub page: Option<Paging>,
+    /// The OAuth scopes of which any one suffices; the first is the narrowest. Empty for a tool's step, which uses
+    /// its tool's.
+    pub scope: Vec<String>,
+}

@@ -1,0 +1,160 @@
+//! Catalog files as they are written, before anything of them is believed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Value;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawService {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) origin: String,
+    #[serde(default)]
+    pub(super) private: bool,
+    pub(super) roots_pem: Option<String>,
+    pub(super) auth: RawAuth,
+    #[serde(default)]
+    pub(super) resource: BTreeMap<String, RawResource>,
+    #[serde(default)]
+    pub(super) step: BTreeMap<String, RawStep>,
+    #[serde(default)]
+    pub(super) tool: BTreeMap<String, RawTool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuth {
+    pub(super) kind: String,
+    pub(super) provider: Option<String>,
+    pub(super) header: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawResource {
+    pub(super) summary: String,
+    pub(super) resolve: RawResolve,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawResolve {
+    pub(super) step: String,
+    pub(super) list: String,
+    pub(super) r#match: String,
+    pub(super) take: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTool {
+    pub(super) summary: String,
+    pub(super) effect: String,
+    /// `trusted` or `untrusted`; unsaid means untrusted.
+    pub(super) answers: Option<String>,
+    #[serde(default)]
+    pub(super) scope: Vec<String>,
+    pub(super) requests: Option<u32>,
+    #[serde(default)]
+    pub(super) rescopes: bool,
+    #[serde(default)]
+    pub(super) show: Vec<String>,
+    #[serde(default)]
+    pub(super) args: BTreeMap<String, RawArg>,
+    #[serde(default)]
+    pub(super) step: Vec<RawStep>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawArg {
+    pub(super) r#type: String,
+    #[serde(default)]
+    pub(super) required: bool,
+    pub(super) default: Option<Value>,
+    pub(super) min: Option<i64>,
+    pub(super) max: Option<i64>,
+    #[serde(default)]
+    pub(super) of: Vec<String>,
+    #[serde(default)]
+    pub(super) deny: Vec<String>,
+    pub(super) summary: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStep {
+    pub(super) name: Option<String>,
+    pub(super) method: String,
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) query: BTreeMap<String, Value>,
+    pub(super) body: Option<Value>,
+    #[serde(default)]
+    pub(super) fields: Vec<String>,
+    /// `json` or `bytes`; unsaid means json.
+    pub(super) answer: Option<String>,
+    pub(super) page: Option<RawPage>,
+    #[serde(default)]
+    pub(super) param: BTreeMap<String, RawParam>,
+    #[serde(default)]
+    pub(super) yields: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) check: BTreeMap<String, RawCheck>,
+    #[serde(default)]
+    pub(super) scope: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPage {
+    pub(super) take: String,
+    pub(super) query: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawParam {
+    pub(super) from: String,
+    pub(super) resource: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCheck {
+    pub(super) query: Option<String>,
+    pub(super) param: Option<String>,
+    pub(super) arg: Option<String>,
+    pub(super) args: Option<Vec<String>>,
+    pub(super) response: Option<String>,
+    pub(super) elements: Option<String>,
+    pub(super) probe: Option<String>,
+    pub(super) at: Option<String>,
+    #[serde(default)]
+    pub(super) again: bool,
+    pub(super) add: Option<String>,
+    pub(super) remove: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProvider {
+    pub(super) id: String,
+    pub(super) authorize: String,
+    pub(super) token: String,
+    pub(super) revoke: Option<String>,
+    /// `token` or `account`: how much one revocation ends. Unsaid means account, which never does harm.
+    pub(super) revokes: Option<String>,
+    pub(super) userinfo: Option<String>,
+    #[serde(default)]
+    pub(super) scope_prefix: String,
+    #[serde(default)]
+    pub(super) identity_scopes: Vec<String>,
+    #[serde(default)]
+    pub(super) authorize_params: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) private: bool,
+    pub(super) roots_pem: Option<String>,
+}

@@ -1,0 +1,118 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+use super::*;
+
+fn built_in() -> Catalog {
+    load(None, &BTreeMap::new(), &BTreeMap::new()).expect("the built-in files are sound")
+}
+
+#[test]
+fn the_built_in_files_are_sound() {
+    let catalog = built_in();
+    let names: Vec<String> = catalog
+        .services()
+        .flat_map(|service| service.tools.values().map(|tool| tool.name.to_string()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "drive.create_file",
+            "drive.get_file_metadata",
+            "drive.list_folder",
+            "drive.read_file",
+            "drive.search_files",
+            "gmail.get_message",
+            "gmail.label_message",
+            "gmail.list_labels",
+            "gmail.search_messages",
+            "gmail.send_message",
+        ]
+    );
+}
+
+#[test]
+fn a_definition_changes_with_the_tool_and_with_what_it_is_checked_by() {
+    let text = BUILT_IN[0].1;
+    let get = |text: &str| service::parse(text).unwrap().tools[&"get_message".parse().unwrap()].definition;
+    assert_eq!(get(text), get(text));
+    assert_eq!(get(text), get(&format!("# a comment\n{text}")));
+    assert_ne!(get(text), get(&text.replace("Read one mail", "Read one")));
+    assert_ne!(get(text), get(&text.replace("id,labelIds", "id")));
+    assert_eq!(get(text), get(&text.replace("Send a mail", "Send mail")));
+}
+
+#[test]
+fn faults_are_found_at_load_and_all_at_once() {
+    let base = r#"
+id = "x"
+title = "X"
+origin = "https://x.example"
+auth = { kind = "bearer" }
+[step.look]
+method = "GET"
+path = "/look/{thing}"
+[resource.box]
+summary = "boxes"
+resolve = { step = "look", list = "/a", match = "/n", take = "/i" }
+[tool.t]
+summary = "T"
+effect = "read"
+args.thing = { type = "id", summary = "" }
+[[tool.t.step]]
+name = "s"
+method = "GET"
+path = "/a/{thing}"
+check.box = { response = "/box" }
+"#;
+    assert!(service::parse(base).is_ok(), "{:?}", service::parse(base));
+    let refused = |from: &str, to: &str, wanted: &str| {
+        assert!(base.contains(from), "{from}");
+        let faults = service::parse(&base.replace(from, to)).expect_err(to);
+        assert!(faults.iter().any(|fault| fault.contains(wanted)), "{to}: {faults:?}");
+    };
+    refused("https://x.example", "http://x.example", "https");
+    refused("\"read\"", "\"reads\"", "effect");
+    refused("/a/{thing}", "/a/{other}", "no argument");
+    refused("/a/{thing}", "/a/../b", "segment");
+    refused("/a/{thing}", "/a/x?y=1", "segment");
+    refused("check.box", "check.crate", "no resource");
+    refused("{ response = \"/box\" }", "{ again = true }", "nothing");
+    refused("{ response = \"/box\" }", "{ probe = \"none\", at = \"/x\" }", "no step");
+    refused("{ response = \"/box\" }", "{ arg = \"nothing\" }", "no argument");
+    refused("resolve = { step = \"look\"", "resolve = { step = \"lok\"", "no step");
+    refused("title = \"X\"", "title = \"X\"\ncolour = 1", "unknown field");
+    refused("type = \"id\"", "type = \"regex\"", "type is");
+    refused("kind = \"bearer\"", "kind = \"oauth2\"", "kind is");
+    let faults = service::parse(&base.replace("\"read\"", "\"reads\"").replace("/a/{thing}", "/a/{other}"))
+        .unwrap_err();
+    assert!(faults.len() >= 2, "{faults:?}");
+}
+
+#[test]
+fn a_tool_that_acts_takes_nothing_from_answers() {
+    let text = BUILT_IN[0].1.replace(
+        "param.message_id = { from = \"answer\" }",
+        "param.message_id = { from = \"answer\" } # same",
+    );
+    let text = text.replacen(
+        "effect   = \"read\"\nanswers  = \"untrusted\"\nscope    = [\"gmail.readonly\"",
+        "effect   = \"write\"\nanswers  = \"untrusted\"\nscope    = [\"gmail.readonly\"",
+        1,
+    );
+    let faults = service::parse(&text).unwrap_err();
+    assert!(faults.iter().any(|fault| fault.contains("arguments alone")), "{faults:?}");
+}
+
+#[test]
+fn overrides_move_a_service_and_name_unknown_ones() {
+    let origin: Origin = "https://127.0.0.1:8443".parse().unwrap();
+    let change = ServiceOverride { origin: Some(origin.clone()), private: true, roots_pem: None };
+    let services = BTreeMap::from([("gmail".to_owned(), change.clone()), ("gmial".to_owned(), change)]);
+    let faults = load(None, &services, &BTreeMap::new()).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].to_string().contains("gmial"));
+    let services = BTreeMap::from([services.into_iter().next().unwrap()]);
+    let catalog = load(None, &services, &BTreeMap::new()).unwrap();
+    let gmail = catalog.service(&"gmail".parse().unwrap()).unwrap();
+    assert_eq!(gmail.pin.origins, [origin]);
+    assert!(gmail.pin.private);
+}
