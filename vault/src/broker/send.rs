@@ -114,7 +114,7 @@ impl Broker {
         let changed = || Denial::new(Class::ToolChanged).field("tool");
         let service = self.catalog.service_of(&minted.secret).ok_or_else(changed)?;
         let tool = service.tools.get(held.tool().tool()).ok_or_else(changed)?;
-        let step = tool.step(step).ok_or_else(|| Denial::new(Class::BadStep).field("step").fix("the tool has no such step"))?;
+        let step = named_step(tool, step)?;
         about.step = Some(step.name.to_string());
         let mut params = held.params(step, params)?;
         let args = held.arguments().clone();
@@ -173,7 +173,7 @@ impl Broker {
         })?;
         for (name, value) in &page.params {
             if params.get(name).is_some_and(|given| given != value) {
-                return Err(Denial::new(Class::BadStep).field(name.as_str()).fix("the page belongs to another one"));
+                return Err(Denial::new(Class::OutOfScope).field("page").fix("the page belongs to another list"));
             }
         }
         *params = page.params;
@@ -320,6 +320,13 @@ impl Broker {
             lock(&self.pages).keep(handle, mark, page);
         }
     }
+}
+
+/// The step of that name. A tool of one step needs no name for it: that is how a generic adapter asks.
+fn named_step<'a>(tool: &'a Tool, name: &str) -> Result<&'a Step, Denial> {
+    let only = if name.is_empty() && tool.steps.len() == 1 { tool.steps.first() } else { None };
+    only.or_else(|| tool.step(name))
+        .ok_or_else(|| Denial::new(Class::BadStep).field("step").fix("the tool has no such step"))
 }
 
 /// A JSON answer of success.
