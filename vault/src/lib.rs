@@ -1,6 +1,7 @@
 //! The vault: the one process that holds secrets and uses them.
 
 pub mod audit;
+pub mod cli;
 pub mod config;
 pub mod egress;
 pub mod keys;
