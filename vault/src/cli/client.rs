@@ -24,8 +24,6 @@ pub(super) type Admin = AdminServiceClient<Channel>;
 pub(super) struct Session<'w> {
     /// The world.
     pub(super) world: &'w mut World,
-    /// `--json`.
-    pub(super) json: bool,
     /// `--home`.
     pub(super) home: Option<PathBuf>,
     /// `--socket`.

@@ -118,12 +118,10 @@ fn refuse_existing(home: &Path) -> Result<(), Failure> {
         return Err(Failure::new(format!("there is a vault in {} already", home.display()))
             .hint("give --home DIR for another one; `claviger status` says how this one is"));
     }
-    match std::fs::read_dir(home) {
-        Ok(entries) if entries.count() > 0 => {
-            Err(Failure::new(format!("{} is not empty", home.display()))
-                .hint("give --home DIR, empty or not there yet"))
-        }
-        Ok(_) => Ok(()),
+    match std::fs::read_dir(home).map(Iterator::count) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Failure::new(format!("{} is not empty", home.display()))
+            .hint("give --home DIR, empty or not there yet")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::new(format!("{}: {error}", home.display())).hint("give --home DIR")),
     }
@@ -235,7 +233,7 @@ fn make(
     }
     write_fresh(home, fresh)?;
     made.files.push(home.join(FILE));
-    for name in ["store", "audit", "run", "services"] {
+    for name in ["store", "audit", "services"] {
         made.directory(&home.join(name))?;
     }
     let entropy = SystemEntropy::new();

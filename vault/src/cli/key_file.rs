@@ -55,7 +55,11 @@ pub(super) fn write(path: &Path, identity: &SecretString, recipient: &str) -> Re
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(bad)?;
     // EXPOSE: the owner keeps the identity in this file; it is nowhere else.
     let text = Zeroizing::new(format!("# public key: {recipient}\n{}\n", identity.expose_secret()));
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(bad)
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
+        // It was made just now, by this process.
+        let _ = std::fs::remove_file(path);
+        bad(error)
+    })
 }
 
 /// The device of a path, or of the nearest directory above it that exists.

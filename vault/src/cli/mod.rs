@@ -119,8 +119,8 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World, hooks: H
 }
 
 async fn dispatch(cli: Cli, world: &mut World, hooks: Hooks) -> Result<Report, Failure> {
-    let Cli { json, home, socket, command } = cli;
-    let mut session = Session { world, json, home, socket };
+    let Cli { json: _, home, socket, command } = cli;
+    let mut session = Session { world, home, socket };
     let session = &mut session;
     match command {
         Command::Init(args) => init::run(session, args),
