@@ -58,7 +58,8 @@ impl Broker {
         if !self.read().agents.get(name).is_some_and(|entry| needed(&entry.record)) {
             return Ok(());
         }
-        let unavailable = |_| Denial::new(Class::Unavailable).field("taint").fix("the store could not take the mark");
+        let unavailable =
+            |_| Denial::new(Class::Unavailable).field("taint").fix("the store could not take the mark");
         let _turn = self.admin.lock().await;
         let (mut record, version) = self.agent_record(name).map_err(unavailable)?;
         if needed(&record) {
@@ -87,7 +88,12 @@ impl Broker {
     }
 
     /// Writes an agent's record and takes it over in memory. A freeze that came meanwhile stays.
-    pub(super) async fn put_agent(&self, name: &AgentName, record: AgentRecord, version: u64) -> Result<(), AdminError> {
+    pub(super) async fn put_agent(
+        &self,
+        name: &AgentName,
+        record: AgentRecord,
+        version: u64,
+    ) -> Result<(), AdminError> {
         let plain = Plain::Registry(records::encode(&record));
         self.commit(vec![Put { key: format!("agent/{name}"), version, plain }]).await?;
         let mut state = self.write();

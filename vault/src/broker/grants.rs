@@ -43,7 +43,12 @@ impl Broker {
         let expires_at_ms = match ask.expires_in_s {
             None => None,
             Some(seconds @ 1..=LONGEST_S) => Some(now_ms + seconds * 1000),
-            Some(_) => return Err(AdminError::invalid("a grant runs from 1 second to 10 years", "leave --expires out for no end")),
+            Some(_) => {
+                return Err(AdminError::invalid(
+                    "a grant runs from 1 second to 10 years",
+                    "leave --expires out for no end",
+                ));
+            }
         };
         let _turn = self.admin.lock().await;
         // The names were looked up before the turn came; they may have gone since.
@@ -54,7 +59,11 @@ impl Broker {
             secret: ask.secret,
             tools: tools
                 .iter()
-                .map(|tool| GrantedTool { name: tool.name.clone(), effect: tool.effect, definition: tool.definition })
+                .map(|tool| GrantedTool {
+                    name: tool.name.clone(),
+                    effect: tool.effect,
+                    definition: tool.definition,
+                })
                 .collect(),
             caveats,
             expires_at_ms,
@@ -86,7 +95,11 @@ impl Broker {
         };
         let sealed = |bytes| Plain::Sealed(Purpose::Record, bytes);
         self.commit(vec![
-            Put { key: format!("grant/{}", grant.id), version: 0, plain: sealed(records::encode(&GrantRecord::of(&grant))) },
+            Put {
+                key: format!("grant/{}", grant.id),
+                version: 0,
+                plain: sealed(records::encode(&GrantRecord::of(&grant))),
+            },
             Put { key: format!("handle/{}", handle.id), version: 0, plain: sealed(records::encode(&record)) },
         ])
         .await?;
@@ -97,7 +110,9 @@ impl Broker {
                 agent.grants.push(id);
             }
             state.handles.insert(handle.id, Arc::new(HandleEntry { handle, counter: Counter::default() }));
-            state.grants.insert(id, Arc::new(GrantEntry { grant, version: 1, revoked: AtomicBool::new(false) }));
+            state
+                .grants
+                .insert(id, Arc::new(GrantEntry { grant, version: 1, revoked: AtomicBool::new(false) }));
         }
         self.changed();
         self.grant(id)
@@ -107,10 +122,18 @@ impl Broker {
     fn asked_service(&self, ask: &GrantAsk) -> Result<&Service, AdminError> {
         let state = self.read();
         if !state.agents.contains_key(&ask.agent) {
-            return Err(AdminError::Missing { what: "agent", name: ask.agent.to_string(), near: near(&state.agents) });
+            return Err(AdminError::Missing {
+                what: "agent",
+                name: ask.agent.to_string(),
+                near: near(&state.agents),
+            });
         }
         if !state.secrets.contains_key(&ask.secret) {
-            return Err(AdminError::Missing { what: "secret", name: ask.secret.to_string(), near: near(&state.secrets) });
+            return Err(AdminError::Missing {
+                what: "secret",
+                name: ask.secret.to_string(),
+                near: near(&state.secrets),
+            });
         }
         self.catalog.service_of(&ask.secret).ok_or_else(|| AdminError::Missing {
             what: "service",
@@ -124,7 +147,10 @@ impl Broker {
         for entry in state.live_grants(&grant.agent, now_ms) {
             if let Some(tool) = entry.grant.overlap(grant).first() {
                 return Err(AdminError::invalid(
-                    format!("{} grants {tool} with {} to {} already", entry.grant.id, grant.secret, grant.agent),
+                    format!(
+                        "{} grants {tool} with {} to {} already",
+                        entry.grant.id, grant.secret, grant.agent
+                    ),
                     format!("revoke it first: claviger revoke {}", entry.grant.id),
                 ));
             }
@@ -140,7 +166,11 @@ impl Broker {
         self.require_unsealed()?;
         let (state, now_ms) = (self.read(), self.now_ms());
         if let Some(name) = agent.filter(|name| !state.agents.contains_key(*name)) {
-            return Err(AdminError::Missing { what: "agent", name: name.to_string(), near: near(&state.agents) });
+            return Err(AdminError::Missing {
+                what: "agent",
+                name: name.to_string(),
+                near: near(&state.agents),
+            });
         }
         let mut found: Vec<&Arc<GrantEntry>> = state
             .grants
@@ -165,15 +195,22 @@ impl Broker {
 
     fn grant_view(&self, state: &State, entry: &GrantEntry, now_ms: u64) -> GrantView {
         let grant = &entry.grant;
-        let revoked = entry.revoked.load(Ordering::SeqCst) || matches!(grant.state, GrantState::Revoked { .. });
-        let changed = |tool: &&GrantedTool| self.catalog.tool(&tool.name).map(|now| now.definition) != Some(tool.definition);
+        let revoked =
+            entry.revoked.load(Ordering::SeqCst) || matches!(grant.state, GrantState::Revoked { .. });
+        let changed = |tool: &&GrantedTool| {
+            self.catalog.tool(&tool.name).map(|now| now.definition) != Some(tool.definition)
+        };
         GrantView {
             state: match (revoked, entry.alive(now_ms)) {
                 (true, _) => "revoked",
                 (false, Err(_)) => "expired",
                 (false, Ok(())) => "active",
             },
-            calls_made: state.handles.get(&grant.root).and_then(|handle| handle.counter.calls()).unwrap_or_default(),
+            calls_made: state
+                .handles
+                .get(&grant.root)
+                .and_then(|handle| handle.counter.calls())
+                .unwrap_or_default(),
             changed: grant.tools.iter().filter(changed).map(|tool| tool.name.clone()).collect(),
             sentence: sentence(grant),
             warnings: warnings(grant),
@@ -185,9 +222,18 @@ impl Broker {
 /// The tools that were named, and those of the effects that were named.
 fn asked_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>, AdminError> {
     let mut names: BTreeSet<ToolName> = ask.tools.iter().cloned().collect();
-    names.extend(service.tools.values().filter(|tool| ask.effects.contains(&tool.effect)).map(|tool| tool.name.clone()));
+    names.extend(
+        service
+            .tools
+            .values()
+            .filter(|tool| ask.effects.contains(&tool.effect))
+            .map(|tool| tool.name.clone()),
+    );
     if names.is_empty() {
-        return Err(AdminError::invalid("the grant names no tool", format!("look at `claviger services {}`", service.id)));
+        return Err(AdminError::invalid(
+            "the grant names no tool",
+            format!("look at `claviger services {}`", service.id),
+        ));
     }
     let find = |name: &ToolName| {
         let tool = service.tools.get(name.tool()).filter(|_| *name.service() == service.id);
@@ -217,8 +263,11 @@ fn enforceable(tools: &[&Tool], caveats: &[Caveat]) -> Result<(), AdminError> {
 
 /// Until approvals exist, who lets an agent send or delete must say in so many words that nobody is asked.
 fn approve(tools: &[&Tool], never: bool) -> Result<Approve, AdminError> {
-    let needed: Vec<String> =
-        tools.iter().filter(|tool| tool.effect.needs_approval_word()).map(|tool| tool.name.to_string()).collect();
+    let needed: Vec<String> = tools
+        .iter()
+        .filter(|tool| tool.effect.needs_approval_word())
+        .map(|tool| tool.name.to_string())
+        .collect();
     match (needed.is_empty(), never) {
         (true, false) => Ok(Approve::NotNeeded),
         (_, true) => Ok(Approve::Never),

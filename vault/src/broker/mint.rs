@@ -73,10 +73,9 @@ impl Broker {
         about.handle = Some(id);
         about.tool = verified.claim().tool.as_str().parse().ok();
         about.opaque = self.is_opaque(&grant.agent);
-        let service = self
-            .catalog
-            .service_of(&grant.secret)
-            .ok_or_else(|| Denial::new(Class::ToolChanged).field("service").fix("the catalog no longer has it"))?;
+        let service = self.catalog.service_of(&grant.secret).ok_or_else(|| {
+            Denial::new(Class::ToolChanged).field("service").fix("the catalog no longer has it")
+        })?;
         let question = Question {
             now_ms: self.now_ms(),
             adapter,
@@ -109,7 +108,9 @@ impl Broker {
         if lock(&self.capabilities).keep(capability, self.ports.clock.mono_us()) {
             Ok(view)
         } else {
-            Err(Denial::new(Class::Busy).field("capabilities").fix("the adapter holds too many calls at once"))
+            Err(Denial::new(Class::Busy)
+                .field("capabilities")
+                .fix("the adapter holds too many calls at once"))
         }
     }
 
@@ -125,11 +126,16 @@ impl Broker {
 
     fn spend_nonce(&self, handle: HandleId, verified: &Verified) -> Result<(), Denial> {
         let claim = verified.claim();
-        fresh(claim.issued_at_ms, self.ports.clock.wall_ms(), WINDOW_MS)
-            .map_err(|_| Denial::new(Class::BadPresentation).field("issued_at").fix("it is not of the last 30 seconds; compare the clocks"))?;
+        fresh(claim.issued_at_ms, self.ports.clock.wall_ms(), WINDOW_MS).map_err(|_| {
+            Denial::new(Class::BadPresentation)
+                .field("issued_at")
+                .fix("it is not of the last 30 seconds; compare the clocks")
+        })?;
         let now_ms = self.ports.clock.mono_us() / 1000;
         lock(&self.nonces).spend(handle, claim.nonce, now_ms).map_err(|spent| match spent {
-            Spent::Before => Denial::new(Class::BadPresentation).field("nonce").fix("it was presented before"),
+            Spent::Before => {
+                Denial::new(Class::BadPresentation).field("nonce").fix("it was presented before")
+            }
             Spent::Full => Denial::new(Class::Busy).field("nonce").fix("the handle was presented too often"),
         })
     }
@@ -188,7 +194,13 @@ impl Broker {
     }
 
     /// A call is in the log from its mint on. Nobody waits for it: without a durable intent nothing is used.
-    fn record_mint(&self, about: &About, tool: &Tool, minted: &Minting, arguments: &Canonical) -> Result<(), Denial> {
+    fn record_mint(
+        &self,
+        about: &About,
+        tool: &Tool,
+        minted: &Minting,
+        arguments: &Canonical,
+    ) -> Result<(), Denial> {
         let mut event = self.event(Kind::Minted, Actor::Adapter(minted.adapter.clone()));
         about.fill(&mut event);
         event.effect = Some(tool.effect);
@@ -196,9 +208,10 @@ impl Broker {
         event.digest = Some(minted.digest);
         let mut detail = Detail::default();
         detail.add("arguments", std::str::from_utf8(arguments.bytes()).ok());
-        self.ports.audit.record_queued(event, detail).map_err(|fault| {
-            Denial::new(Class::Unavailable).field("audit").fix(fault.to_string())
-        })
+        self.ports
+            .audit
+            .record_queued(event, detail)
+            .map_err(|fault| Denial::new(Class::Unavailable).field("audit").fix(fault.to_string()))
     }
 }
 

@@ -125,7 +125,9 @@ impl Broker {
 
     /// Makes a renewed refresh token durable, if there is one that is not.
     async fn save_renewed(&self, secret: &SecretEntry) -> Result<(), Denial> {
-        let unavailable = || Denial::new(Class::Unavailable).field("secret").fix("the renewed token cannot be made durable");
+        let unavailable = || {
+            Denial::new(Class::Unavailable).field("secret").fix("the renewed token cannot be made durable")
+        };
         let sealed = lock(&secret.value.sealed).clone();
         let Some(plain) = sealed.unsaved else { return Ok(()) };
         let name = secret.name().parse().map_err(|_| unavailable())?;
@@ -140,7 +142,8 @@ impl Broker {
             unavailable()
         })?;
         let version = sealed.version + 1;
-        let bytes = self.ports.sealer.seal(Purpose::Record, &key, version, &plain).map_err(|_| unavailable())?;
+        let bytes =
+            self.ports.sealer.seal(Purpose::Record, &key, version, &plain).map_err(|_| unavailable())?;
         let mut held = lock(&secret.value.sealed);
         held.version = version;
         held.bytes = bytes;
@@ -159,7 +162,8 @@ impl Broker {
             .provider
             .as_ref()
             .ok_or_else(|| TokenFault::Denied(Denial::new(Class::Unavailable).field("secret")))?;
-        let answer = self.ask_provider(secret, &provider.token, body, purpose).await.map_err(TokenFault::Denied)?;
+        let answer =
+            self.ask_provider(secret, &provider.token, body, purpose).await.map_err(TokenFault::Denied)?;
         parse_token(&answer)
     }
 
@@ -178,7 +182,9 @@ impl Broker {
             200..=299 => Ok(()),
             // RFC 7009, section 2.2: an invalid token is as good as a revoked one; Google says 400 to it.
             400 if oauth_error(&answer).as_deref() == Some("invalid_token") => Ok(()),
-            status => Err(Denial::new(Class::Upstream).field("revoke").fix(format!("the provider answered {status}"))),
+            status => Err(Denial::new(Class::Upstream)
+                .field("revoke")
+                .fix(format!("the provider answered {status}"))),
         }
     }
 
@@ -190,7 +196,8 @@ impl Broker {
         body: SecretBytes,
         purpose: &Purposeful,
     ) -> Result<Answer, Denial> {
-        let provider = secret.provider.as_ref().ok_or_else(|| Denial::new(Class::Unavailable).field("secret"))?;
+        let provider =
+            secret.provider.as_ref().ok_or_else(|| Denial::new(Class::Unavailable).field("secret"))?;
         let begun = self.begin(purpose, secret, body.len()).await?;
         let sending = Sending {
             secret,
@@ -219,7 +226,8 @@ impl Broker {
         token: &SecretBytes,
         purpose: &Purposeful,
     ) -> Result<(String, Option<String>), Denial> {
-        let provider = secret.provider.as_ref().ok_or_else(|| Denial::new(Class::Unavailable).field("secret"))?;
+        let provider =
+            secret.provider.as_ref().ok_or_else(|| Denial::new(Class::Unavailable).field("secret"))?;
         let mut pin = provider.pin.clone();
         pin.origins.push(endpoint.origin.clone());
         let begun = self.begin(purpose, secret, 0).await?;
@@ -239,10 +247,13 @@ impl Broker {
         };
         let (begun, answer) = self.send_begun(begun, purpose, sending).await?;
         self.end(begun, Ending::Released, Some(answer.status), answer.body.len(), Detail::default()).await?;
-        let unclear = || Denial::new(Class::Upstream).field("userinfo").fix("the provider does not say who the account is");
+        let unclear = || {
+            Denial::new(Class::Upstream).field("userinfo").fix("the provider does not say who the account is")
+        };
         let value: Value = serde_json::from_slice(&answer.body).map_err(|_| unclear())?;
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let subject = text("sub").filter(|subject| answer.status == 200 && is_plain(subject)).ok_or_else(unclear)?;
+        let subject =
+            text("sub").filter(|subject| answer.status == 200 && is_plain(subject)).ok_or_else(unclear)?;
         Ok((subject, text("email").filter(|email| is_plain(email))))
     }
 
@@ -285,7 +296,7 @@ impl Broker {
         let name = record.name.parse().map_err(|_| AdminError::Conflict)?;
         let plain = Plain::Sealed(Purpose::Record, records::encode(&record));
         self.commit(vec![Put { key: secrets::key(&name), version: secret.version, plain }]).await?;
-        self.replace_secret(secret, record);
+        self.adopt_record(secret, record);
         Ok(())
     }
 
@@ -296,7 +307,11 @@ impl Broker {
 
 /// Reads a token endpoint's answer, strictly: what is not as the RFC says is no token.
 fn parse_token(answer: &Answer) -> Result<TokenAnswer, TokenFault> {
-    let unclear = || TokenFault::Denied(Denial::new(Class::Upstream).field("token").fix("the token endpoint's answer is not OAuth's"));
+    let unclear = || {
+        TokenFault::Denied(
+            Denial::new(Class::Upstream).field("token").fix("the token endpoint's answer is not OAuth's"),
+        )
+    };
     if answer.status != 200 {
         return Err(match oauth_error(answer) {
             Some(word) => TokenFault::Refused(word),
@@ -314,7 +329,10 @@ fn parse_token(answer: &Answer) -> Result<TokenAnswer, TokenFault> {
     };
     let access_token = secret("access_token").ok_or_else(unclear)?;
     let refresh_token = secret("refresh_token");
-    let bearer = value.get("token_type").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
+    let bearer = value
+        .get("token_type")
+        .and_then(Value::as_str)
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
     if !bearer {
         return Err(unclear());
     }
@@ -322,7 +340,10 @@ fn parse_token(answer: &Answer) -> Result<TokenAnswer, TokenFault> {
         access_token,
         refresh_token,
         expires_in_s: value.get("expires_in").and_then(Value::as_u64).unwrap_or(UNSAID_LIFE_S).min(86_400),
-        scopes: value.get("scope").and_then(Value::as_str).map(|text| text.split(' ').map(str::to_owned).collect()),
+        scopes: value
+            .get("scope")
+            .and_then(Value::as_str)
+            .map(|text| text.split(' ').map(str::to_owned).collect()),
     })
 }
 

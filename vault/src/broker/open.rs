@@ -22,7 +22,8 @@ impl Broker {
     /// Class `sealed`, or `not-granted` for an agent that is not registered.
     pub fn open(&self, agent: &AgentName) -> Result<Opened, Refusal> {
         self.try_open(agent).map_err(|denial| {
-            let about = About { agent: Some(agent.clone()), opaque: self.is_opaque(agent), ..About::default() };
+            let about =
+                About { agent: Some(agent.clone()), opaque: self.is_opaque(agent), ..About::default() };
             self.refuse(Actor::Agent(agent.clone()), about, denial)
         })
     }
@@ -101,9 +102,18 @@ impl Broker {
     }
 
     /// What proves that a handle was opened by that agent, in this run of this replica.
-    pub(super) fn proof_key(&self, handle: HandleId, agent: &AgentName) -> Result<Zeroizing<[u8; 32]>, SealFault> {
-        let fields: [&[u8]; 5] =
-            [b"proof", handle.as_bytes(), agent.as_str().as_bytes(), self.replica.as_bytes(), self.boot.as_bytes()];
+    pub(super) fn proof_key(
+        &self,
+        handle: HandleId,
+        agent: &AgentName,
+    ) -> Result<Zeroizing<[u8; 32]>, SealFault> {
+        let fields: [&[u8]; 5] = [
+            b"proof",
+            handle.as_bytes(),
+            agent.as_str().as_bytes(),
+            self.replica.as_bytes(),
+            self.boot.as_bytes(),
+        ];
         self.ports.sealer.derive(Purpose::Handle, &fields)
     }
 

@@ -29,8 +29,14 @@ impl Broker {
         if self.read().agents.contains_key(&name) {
             return Err(AdminError::Exists { what: "an agent", name: name.to_string() });
         }
-        let record =
-            AgentRecord { name: name.to_string(), uid, frozen: None, opaque, inputs_vault_only, tainted: false };
+        let record = AgentRecord {
+            name: name.to_string(),
+            uid,
+            frozen: None,
+            opaque,
+            inputs_vault_only,
+            tainted: false,
+        };
         let mut event = self.event(Kind::AgentAdded, admin);
         event.agent = Some(name.clone());
         self.ports.audit.record(event, Detail::default()).await?;
@@ -93,8 +99,13 @@ impl Broker {
             ));
         }
         let endpoint = endpoint.unwrap_or_default();
-        if !endpoint.is_empty() && (!endpoint.starts_with('/') || endpoint.len() > 100 || endpoint.contains(['\0', '\n'])) {
-            return Err(AdminError::invalid("an endpoint is an absolute path of at most 100 bytes", "leave it out for the default place"));
+        if !endpoint.is_empty()
+            && (!endpoint.starts_with('/') || endpoint.len() > 100 || endpoint.contains(['\0', '\n']))
+        {
+            return Err(AdminError::invalid(
+                "an endpoint is an absolute path of at most 100 bytes",
+                "leave it out for the default place",
+            ));
         }
         if self.read().adapters.contains_key(&name) {
             return Err(AdminError::Exists { what: "an adapter", name: name.to_string() });
@@ -120,7 +131,11 @@ impl Broker {
         let _turn = self.admin.lock().await;
         let version = {
             let state = self.read();
-            let missing = || AdminError::Missing { what: "adapter", name: name.to_string(), near: near(&state.adapters) };
+            let missing = || AdminError::Missing {
+                what: "adapter",
+                name: name.to_string(),
+                near: near(&state.adapters),
+            };
             state.adapters.get(name).ok_or_else(missing)?.version
         };
         let mut event = self.event(Kind::AdapterRemoved, admin);
@@ -143,7 +158,11 @@ impl Broker {
     #[must_use]
     pub fn adapters(&self) -> Vec<AdapterView> {
         let state = self.read();
-        state.adapters.iter().map(|(name, entry)| self.adapter_view(name, entry.record.uid, &entry.record.endpoint)).collect()
+        state
+            .adapters
+            .iter()
+            .map(|(name, entry)| self.adapter_view(name, entry.record.uid, &entry.record.endpoint))
+            .collect()
     }
 
     /// Which agent runs as that user.

@@ -51,14 +51,19 @@ impl Broker {
             name: bound.resource.to_string(),
             near: near(&service.resources),
         })?;
-        let mut pinned = ResourceBound { resource: bound.resource.clone(), ids: Vec::new(), shown: Vec::new() };
+        let mut pinned =
+            ResourceBound { resource: bound.resource.clone(), ids: Vec::new(), shown: Vec::new() };
         for asked in &bound.ids {
             let (id, shown) = match asked.strip_prefix("id:") {
                 Some(id) => {
-                    let id = parse_id(id).map_err(|why| AdminError::invalid(format!("what follows id: {why}"), "copy the id from the service"))?;
+                    let id = parse_id(id).map_err(|why| {
+                        AdminError::invalid(format!("what follows id: {why}"), "copy the id from the service")
+                    })?;
                     (id.clone(), id)
                 }
-                None => (self.look_up_name(admin.clone(), secret, service, resource, asked).await?, asked.clone()),
+                None => {
+                    (self.look_up_name(admin.clone(), secret, service, resource, asked).await?, asked.clone())
+                }
             };
             if !pinned.ids.contains(&id) {
                 pinned.ids.push(id);
@@ -66,7 +71,10 @@ impl Broker {
             }
         }
         if pinned.ids.is_empty() {
-            return Err(AdminError::invalid(format!("{} names nothing, so it would allow nothing", bound.resource), "name at least one"));
+            return Err(AdminError::invalid(
+                format!("{} names nothing, so it would allow nothing", bound.resource),
+                "name at least one",
+            ));
         }
         Ok(pinned)
     }
@@ -80,11 +88,16 @@ impl Broker {
         resource: &Resource,
         name: &str,
     ) -> Result<String, AdminError> {
-        let answer = self.list_candidates(admin, secret, service, resource, name).await.map_err(AdminError::from_denial)?;
+        let answer = self
+            .list_candidates(admin, secret, service, resource, name)
+            .await
+            .map_err(AdminError::from_denial)?;
         let mut found = Vec::new();
         let mut names = Vec::new();
         for item in resource.list.select(&answer).into_iter().filter_map(Value::as_array).flatten() {
-            let (Some(known), Some(id)) = (text(&resource.name, item), text(&resource.id, item)) else { continue };
+            let (Some(known), Some(id)) = (text(&resource.name, item), text(&resource.id, item)) else {
+                continue;
+            };
             if known == name && parse_id(id).is_ok() {
                 found.push(id.to_owned());
             }
@@ -92,7 +105,11 @@ impl Broker {
         }
         match found.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err(AdminError::Missing { what: "such name upstream:", name: name.to_owned(), near: names.into_iter().take(50).collect() }),
+            [] => Err(AdminError::Missing {
+                what: "such name upstream:",
+                name: name.to_owned(),
+                near: names.into_iter().take(50).collect(),
+            }),
             several => Err(AdminError::Invalid {
                 why: format!("{} are called {name}", several.len()),
                 hints: several.iter().map(|id| format!("say which: id:{id}")).collect(),
@@ -141,7 +158,8 @@ impl Broker {
         if answer.status != 200 {
             return Err(Denial::new(Class::Upstream).fix(format!("the upstream answered {}", answer.status)));
         }
-        serde_json::from_slice(&answer.body).map_err(|_| Denial::new(Class::Upstream).fix("the upstream did not answer with JSON"))
+        serde_json::from_slice(&answer.body)
+            .map_err(|_| Denial::new(Class::Upstream).fix("the upstream did not answer with JSON"))
     }
 }
 

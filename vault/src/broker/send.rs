@@ -37,7 +37,6 @@ struct Errand {
     params: BTreeMap<Ident, String>,
     args: Arguments,
     scope: Scope,
-    page_token: Option<String>,
     request: Request,
     purpose: Purposeful,
     secret: Arc<SecretEntry>,
@@ -128,7 +127,8 @@ impl Broker {
 
         let taints = tool.untrusted && tool.effect.is_read();
         let secret = self.read().secrets.get(&minted.secret).cloned();
-        let secret = secret.ok_or_else(|| Denial::new(Class::Revoked).field("secret").fix("the secret was removed"))?;
+        let secret = secret
+            .ok_or_else(|| Denial::new(Class::Revoked).field("secret").fix("the secret was removed"))?;
         let purpose = Purposeful {
             actor: Actor::Adapter(adapter.clone()),
             about: about.clone(),
@@ -143,7 +143,6 @@ impl Broker {
             params,
             args,
             scope,
-            page_token,
             request,
             purpose,
             secret,
@@ -165,7 +164,8 @@ impl Broker {
         if step.page.is_none() {
             return Ok(None);
         }
-        let mark = tool.args.iter().find(|(_, arg)| arg.kind == ArgKind::Page).and_then(|(name, _)| args.get(name));
+        let mark =
+            tool.args.iter().find(|(_, arg)| arg.kind == ArgKind::Page).and_then(|(name, _)| args.get(name));
         let Some(ArgValue::Text(mark)) = mark else { return Ok(None) };
         let page = lock(&self.pages).find(handle, mark, &tool.name, &step.name);
         let page = page.ok_or_else(|| {
@@ -173,7 +173,9 @@ impl Broker {
         })?;
         for (name, value) in &page.params {
             if params.get(name).is_some_and(|given| given != value) {
-                return Err(Denial::new(Class::OutOfScope).field("page").fix("the page belongs to another list"));
+                return Err(Denial::new(Class::OutOfScope)
+                    .field("page")
+                    .fix("the page belongs to another list"));
             }
         }
         *params = page.params;
@@ -188,7 +190,8 @@ impl Broker {
         let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
         self.taint(&errand.purpose).await?;
         self.probe(errand, service, step, |_| true).await?;
-        let (begun, answer) = self.perform(errand, &tool.scope, &errand.purpose, errand.request.clone()).await?;
+        let (begun, answer) =
+            self.perform(errand, &tool.scope, &errand.purpose, errand.request.clone()).await?;
         let looked_again = self.probe(errand, service, step, |probe| probe.again).await;
         let judged = looked_again.and_then(|()| self.judge(errand, step, &answer));
         let judged = self.conclude(begun, &answer, judged).await?;
@@ -196,7 +199,12 @@ impl Broker {
     }
 
     /// The judgement becomes the use's outcome; only then is anything released.
-    async fn conclude(&self, begun: Begun, answer: &Answer, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
+    async fn conclude(
+        &self,
+        begun: Begun,
+        answer: &Answer,
+        judged: Result<Judged, Denial>,
+    ) -> Result<Judged, Denial> {
         let ending = if judged.is_ok() { Ending::Released } else { Ending::Withheld };
         let mut detail = Detail::default();
         if let Err(denial) = &judged {
@@ -265,7 +273,8 @@ impl Broker {
             match (&credential.token, answer.status) {
                 (Some((scope, token)), 401) if !last => {
                     secret.tokens.drop_token(scope, token);
-                    self.end(begun, Ending::Withheld, Some(401), answer.body.len(), Detail::default()).await?;
+                    self.end(begun, Ending::Withheld, Some(401), answer.body.len(), Detail::default())
+                        .await?;
                 }
                 _ => return Ok((begun, answer)),
             }
@@ -304,7 +313,8 @@ impl Broker {
             lock(&errand.live).learn(step, &value);
             body = Bytes::from(value.to_string());
         }
-        let headers = answer.headers.into_iter().filter(|(name, _)| HEADERS.contains(&name.as_str())).collect();
+        let headers =
+            answer.headers.into_iter().filter(|(name, _)| HEADERS.contains(&name.as_str())).collect();
         Ok(Sent { status: answer.status, headers, body, untrusted: tool.untrusted })
     }
 
@@ -312,10 +322,14 @@ impl Broker {
         let Some(paging) = &step.page else { return };
         let Some(slot) = paging.take.get_mut(value) else { return };
         let Value::String(token) = slot.take() else { return };
-        let mark = format!("page_{}", claviger_domain::id::Ref::from_bytes(self.random()).to_string().trim_start_matches("ref_"));
+        let mark = format!(
+            "page_{}",
+            claviger_domain::id::Ref::from_bytes(self.random()).to_string().trim_start_matches("ref_")
+        );
         *slot = Value::String(mark.clone());
         let handle = errand.purpose.about.handle;
-        let page = Page { tool: tool.name.clone(), step: step.name.clone(), params: errand.params.clone(), token };
+        let page =
+            Page { tool: tool.name.clone(), step: step.name.clone(), params: errand.params.clone(), token };
         if let Some(handle) = handle {
             lock(&self.pages).keep(handle, mark, page);
         }
@@ -332,8 +346,9 @@ fn named_step<'a>(tool: &'a Tool, name: &str) -> Result<&'a Step, Denial> {
 /// A JSON answer of success.
 fn parse(answer: &Answer, bounded: bool) -> Result<Value, Denial> {
     require_success(answer, bounded)?;
-    serde_json::from_slice(&answer.body)
-        .map_err(|_| Denial::new(Class::Upstream).field("answer").fix("the upstream did not answer with JSON"))
+    serde_json::from_slice(&answer.body).map_err(|_| {
+        Denial::new(Class::Upstream).field("answer").fix("the upstream did not answer with JSON")
+    })
 }
 
 /// Nothing of a failed answer's body is released. Where a resource bounds the call, what is absent, what is forbidden
@@ -342,11 +357,20 @@ fn require_success(answer: &Answer, bounded: bool) -> Result<(), Denial> {
     let status = answer.status;
     match status {
         200..=299 => Ok(()),
-        404 | 410 => Err(Denial::new(Class::OutOfScope).field("object").fix("the upstream has no such object")),
-        403 if bounded => Err(Denial::new(Class::OutOfScope).field("object").fix("the upstream forbids it (403)")),
-        401 => Err(Denial::new(Class::NeedsLogin).field("credential").fix("the upstream does not take the credential")),
+        404 | 410 => {
+            Err(Denial::new(Class::OutOfScope).field("object").fix("the upstream has no such object"))
+        }
+        403 if bounded => {
+            Err(Denial::new(Class::OutOfScope).field("object").fix("the upstream forbids it (403)"))
+        }
+        401 => Err(Denial::new(Class::NeedsLogin)
+            .field("credential")
+            .fix("the upstream does not take the credential")),
         429 => Err(Denial::new(Class::Upstream).field("rate").fix("the upstream wants fewer requests (429)")),
-        _ => Err(Denial::new(Class::Upstream).field("status").value(excerpt(answer)).fix(format!("the upstream answered {status}"))),
+        _ => Err(Denial::new(Class::Upstream)
+            .field("status")
+            .value(excerpt(answer))
+            .fix(format!("the upstream answered {status}"))),
     }
 }
 

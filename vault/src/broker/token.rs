@@ -37,7 +37,8 @@ impl Tokens {
     /// A token for that scope that is good for a while yet.
     pub(super) fn find(&self, scope: &str, now_us: u64) -> Option<SecretBytes> {
         let tokens = self.by_scope.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let found = tokens.get(scope).filter(|token| token.ends_us > now_us + EARLY_US.min(token.ends_us / 2))?;
+        let found =
+            tokens.get(scope).filter(|token| token.ends_us > now_us + EARLY_US.min(token.ends_us / 2))?;
         Some(found.token.duplicate())
     }
 
@@ -84,9 +85,15 @@ impl Broker {
                 let copy = token.duplicate();
                 // The refresh token never goes to a service, so it cannot come back from one; the token endpoint
                 // is not watched for it.
-                Ok(Credential { inject: Inject::Bearer(token), watch: Vec::new(), token: Some((scope, copy)) })
+                Ok(Credential {
+                    inject: Inject::Bearer(token),
+                    watch: Vec::new(),
+                    token: Some((scope, copy)),
+                })
             }
-            "bearer" => Ok(plain(Inject::Bearer(SecretBytes::new(take(&mut self.open_value(secret)?.value))))),
+            "bearer" => {
+                Ok(plain(Inject::Bearer(SecretBytes::new(take(&mut self.open_value(secret)?.value)))))
+            }
             "header" => {
                 let name = secret.record.header.as_deref().unwrap_or_default();
                 let name = http::HeaderName::from_bytes(name.as_bytes())
@@ -99,7 +106,9 @@ impl Broker {
                 Ok(plain(Inject::Basic { user, password: SecretBytes::new(take(&mut value.value)) }))
             }
             "none" => Ok(plain(Inject::Nothing)),
-            _ => Err(Denial::new(Class::Unavailable).field("secret").fix("this version cannot use such a secret")),
+            _ => Err(Denial::new(Class::Unavailable)
+                .field("secret")
+                .fix("this version cannot use such a secret")),
         }
     }
 
@@ -107,15 +116,16 @@ impl Broker {
     pub(super) fn open_value(&self, secret: &SecretEntry) -> Result<ValueRecord, Denial> {
         let sealed: SealedValue = lock(&secret.value.sealed).clone();
         if sealed.unsaved.is_some() {
-            return Err(Denial::new(Class::Unavailable).field("secret").fix("a renewed token is not durable yet"));
+            return Err(Denial::new(Class::Unavailable)
+                .field("secret")
+                .fix("a renewed token is not durable yet"));
         }
         let name = secret.name().parse().map_err(|_| Denial::new(Class::Unavailable).field("secret"))?;
         let key = secrets::value_key(&name, secret.value.number);
-        let plain: Zeroizing<Vec<u8>> = self
-            .ports
-            .sealer
-            .open(Purpose::Record, &key, sealed.version, &sealed.bytes)
-            .map_err(|_| Denial::new(Class::Unavailable).field("secret").fix("its record does not open"))?;
+        let plain: Zeroizing<Vec<u8>> =
+            self.ports.sealer.open(Purpose::Record, &key, sealed.version, &sealed.bytes).map_err(|_| {
+                Denial::new(Class::Unavailable).field("secret").fix("its record does not open")
+            })?;
         records::decode(&plain).map_err(|_| Denial::new(Class::Unavailable).field("secret"))
     }
 
@@ -130,13 +140,14 @@ impl Broker {
         if granted.is_empty() || scopes.is_empty() {
             return Ok(String::new());
         }
-        let full = |scope: &String| if scope.contains(':') { scope.clone() } else { format!("{prefix}{scope}") };
+        let full =
+            |scope: &String| if scope.contains(':') { scope.clone() } else { format!("{prefix}{scope}") };
         let found = scopes.iter().map(full).find(|scope| granted.contains(scope));
         found.ok_or_else(|| {
-            Denial::new(Class::NeedsLogin)
-                .field("scope")
-                .value(scopes.join(" or "))
-                .fix(format!("the account did not grant it; run `claviger connect {} --renew` and tick it", secret.name()))
+            Denial::new(Class::NeedsLogin).field("scope").value(scopes.join(" or ")).fix(format!(
+                "the account did not grant it; run `claviger connect {} --renew` and tick it",
+                secret.name()
+            ))
         })
     }
 }

@@ -61,7 +61,12 @@ pub(super) struct Sending<'a> {
 
 impl Broker {
     /// Records the intent; durable when this returns. Then what may have changed meanwhile is checked again.
-    pub(super) async fn begin(&self, purpose: &Purposeful, secret: &SecretEntry, bytes: usize) -> Result<Begun, Denial> {
+    pub(super) async fn begin(
+        &self,
+        purpose: &Purposeful,
+        secret: &SecretEntry,
+        bytes: usize,
+    ) -> Result<Begun, Denial> {
         let mut event = self.event(Kind::Intent, purpose.actor.clone());
         purpose.about.fill(&mut event);
         event.secret_version = Some(secret.current());
@@ -98,7 +103,9 @@ impl Broker {
         if let Some(agent) = &purpose.about.agent {
             let entry = state.agents.get(agent).ok_or_else(|| Denial::new(Class::Revoked).field("agent"))?;
             if entry.record.frozen.is_some() {
-                return Err(Denial::new(Class::Frozen).field("agent").fix("look at its log, then run `claviger thaw`"));
+                return Err(Denial::new(Class::Frozen)
+                    .field("agent")
+                    .fix("look at its log, then run `claviger thaw`"));
             }
         }
         Ok(())
@@ -160,13 +167,21 @@ impl Broker {
     }
 
     /// Ends a use that brought no answer, and says what the peer is told.
-    async fn fault(&self, begun: Begun, purpose: &Purposeful, fault: &UpstreamFault) -> Result<Denial, Denial> {
+    async fn fault(
+        &self,
+        begun: Begun,
+        purpose: &Purposeful,
+        fault: &UpstreamFault,
+    ) -> Result<Denial, Denial> {
         let mut detail = Detail::default();
         detail.add("upstream", Some(&fault.to_string()));
         let (ending, denial) = match fault {
-            UpstreamFault::Echo => {
-                (Ending::Withheld, Denial::new(Class::Withheld).field("echo").fix("the upstream sent the credential back; ask why it would"))
-            }
+            UpstreamFault::Echo => (
+                Ending::Withheld,
+                Denial::new(Class::Withheld)
+                    .field("echo")
+                    .fix("the upstream sent the credential back; ask why it would"),
+            ),
             UpstreamFault::Redirect(_) | UpstreamFault::Answer(_) => {
                 (Ending::Withheld, Denial::new(Class::Upstream).field("answer").fix(fault.to_string()))
             }
@@ -177,7 +192,10 @@ impl Broker {
             _ if begun.effect.is_read() => {
                 (Ending::Unknown, Denial::new(Class::Upstream).field("connection").fix(fault.to_string()))
             }
-            _ => (Ending::Unknown, Denial::new(Class::Unknown).fix("look at the account before doing it again")),
+            _ => (
+                Ending::Unknown,
+                Denial::new(Class::Unknown).fix("look at the account before doing it again"),
+            ),
         };
         self.end(begun, ending, None, 0, detail).await?;
         if *fault == UpstreamFault::Echo {
@@ -220,7 +238,8 @@ fn outbound(
     };
     let mut headers = vec![(http::header::ACCEPT, http::HeaderValue::from_static("*/*"))];
     if let Some(kind) = &request.content_type {
-        let value = http::HeaderValue::from_str(kind).map_err(|_| Denial::new(Class::BadStep).field("content_type"))?;
+        let value = http::HeaderValue::from_str(kind)
+            .map_err(|_| Denial::new(Class::BadStep).field("content_type"))?;
         headers.push((http::header::CONTENT_TYPE, value));
     }
     Ok(Outbound {
