@@ -9,7 +9,8 @@ fn built_in() -> Catalog {
 fn the_built_in_files_are_sound() {
     let catalog = built_in();
     let names: Vec<String> = catalog
-        .services()
+        .services
+        .values()
         .flat_map(|service| service.tools.values().map(|tool| tool.name.to_string()))
         .collect();
     assert_eq!(

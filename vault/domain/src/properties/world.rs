@@ -94,7 +94,8 @@ pub(super) fn allowed(tool: &Tool, caveats: &[Caveat], given: &Value) -> bool {
 
 fn word() -> BoxedStrategy<String> {
     prop_oneof![
-        8 => prop::sample::select(vec!["a", "b", "c", "abc", "TRASH", "trash"]).prop_map(str::to_owned),
+        30 => prop::sample::select(vec!["a", "b", "c", "abc"]).prop_map(str::to_owned),
+        2 => prop::sample::select(vec!["TRASH", "trash"]).prop_map(str::to_owned),
         1 => prop::sample::select(vec!["", "..", "a/b", "%2e", "a\n", "a\0", "ä", "abcdefg"]).prop_map(str::to_owned),
     ]
     .boxed()
@@ -103,7 +104,7 @@ fn word() -> BoxedStrategy<String> {
 /// Addresses in lower case, because the schema shows an address in one spelling and a pattern takes it in any.
 fn mail() -> BoxedStrategy<String> {
     prop_oneof![
-        8 => prop::sample::select(vec!["a@b.cd", "b@b.cd", "a@x.yz"]).prop_map(str::to_owned),
+        30 => prop::sample::select(vec!["a@b.cd", "b@b.cd", "a@x.yz"]).prop_map(str::to_owned),
         1 => prop::sample::select(vec!["a", "<a@b.cd>", "a@b.cd\r\nBcc: x@y.zz", "a@b@c.de"]).prop_map(str::to_owned),
     ]
     .boxed()
@@ -113,11 +114,12 @@ fn mail() -> BoxedStrategy<String> {
 fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
     let list = |item: BoxedStrategy<String>| prop::collection::vec(item, 0..4).prop_map(Value::from).boxed();
     let right = match kind {
-        ArgKind::Id | ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Choice(_) => {
-            word().prop_map(Value::from).boxed()
+        ArgKind::Id | ArgKind::Line { .. } | ArgKind::Text { .. } => word().prop_map(Value::from).boxed(),
+        ArgKind::Choice(_) => {
+            prop::sample::select(vec!["a", "a", "b", "b", "c", "c", "d", "A"]).prop_map(Value::from).boxed()
         }
         ArgKind::Ids { .. } => list(word()),
-        ArgKind::Integer { .. } => (-1_i64..23).prop_map(Value::from).boxed(),
+        ArgKind::Integer { .. } => (0_i64..22).prop_map(Value::from).boxed(),
         ArgKind::Boolean => any::<bool>().prop_map(Value::from).boxed(),
         ArgKind::Date => prop::sample::select(vec!["2026-01-02", "2026-01-03", "2026-02-30", "2026-1-2"])
             .prop_map(Value::from)
@@ -138,7 +140,7 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         json!(["a", null]),
         json!(1.5),
     ]);
-    prop_oneof![12 => right, 1 => wrong].boxed()
+    prop_oneof![60 => right, 1 => wrong].boxed()
 }
 
 /// Arguments for [`everything`], some left out, now and then one too many.
@@ -147,7 +149,7 @@ pub(super) fn call() -> impl Strategy<Value = Value> {
         .args
         .into_iter()
         .map(|(name, arg)| {
-            let there = if arg.required { 0.98 } else { 0.5 };
+            let there = if arg.required { 0.98 } else { 0.3 };
             prop::option::weighted(there, value(&arg.kind))
                 .prop_map(move |value| value.map(|value| (name.to_string(), value)))
         })
