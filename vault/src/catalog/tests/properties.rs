@@ -1,6 +1,7 @@
 //! What must hold of every built-in tool, for any arguments and parameters.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use claviger_canonical::Canonical;
 use claviger_domain::arg::{ArgKind, Arguments};
@@ -13,8 +14,10 @@ use claviger_domain::tool::Tool;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::built_in;
 use super::wire::ident;
+use super::{Catalog, built_in};
+
+static CATALOG: LazyLock<Catalog> = LazyLock::new(built_in);
 
 fn hostile() -> BoxedStrategy<String> {
     prop_oneof![
@@ -51,14 +54,14 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
 
 fn call() -> impl Strategy<Value = (Tool, Value)> {
     let tools: Vec<Tool> =
-        built_in().services.values().flat_map(|service| service.tools.values()).cloned().collect();
+        CATALOG.services.values().flat_map(|service| service.tools.values()).cloned().collect();
     prop::sample::select(tools).prop_flat_map(|tool| {
         let fields: Vec<_> = tool
             .args
             .iter()
             .map(|(name, arg)| {
                 let name = name.to_string();
-                prop::option::weighted(if arg.required { 1.0 } else { 0.4 }, value(&arg.kind))
+                prop::option::weighted(if arg.required { 0.999 } else { 0.4 }, value(&arg.kind))
                     .prop_map(move |value| value.map(|value| (name.clone(), value)))
             })
             .collect();
@@ -131,7 +134,7 @@ proptest! {
         items in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["in", "out"]), 0..2), 0..4),
         bounded in any::<bool>(),
     ) {
-        for service in built_in().services.values() {
+        for service in CATALOG.services.values() {
             let resource = service.resources.keys().next().unwrap();
             let bound = ResourceBound { resource: resource.clone(), ids: vec!["in".to_owned()], shown: Vec::new() };
             let caveats = [Caveat::Resource(bound)];

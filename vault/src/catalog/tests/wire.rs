@@ -196,12 +196,9 @@ fn drive_reads() {
 
 #[test]
 fn drive_acts() {
-    let catalog = built_in();
-    let tool = catalog.tool(&"drive.create_file".parse().unwrap()).unwrap();
+    // It comes from the parts by a hash, so it is the same as long as they are.
+    let boundary = "claviger-c6774421dd7687dd48a1d07a9a9b0b9ed68169a9f65c4bbf";
     let given = json!({ "folder_id": "F_1", "name": "a \"b\".md", "content": "# Hi\nyou", "mime_type": "text/markdown" });
-    let args = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()).unwrap();
-    let kind = rendered(&tool.steps[0], &args, &params(&[]), None).content_type.unwrap();
-    let boundary = kind.strip_prefix("multipart/related; boundary=").unwrap();
     check(
         "drive.create_file",
         given,
@@ -218,7 +215,6 @@ fn drive_acts() {
             ),
         )],
     );
-    assert_eq!(boundary, "");
 }
 
 /// The requests that the vault makes of itself: resolving names, and looking at objects.
