@@ -28,8 +28,11 @@ pub(super) fn rendered(
     render(step, Filling { args, params, page_token: page }).expect("it renders")
 }
 
-/// `expected`: method and address, then the body's type and the body, each on its own line.
-fn check(tool: &str, given: Value, steps: &[(&str, &[(&str, &str)], Option<&str>, &str)]) {
+/// A step, the parameters and the page token it gets, and what is sent: method and address, then the body's type and
+/// the body, each on its own line.
+type Sent<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>, &'a str);
+
+fn check(tool: &str, given: Value, steps: &[Sent<'_>]) {
     let catalog = built_in();
     let tool = catalog.tool(&tool.parse().unwrap()).unwrap();
     let args = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()).unwrap();
