@@ -216,6 +216,8 @@ impl std::fmt::Debug for Room {
 pub trait AuditSink: Send + Sync {
     /// Records an event that needs no outcome; durable when this returns.
     fn record(&self, event: Event, detail: Detail) -> BoxFuture<'_, Result<(), AuditFault>>;
+    /// Queues an event that nobody waits for; durable with the next group. Fails where uses would be refused.
+    fn record_queued(&self, event: Event, detail: Detail) -> Result<(), AuditFault>;
     /// Records an intent and reserves room for its outcome; durable when this returns.
     fn intent(&self, event: Event, detail: Detail) -> BoxFuture<'_, Result<Room, AuditFault>>;
     /// Records an outcome in the room that its intent reserved; durable when this returns.

@@ -172,6 +172,9 @@ pub struct Provider {
     pub token: Endpoint,
     /// Where tokens are revoked (RFC 7009), if anywhere.
     pub revoke: Option<Endpoint>,
+    /// Whether revoking one token ends all that the account has given this client, newer ones too. Then an old
+    /// version of a secret is not revoked when a new one takes its place.
+    pub revokes_account: bool,
     /// Who the account is (OpenID Connect), if it says.
     pub userinfo: Option<Endpoint>,
     /// What short scope names are relative to.

@@ -56,6 +56,8 @@ pub struct ProviderOverride {
     pub token: Option<String>,
     /// The revocation endpoint.
     pub revoke: Option<String>,
+    /// How much one revocation ends: `token` or `account`.
+    pub revokes: Option<String>,
     /// The userinfo endpoint.
     pub userinfo: Option<String>,
     /// Whether these may resolve to private or special addresses.

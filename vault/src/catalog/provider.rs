@@ -27,7 +27,9 @@ pub(super) fn parse(text: &str) -> Result<Provider, String> {
     if raw.id.is_empty() || !raw.id.bytes().all(plain) {
         return Err("id: lower-case letters, digits and hyphens".to_owned());
     }
+    let revokes_account = revokes_account(raw.revokes.as_deref())?;
     Ok(Provider {
+        revokes_account,
         authorize: endpoint("authorize", &raw.authorize)?,
         token: endpoint("token", &raw.token)?,
         revoke: raw.revoke.map(|url| endpoint("revoke", &url)).transpose()?,
@@ -42,7 +44,7 @@ pub(super) fn parse(text: &str) -> Result<Provider, String> {
 }
 
 pub(super) fn apply(provider: &mut Provider, change: &ProviderOverride) -> Result<(), String> {
-    let ProviderOverride { authorize, token, revoke, userinfo, private, roots_pem } = change;
+    let ProviderOverride { authorize, token, revoke, revokes, userinfo, private, roots_pem } = change;
     if let Some(url) = authorize {
         provider.authorize = endpoint("authorize", url)?;
     }
@@ -51,6 +53,9 @@ pub(super) fn apply(provider: &mut Provider, change: &ProviderOverride) -> Resul
     }
     if let Some(url) = revoke {
         provider.revoke = Some(endpoint("revoke", url)?);
+    }
+    if revokes.is_some() {
+        provider.revokes_account = revokes_account(revokes.as_deref())?;
     }
     if let Some(url) = userinfo {
         provider.userinfo = Some(endpoint("userinfo", url)?);
@@ -62,4 +67,12 @@ pub(super) fn apply(provider: &mut Provider, change: &ProviderOverride) -> Resul
 
 fn endpoint(name: &str, url: &str) -> Result<Endpoint, String> {
     url.parse().map_err(|error| format!("{name}: {error}"))
+}
+
+fn revokes_account(word: Option<&str>) -> Result<bool, String> {
+    match word {
+        Some("token") => Ok(false),
+        Some("account") | None => Ok(true),
+        Some(_) => Err("revokes is token or account".to_owned()),
+    }
 }

@@ -145,6 +145,8 @@ pub(super) struct RawProvider {
     pub(super) authorize: String,
     pub(super) token: String,
     pub(super) revoke: Option<String>,
+    /// `token` or `account`: how much one revocation ends. Unsaid means account, which never does harm.
+    pub(super) revokes: Option<String>,
     pub(super) userinfo: Option<String>,
     #[serde(default)]
     pub(super) scope_prefix: String,

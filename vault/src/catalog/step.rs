@@ -227,7 +227,12 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
     }
     match (elements, probe, at) {
         (Some(list), None, Some(at)) => {
-            check.elements = Some(Elements { list: pointer(list)?, at: pointer(at)? })
+            let list = pointer(list)?;
+            // A star would make the list unreachable for the judge, and what is not reached is not judged.
+            if list.is_many() {
+                return Err("elements points at one list, without a star".to_owned());
+            }
+            check.elements = Some(Elements { list, at: pointer(at)? });
         }
         (None, Some(name), Some(at)) => {
             let steps = place.steps.ok_or("a service's own step has no probe")?;
