@@ -1,6 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 use super::*;
 
+mod properties;
+mod schemas;
+mod scopes;
+mod wire;
+
 fn built_in() -> Catalog {
     load(None, &BTreeMap::new(), &BTreeMap::new()).expect("the built-in files are sound")
 }
