@@ -84,6 +84,9 @@ check.box = { response = "/box" }
     refused("{ response = \"/box\" }", "{ again = true }", "nothing");
     refused("{ response = \"/box\" }", "{ probe = \"none\", at = \"/x\" }", "no step");
     refused("{ response = \"/box\" }", "{ arg = \"nothing\" }", "no argument");
+    refused("{ response = \"/box\" }", "{ response = \"/items/*/box\" }", "without a star");
+    refused("{ response = \"/box\" }", "{ elements = \"/a/b\", at = \"/box\" }", "top of the answer");
+    refused("type = \"id\"", "type = \"id\", default = \"Ab\", deny = [\"aB\"]", "it is denied");
     refused("resolve = { step = \"look\"", "resolve = { step = \"lok\"", "no step");
     refused("title = \"X\"", "title = \"X\"\ncolour = 1", "unknown field");
     refused("type = \"id\"", "type = \"regex\"", "type is");

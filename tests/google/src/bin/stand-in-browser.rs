@@ -33,13 +33,18 @@ struct Options {
 async fn main() -> anyhow::Result<()> {
     let Options { ca, url, print } = Options::parse();
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&ca).with_context(|| format!("cannot read {}", ca.display()))?)?;
+    roots
+        .add(CertificateDer::from_pem_file(&ca).with_context(|| format!("cannot read {}", ca.display()))?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+    let https = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .build();
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(https);
     let answer = client.request(Request::get(&url).body(Empty::new())?).await?;
     let Some(back) = answer.headers().get(header::LOCATION) else {
