@@ -1,0 +1,8 @@
+//! The broker's tests: each promise, and each way somebody could try to get round it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod fakes;
+mod google;
+mod world;
+
+mod mint;
