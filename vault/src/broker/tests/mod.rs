@@ -5,4 +5,13 @@ mod fakes;
 mod google;
 mod world;
 
+mod connect;
+mod counters;
+mod grants;
+mod load;
 mod mint;
+mod oauth;
+mod promise;
+mod rotate;
+mod send;
+mod takeaway;
