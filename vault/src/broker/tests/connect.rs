@@ -58,7 +58,8 @@ async fn the_challenge_is_the_verifiers_and_the_verifier_stays_here() {
     let done = finish(&world, &begun, &state).await.unwrap();
     let token = &world.upstream.token_requests()[0];
     let verifier = token.field("code_verifier").unwrap();
-    let challenge = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Digest::of(verifier.as_bytes()).as_bytes());
+    let challenge =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Digest::of(verifier.as_bytes()).as_bytes());
     assert_eq!(param(&begun, "code_challenge"), challenge);
     assert!((43..=128).contains(&verifier.len()));
     assert!(!begun.authorize_url.contains(&verifier) && !begun.authorize_url.contains("CANARY"));
@@ -76,7 +77,10 @@ async fn another_state_a_second_try_and_a_late_one() {
     let begun = world.broker.begin_connect(ADMIN, ask("gmail/me", false, true)).await.unwrap();
     let state = param(&begun, "state");
     assert!(invalid(finish(&world, &begun, "another").await).contains("state"));
-    assert!(invalid(finish(&world, &begun, &state).await).contains("not under way"), "used up by the first try");
+    assert!(
+        invalid(finish(&world, &begun, &state).await).contains("not under way"),
+        "used up by the first try"
+    );
     let begun = world.broker.begin_connect(ADMIN, ask("gmail/me", false, true)).await.unwrap();
     let other = world.broker.begin_connect(ADMIN, ask("drive/me", false, true)).await.unwrap();
     assert!(invalid(finish(&world, &begun, &param(&other, "state")).await).contains("state"));
@@ -145,7 +149,11 @@ async fn what_was_not_granted_is_told() {
     let given = "openid https://www.googleapis.com/auth/userinfo.email https://www.googleapis.com/auth/gmail.readonly";
     world.google.lock().unwrap().grants = Some(given.to_owned());
     let done = connect(&world, "gmail/me", false).await.unwrap();
-    assert!(done.missing_scopes.iter().any(|scope| scope.ends_with("gmail.send")), "{:?}", done.missing_scopes);
+    assert!(
+        done.missing_scopes.iter().any(|scope| scope.ends_with("gmail.send")),
+        "{:?}",
+        done.missing_scopes
+    );
     let crippled: Vec<String> = done.crippled_tools.iter().map(ToString::to_string).collect();
     assert!(crippled.contains(&"gmail.send_message".to_owned()), "{crippled:?}");
     assert!(!crippled.contains(&"gmail.get_message".to_owned()), "{crippled:?}");
@@ -158,7 +166,10 @@ async fn a_refused_code_and_a_login_without_refresh_token() {
     assert!(matches!(connect(&world, "gmail/me", false).await, Err(AdminError::Upstream { .. })));
     world.google.lock().unwrap().token_error = None;
     world.upstream.answer_with(|_| {
-        super::fakes::json(200, &serde_json::json!({"access_token": "x", "token_type": "Bearer", "scope": "a"}))
+        super::fakes::json(
+            200,
+            &serde_json::json!({"access_token": "x", "token_type": "Bearer", "scope": "a"}),
+        )
     });
     assert!(matches!(connect(&world, "gmail/me", false).await, Err(AdminError::Upstream { .. })));
     assert!(world.broker.secrets().unwrap().is_empty());

@@ -77,9 +77,13 @@ async fn a_refused_call_is_not_charged_and_an_unspent_one_not_given_back() {
 
 #[tokio::test]
 async fn no_charge_no_call() {
-    for (fault, happens) in
-        [(Commit::Full, false), (Commit::Unavailable, false), (Commit::Conflict, false), (Commit::Unknown, false), (Commit::Unknown, true)]
-    {
+    for (fault, happens) in [
+        (Commit::Full, false),
+        (Commit::Unavailable, false),
+        (Commit::Conflict, false),
+        (Commit::Unknown, false),
+        (Commit::Unknown, true),
+    ] {
         let mut world = world(vec![Caveat::Calls(3)]).await;
         mint(&world).await.unwrap();
         world.store.fail("counter/", fault, happens);
@@ -127,7 +131,8 @@ async fn a_rate_allows_a_burst_and_then_evenly() {
 
 #[tokio::test]
 async fn several_rates_each_hold_and_a_refusal_charges_none() {
-    let world = world(vec![Caveat::Rate("4/1h".parse().unwrap()), Caveat::Rate("2/10s".parse().unwrap())]).await;
+    let world =
+        world(vec![Caveat::Rate("4/1h".parse().unwrap()), Caveat::Rate("2/10s".parse().unwrap())]).await;
     assert_eq!(mints(&world, 20).await, 2);
     world.clock.advance(10_000);
     assert_eq!(mints(&world, 20).await, 2);

@@ -12,8 +12,8 @@ use claviger_domain::origin::Pin;
 use tokio::sync::watch;
 
 use crate::port::{
-    Answer, AuditFault, AuditSink, BoxFuture, Change, Clock, Commit, Entropy, Inject, Item, Outbound, Revision, Room,
-    Store, StoreFault, Transaction, Upstream, UpstreamFault, Write,
+    Answer, AuditFault, AuditSink, BoxFuture, Change, Clock, Commit, Entropy, Inject, Item, Outbound,
+    Revision, Room, Store, StoreFault, Transaction, Upstream, UpstreamFault, Write,
 };
 
 /// A clock that moves when it is told to.
@@ -154,7 +154,11 @@ impl MemStore {
     }
 
     fn up(&self) -> Result<(), StoreFault> {
-        if self.down.load(Ordering::SeqCst) { Err(StoreFault::Unavailable("down".to_owned())) } else { Ok(()) }
+        if self.down.load(Ordering::SeqCst) {
+            Err(StoreFault::Unavailable("down".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -372,7 +376,10 @@ pub(super) struct FakeUpstream {
 }
 
 impl FakeUpstream {
-    pub(super) fn new(audit: Arc<FakeAudit>, answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Arc<Self> {
+    pub(super) fn new(
+        audit: Arc<FakeAudit>,
+        answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self {
             seen: Mutex::default(),
             answer: Mutex::new(Arc::new(answer)),
@@ -422,7 +429,9 @@ impl Upstream for FakeUpstream {
             let credential = match &request.inject {
                 Inject::Nothing => String::new(),
                 // EXPOSE: the upstream is who it is for.
-                Inject::Bearer(token) | Inject::Form(token) | Inject::Header(_, token) => text(token.expose_secret()),
+                Inject::Bearer(token) | Inject::Form(token) | Inject::Header(_, token) => {
+                    text(token.expose_secret())
+                }
                 // EXPOSE: as above.
                 Inject::Basic { user, password } => format!("{user}:{}", text(password.expose_secret())),
             };

@@ -66,7 +66,9 @@ pub(super) fn google() -> Shared {
 }
 
 /// Answers for that account.
-pub(super) fn serve(google: &Shared) -> impl Fn(&Seen) -> Result<Answer, UpstreamFault> + Send + Sync + use<> {
+pub(super) fn serve(
+    google: &Shared,
+) -> impl Fn(&Seen) -> Result<Answer, UpstreamFault> + Send + Sync + use<> {
     let google = Arc::clone(google);
     move |seen| google.lock().unwrap().reply(seen)
 }
@@ -115,17 +117,28 @@ impl Google {
             return answer(200, &list);
         }
         let id = rest.trim_start_matches("messages/").trim_end_matches("/modify");
-        let Some(labels) = self.mails.get_mut(id) else { return answer(404, &json!({"error": "no such mail"})) };
+        let Some(labels) = self.mails.get_mut(id) else {
+            return answer(404, &json!({"error": "no such mail"}));
+        };
         if method == "POST" {
             let change: Value = serde_json::from_str(body).unwrap();
             let named = |name: &str| -> Vec<String> {
-                change[name].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+                change[name]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
             };
             labels.extend(named("addLabelIds"));
             let removed = named("removeLabelIds");
             labels.retain(|label| !removed.contains(label));
         }
-        answer(200, &json!({"id": id, "threadId": "t", "labelIds": labels, "snippet": "hello", "historyId": "7"}))
+        answer(
+            200,
+            &json!({"id": id, "threadId": "t", "labelIds": labels, "snippet": "hello", "historyId": "7"}),
+        )
     }
 
     fn drive(&mut self, id: &str, query: &str) -> Result<Answer, UpstreamFault> {
@@ -148,7 +161,8 @@ impl Google {
         if let Some((status, word)) = self.token_error {
             return answer(status, &json!({"error": word}));
         }
-        let scope = seen.field("scope").unwrap_or_default().replace("%2F", "/").replace("%3A", ":").replace('+', " ");
+        let scope =
+            seen.field("scope").unwrap_or_default().replace("%2F", "/").replace("%3A", ":").replace('+', " ");
         let code = seen.field("grant_type").as_deref() == Some("authorization_code");
         if !code && !seen.field("refresh_token").is_some_and(|token| self.refresh.contains(&token)) {
             return answer(400, &json!({"error": "invalid_grant"}));
@@ -159,8 +173,7 @@ impl Google {
         self.made += 1;
         let access = format!("access-{}", self.made);
         self.access.insert(access.clone(), scope.clone());
-        let mut token =
-            json!({"access_token": access, "token_type": "Bearer", "expires_in": self.life_s, "scope": scope});
+        let mut token = json!({"access_token": access, "token_type": "Bearer", "expires_in": self.life_s, "scope": scope});
         if let Some(granted) = self.grants.as_ref().filter(|_| code) {
             token["scope"] = json!(granted);
         }
@@ -172,7 +185,7 @@ impl Google {
             self.refresh.push(refresh.clone());
             token["refresh_token"] = json!(refresh);
         }
-        if scope.is_empty() && !code {
+        if scope.is_empty() && self.grants.is_none() {
             token.as_object_mut().unwrap().remove("scope");
         }
         answer(200, &token)

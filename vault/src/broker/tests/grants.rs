@@ -46,7 +46,11 @@ async fn overlapping_grants_are_refused_until_the_first_is_over() {
         .iter()
         .flat_map(|handle| handle.tools.iter().map(|tool| tool.mcp_name.clone()))
         .collect();
-    assert!(names.contains(&"gmail_get_message".to_owned()) && names.contains(&"gmail_work_get_message".to_owned()), "{names:?}");
+    assert!(
+        names.contains(&"gmail_get_message".to_owned())
+            && names.contains(&"gmail_work_get_message".to_owned()),
+        "{names:?}"
+    );
     world.broker.revoke(ADMIN, first.grant.id).await.unwrap();
     world.grant(&[GET], vec![]).await;
 }
@@ -96,7 +100,11 @@ async fn a_bound_that_a_tool_cannot_keep_to_is_refused_with_the_reason() {
         (vec!["gmail.search_messages"], arg("words", Bound::EachIn(vec!["x".to_owned()]))),
     ] {
         let refused = world.try_grant("ann", &tools, vec![caveat.clone()]).await;
-        assert!(matches!(refused, Err(AdminError::Invalid { .. })), "{tools:?} {}: {refused:?}", caveat.to_text());
+        assert!(
+            matches!(refused, Err(AdminError::Invalid { .. })),
+            "{tools:?} {}: {refused:?}",
+            caveat.to_text()
+        );
     }
     assert!(matches!(
         world.try_grant("ann", &[GET], vec![within("folder", &["x"])]).await,
@@ -115,10 +123,10 @@ async fn names_become_ids_and_only_one_will_do() {
     let world = World::new().await;
     let made = world.grant(&[GET], vec![named("label", &["AI", "id:Label_9", "AI"])]).await;
     let Caveat::Resource(bound) = &made.grant.caveats[0] else { panic!("{:?}", made.grant.caveats) };
-    assert_eq!((bound.ids.clone(), bound.shown.clone()), (
-        vec!["Label_ai".to_owned(), "Label_9".to_owned()],
-        vec!["AI".to_owned(), "Label_9".to_owned()],
-    ));
+    assert_eq!(
+        (bound.ids.clone(), bound.shown.clone()),
+        (vec!["Label_ai".to_owned(), "Label_9".to_owned()], vec!["AI".to_owned(), "Label_9".to_owned()],)
+    );
     match world.try_grant("bob", &[GET], vec![named("label", &["Twice"])]).await {
         Err(AdminError::Invalid { why, hints }) => {
             assert!(why.starts_with("2 are called"), "{why}");
@@ -135,7 +143,11 @@ async fn names_become_ids_and_only_one_will_do() {
     }
     // A look at the upstream is a use: intent, outcome, under the admin's name.
     let intents = world.audit.events(Kind::Intent);
-    assert!(intents.iter().any(|(_, event, _)| event.actor == ADMIN && event.step.as_deref() == Some("resolve labels")));
+    assert!(
+        intents
+            .iter()
+            .any(|(_, event, _)| event.actor == ADMIN && event.step.as_deref() == Some("resolve labels"))
+    );
     world.all_announced();
 }
 
@@ -164,11 +176,17 @@ async fn unknown_names_and_odd_times() {
     }
     let mut other = ask("ann", &[GET], vec![]);
     other.secret = "gmail/nobody".parse().unwrap();
-    assert!(matches!(world.broker.add_grant(ADMIN, other).await, Err(AdminError::Missing { what: "secret", .. })));
+    assert!(matches!(
+        world.broker.add_grant(ADMIN, other).await,
+        Err(AdminError::Missing { what: "secret", .. })
+    ));
     for seconds in [0, u64::MAX, 11 * 366 * 86_400] {
         let mut asked = ask("ann", &[GET], vec![]);
         asked.expires_in_s = Some(seconds);
-        assert!(matches!(world.broker.add_grant(ADMIN, asked).await, Err(AdminError::Invalid { .. })), "{seconds}");
+        assert!(
+            matches!(world.broker.add_grant(ADMIN, asked).await, Err(AdminError::Invalid { .. })),
+            "{seconds}"
+        );
     }
 }
 

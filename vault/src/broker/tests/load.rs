@@ -42,7 +42,18 @@ async fn every_record_of_every_kind_is_proved() {
     let world = world().await;
     load(&world, |_| {}).await.unwrap();
     let keys = world.store.keys();
-    for kind in ["agent/", "adapter/", "secret/", "secret-value/", "grant/", "handle/", "counter/", "oauth-client/", "meta/clock", "meta/canary"] {
+    for kind in [
+        "agent/",
+        "adapter/",
+        "secret/",
+        "secret-value/",
+        "grant/",
+        "handle/",
+        "counter/",
+        "oauth-client/",
+        "meta/clock",
+        "meta/canary",
+    ] {
         assert!(keys.iter().any(|key| key.starts_with(kind)), "no record of {kind} to try it on");
     }
     for key in &keys {
@@ -51,8 +62,14 @@ async fn every_record_of_every_kind_is_proved() {
             let result = load(&world, |items| items.get_mut(key).unwrap().value[at] ^= 1).await;
             assert!(result.is_err(), "{key}: byte {at} of {length} was changed");
         }
-        assert!(load(&world, |items| items.get_mut(key).unwrap().value.clear()).await.is_err(), "{key}: emptied");
-        assert!(load(&world, |items| items.get_mut(key).unwrap().version += 1).await.is_err(), "{key}: version");
+        assert!(
+            load(&world, |items| items.get_mut(key).unwrap().value.clear()).await.is_err(),
+            "{key}: emptied"
+        );
+        assert!(
+            load(&world, |items| items.get_mut(key).unwrap().version += 1).await.is_err(),
+            "{key}: version"
+        );
     }
 }
 
@@ -121,7 +138,10 @@ async fn a_user_is_one_peer_only() {
         let refused = world.broker.add_agent(ADMIN, agent(name), Some(uid), false, false).await;
         assert!(matches!(refused, Err(AdminError::Invalid { .. })), "{uid}");
     }
-    assert!(matches!(world.broker.add_agent(ADMIN, agent("x"), None, false, false).await, Err(AdminError::Invalid { .. })));
+    assert!(matches!(
+        world.broker.add_agent(ADMIN, agent("x"), None, false, false).await,
+        Err(AdminError::Invalid { .. })
+    ));
     assert!(matches!(
         world.broker.add_agent(ADMIN, agent("ann"), Some(2009), false, false).await,
         Err(AdminError::Exists { .. })
@@ -142,8 +162,15 @@ async fn a_user_is_one_peer_only() {
 async fn everything_comes_back_as_it_was() {
     let mut world = world().await;
     let seen = |world: &World| {
-        let grants: Vec<_> = world.broker.grants(None, true).unwrap().into_iter().map(|view| (view.grant, view.calls_made)).collect();
-        let secrets: Vec<String> = world.broker.secrets().unwrap().iter().map(|view| format!("{view:?}")).collect();
+        let grants: Vec<_> = world
+            .broker
+            .grants(None, true)
+            .unwrap()
+            .into_iter()
+            .map(|view| (view.grant, view.calls_made))
+            .collect();
+        let secrets: Vec<String> =
+            world.broker.secrets().unwrap().iter().map(|view| format!("{view:?}")).collect();
         (format!("{:?}", world.broker.agents()), format!("{:?}", world.broker.adapters()), secrets, grants)
     };
     let before = seen(&world);

@@ -137,8 +137,7 @@ async fn the_arguments_are_the_ones_signed() {
     ] {
         let (text, _) = world.present_as("ann", GET, &json!({}), |claim| {
             claim.digest = Digest::of(bytes);
-            claim.nonce[..4].copy_from_slice(&u32::try_from(bytes.len()).unwrap().to_be_bytes());
-            claim.nonce[5] = bytes.first().copied().unwrap_or_default();
+            claim.nonce.copy_from_slice(&Digest::of(bytes).as_bytes()[..12]);
         });
         assert_eq!(class(world.broker.mint(&adapter("gmail"), &text, bytes).await), Class::BadArguments);
     }
@@ -168,10 +167,12 @@ async fn only_tools_that_were_granted_as_they_were() {
     let mut world = world().await;
     for tool in ["gmail.send_message", "gmail.nothing", "drive.read_file", "gmail.get_messag"] {
         let (text, bytes) = world.present(tool, &json!({"message_id": "m1"}));
-        assert_eq!(class(world.broker.mint(&adapter("gmail"), &text, &bytes).await), Class::NotGranted, "{tool}");
+        assert_eq!(
+            class(world.broker.mint(&adapter("gmail"), &text, &bytes).await),
+            Class::NotGranted,
+            "{tool}"
+        );
     }
-    let (text, _) = world.present(GET, &json!({}));
-    drop(text);
     let service = world.catalog.services.get_mut(&"gmail".parse().unwrap()).unwrap();
     service.tools.get_mut(&"get_message".parse().unwrap()).unwrap().definition.0[0] ^= 1;
     world.grant(&["gmail.list_labels"], vec![]).await;
@@ -193,7 +194,8 @@ async fn only_tools_that_were_granted_as_they_were() {
         boot: *opened.boot.as_bytes(),
         approval: None,
     };
-    let text = claviger_canonical::Presentation::sign(&claviger_canonical::ProofKey::new(*key), claim).into_text();
+    let text =
+        claviger_canonical::Presentation::sign(&claviger_canonical::ProofKey::new(*key), claim).into_text();
     assert_eq!(class(world.broker.mint(&adapter("gmail"), &text, args.bytes()).await), Class::ToolChanged);
     assert!(world.broker.status().warnings.iter().any(|warning| warning.contains("has changed")));
 }
@@ -207,7 +209,12 @@ async fn each_caveat_decides() {
     let mail = |to: &str| json!({"to": [to], "subject": "s", "body": "b"});
     let recipients = || Caveat::Recipients(vec!["*@example.com".parse().unwrap()]);
     let cases = [
-        (search, arg("from", Bound::OneOf(words(&["a@b.example"]))), json!({"from": "a@b.example"}), json!({"from": "c"})),
+        (
+            search,
+            arg("from", Bound::OneOf(words(&["a@b.example"]))),
+            json!({"from": "a@b.example"}),
+            json!({"from": "c"}),
+        ),
         (search, arg("from", Bound::OneOf(words(&["a"]))), json!({"from": "a"}), json!({})),
         (search, arg("max_results", Bound::Max(5)), json!({"max_results": 5}), json!({"max_results": 6})),
         (search, arg("words", Bound::Absent), json!({"from": "a"}), json!({"words": "x"})),
@@ -220,8 +227,18 @@ async fn each_caveat_decides() {
             json!({"message_id": "m1", "add": ["STARRED", "INBOX"]}),
         ),
         (send, recipients(), mail("a@example.com"), mail("a@example.com.evil.example")),
-        (send, recipients(), mail("b@example.com"), json!({"to": ["a@example.com"], "bcc": ["x@evil.example"], "subject": "s", "body": "b"})),
-        ("drive.list_folder", within("folder", &["folder_ai"]), json!({"folder_id": "folder_ai"}), json!({"folder_id": "root"})),
+        (
+            send,
+            recipients(),
+            mail("b@example.com"),
+            json!({"to": ["a@example.com"], "bcc": ["x@evil.example"], "subject": "s", "body": "b"}),
+        ),
+        (
+            "drive.list_folder",
+            within("folder", &["folder_ai"]),
+            json!({"folder_id": "folder_ai"}),
+            json!({"folder_id": "root"}),
+        ),
     ];
     for (tool, caveat, good, bad) in cases {
         let world = World::new().await;

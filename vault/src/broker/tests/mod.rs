@@ -5,6 +5,7 @@ mod fakes;
 mod google;
 mod world;
 
+mod canary;
 mod connect;
 mod counters;
 mod grants;
@@ -13,5 +14,6 @@ mod mint;
 mod oauth;
 mod promise;
 mod rotate;
+mod scope;
 mod send;
 mod takeaway;

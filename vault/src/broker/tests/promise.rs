@@ -72,8 +72,12 @@ async fn revoked_or_frozen_while_the_intent_was_written() {
         *world.audit.on_intent.lock().unwrap() = Some(Box::new(move |_| {
             // What an admin's command does first, in memory.
             match what {
-                "revoke" => drop(broker.write().grants[&id].revoked.store(true, std::sync::atomic::Ordering::SeqCst)),
-                "freeze" => broker.write().agents.get_mut(&agent("ann")).unwrap().record.frozen = Some("x".to_owned()),
+                "revoke" => {
+                    drop(broker.write().grants[&id].revoked.store(true, std::sync::atomic::Ordering::SeqCst))
+                }
+                "freeze" => {
+                    broker.write().agents.get_mut(&agent("ann")).unwrap().record.frozen = Some("x".to_owned())
+                }
                 "remove agent" => drop(broker.write().agents.remove(&agent("ann"))),
                 _ => clock.step(-61_000),
             }

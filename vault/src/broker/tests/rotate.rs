@@ -67,8 +67,12 @@ async fn uses_under_way_end_with_the_old_one_and_the_next_begin_with_the_new() {
     assert_eq!(*world.upstream.forgotten.lock().unwrap(), ["gmail/me"]);
     let tokens = world.upstream.token_requests();
     assert_eq!(tokens[1].field("refresh_token").as_deref(), Some("refresh-new"));
-    let versions: Vec<_> =
-        world.audit.events(Kind::Intent).into_iter().filter_map(|(_, event, _)| event.secret_version).collect();
+    let versions: Vec<_> = world
+        .audit
+        .events(Kind::Intent)
+        .into_iter()
+        .filter_map(|(_, event, _)| event.secret_version)
+        .collect();
     assert_eq!(versions, [1, 1, 1, 2, 2]);
 }
 
@@ -128,7 +132,10 @@ async fn under_load(renewed_by_the_provider: bool) {
     for task in tasks {
         let result = task.await.unwrap();
         // A token that dies twice within one call is the test's doing, not the rotation's.
-        assert!(result.as_ref().err().is_none_or(|refusal| refusal.field.as_deref() == Some("credential")), "{result:?}");
+        assert!(
+            result.as_ref().err().is_none_or(|refusal| refusal.field.as_deref() == Some("credential")),
+            "{result:?}"
+        );
     }
     assert!(!world.broker.secret(&secret("gmail/me")).unwrap().needs_login);
     world.all_announced();
@@ -175,7 +182,8 @@ async fn rotation_by_the_provider_survives_a_store_that_does_not_take_it() {
 async fn a_commit_that_happened_without_an_answer_is_found_out() {
     let world = world().await;
     world.store.fail("secret/gmail/me", Commit::Unknown, true);
-    let (view, _) = world.broker.rotate_secret(ADMIN, &secret("gmail/me"), Some(oauth("refresh-new"))).await.unwrap();
+    let (view, _) =
+        world.broker.rotate_secret(ADMIN, &secret("gmail/me"), Some(oauth("refresh-new"))).await.unwrap();
     assert_eq!(view.version, 2);
 }
 
@@ -201,7 +209,9 @@ async fn wherever_it_was_stopped_the_store_is_whole() {
     *world.store.hook.lock().unwrap() = None;
     let copies = copies.lock().unwrap().clone();
     assert_eq!(copies.len(), 2, "one to make it current, one to retire the old");
-    for (copy, wanted) in copies.into_iter().zip([vec![(1, "current")], vec![(1, "retiring"), (2, "current")]]) {
+    for (copy, wanted) in
+        copies.into_iter().zip([vec![(1, "current")], vec![(1, "retiring"), (2, "current")]])
+    {
         world.store = copy;
         world.restart().await;
         assert_eq!(states(&world), wanted);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use claviger_canonical::{Canonical, Claim, Presentation, ProofKey};
-use claviger_domain::caveat::{Caveat, ResourceBound};
 use claviger_domain::catalog::Catalog;
+use claviger_domain::caveat::{Caveat, ResourceBound};
 use claviger_domain::event::Actor;
 use claviger_domain::id::VaultId;
 use claviger_domain::name::{AdapterName, AgentName, SecretName};
@@ -165,7 +165,12 @@ impl World {
     }
 
     /// One step of a capability.
-    pub(super) async fn send(&self, minted: &Minted, step: &str, params: &[(&str, &str)]) -> Result<Sent, Refusal> {
+    pub(super) async fn send(
+        &self,
+        minted: &Minted,
+        step: &str,
+        params: &[(&str, &str)],
+    ) -> Result<Sent, Refusal> {
         let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let name = adapter(minted.tool.service().as_str());
         self.broker.send(&name, &minted.capability, step, params).await
@@ -180,13 +185,22 @@ impl World {
 
     /// What every test may look at last: nothing went out without a durable intent.
     pub(super) fn all_announced(&self) {
-        assert_eq!(self.upstream.unannounced.load(Ordering::SeqCst), 0, "a request went out without an intent");
+        assert_eq!(
+            self.upstream.unannounced.load(Ordering::SeqCst),
+            0,
+            "a request went out without an intent"
+        );
     }
 }
 
 pub(super) fn ask(who: &str, tools: &[&str], caveats: Vec<Caveat>) -> GrantAsk {
     let tools: Vec<_> = tools.iter().map(|tool| tool.parse().unwrap()).collect();
-    let secret = format!("{}/me", tools.first().map_or("gmail".to_owned(), |tool: &claviger_domain::name::ToolName| tool.service().to_string()));
+    let secret = format!(
+        "{}/me",
+        tools
+            .first()
+            .map_or("gmail".to_owned(), |tool: &claviger_domain::name::ToolName| tool.service().to_string())
+    );
     GrantAsk {
         agent: agent(who),
         secret: secret.parse().unwrap(),
