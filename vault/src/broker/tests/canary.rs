@@ -9,7 +9,7 @@ use claviger_domain::event::Kind;
 use claviger_domain::secret::SecretBytes;
 use serde_json::json;
 
-use super::fakes::json as answer;
+use super::upstream::json as answer;
 use super::world::{ADMIN, World, agent, ask, oauth, secret, within};
 use crate::broker::view::{LogAsk, NewValue};
 use crate::port::UpstreamFault;

@@ -166,7 +166,7 @@ async fn a_refused_code_and_a_login_without_refresh_token() {
     assert!(matches!(connect(&world, "gmail/me", false).await, Err(AdminError::Upstream { .. })));
     world.google.lock().unwrap().token_error = None;
     world.upstream.answer_with(|_| {
-        super::fakes::json(
+        super::upstream::json(
             200,
             &serde_json::json!({"access_token": "x", "token_type": "Bearer", "scope": "a"}),
         )

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::fakes::{Seen, json as answer};
+use super::upstream::{Seen, json as answer};
 use crate::port::{Answer, UpstreamFault};
 
 /// What is upstream. Tests reach in.

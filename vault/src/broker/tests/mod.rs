@@ -3,6 +3,7 @@
 
 mod fakes;
 mod google;
+mod upstream;
 mod world;
 
 mod canary;

@@ -97,7 +97,7 @@ async fn a_dead_access_token_is_renewed_once() {
     // An upstream that takes none: two tries, then the owner's turn.
     let google = super::google::serve(&world.google);
     world.upstream.answer_with(move |seen| {
-        if seen.is_token() { google(seen) } else { super::fakes::json(401, &json!({})) }
+        if seen.is_token() { google(seen) } else { super::upstream::json(401, &json!({})) }
     });
     let before = world.upstream.calls().len();
     assert_eq!(get(&world).await, Err(Class::NeedsLogin));
@@ -237,7 +237,7 @@ async fn nonsense_from_the_token_endpoint_is_no_token() {
         json!("abc"),
     ] {
         let told = answer.clone();
-        world.upstream.answer_with(move |_| super::fakes::json(200, &told));
+        world.upstream.answer_with(move |_| super::upstream::json(200, &told));
         assert_eq!(get(&world).await, Err(Class::Upstream), "{answer}");
     }
     assert!(world.upstream.calls().is_empty());

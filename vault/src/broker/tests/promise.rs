@@ -73,7 +73,7 @@ async fn revoked_or_frozen_while_the_intent_was_written() {
             // What an admin's command does first, in memory.
             match what {
                 "revoke" => {
-                    drop(broker.write().grants[&id].revoked.store(true, std::sync::atomic::Ordering::SeqCst))
+                    broker.write().grants[&id].revoked.store(true, std::sync::atomic::Ordering::SeqCst)
                 }
                 "freeze" => {
                     broker.write().agents.get_mut(&agent("ann")).unwrap().record.frozen = Some("x".to_owned())

@@ -120,7 +120,11 @@ async fn a_probe_that_says_nothing_is_a_no() {
         let google = serve(&world.google);
         let told = body.clone();
         world.upstream.answer_with(move |seen| {
-            if seen.target.contains("fields=id") { super::fakes::json(status, &told) } else { google(seen) }
+            if seen.target.contains("fields=id") {
+                super::upstream::json(status, &told)
+            } else {
+                google(seen)
+            }
         });
         let minted = world.mint(READ, json!({"file_id": "f1"})).await.unwrap();
         let refused = class(world.send(&minted, "content", &[]).await);

@@ -7,7 +7,7 @@ use claviger_domain::event::{Ending, Kind};
 use claviger_domain::refusal::Class;
 use serde_json::{Value, json};
 
-use super::fakes::json as answer;
+use super::upstream::json as answer;
 use super::world::{ADMIN, World, adapter, agent, class, within};
 
 const GET: &str = "gmail.get_message";

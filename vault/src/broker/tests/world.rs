@@ -14,8 +14,9 @@ use claviger_domain::refusal::{Class, Refusal};
 use claviger_domain::secret::SecretBytes;
 use serde_json::Value;
 
-use super::fakes::{FakeAudit, FakeClock, FakeUpstream, MemStore, Seeded};
+use super::fakes::{FakeAudit, FakeClock, MemStore, Seeded};
 use super::google::{Shared, google, serve};
+use super::upstream::FakeUpstream;
 use crate::broker::error::AdminError;
 use crate::broker::view::{GrantAsk, GrantView, Minted, NewValue, Sent};
 use crate::broker::{Broker, Ports, Settings};
