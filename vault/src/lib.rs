@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod catalog;
+pub mod cli;
+pub mod config;
 pub mod egress;
 pub mod keys;
 pub mod port;

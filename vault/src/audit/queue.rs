@@ -1,0 +1,263 @@
+//! What waits for the writer, and what everybody may know of the log without asking it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use claviger_domain::event::Event;
+use tokio::sync::oneshot;
+
+use super::checkpoint::{Checkpoint, Signer};
+use super::record::{MAX_RECORD, Record};
+use super::refusals::Refusals;
+use super::segment::FRAME;
+use super::tree::Hash;
+use crate::port::{AuditFault, Room};
+
+/// How many of the newest records are kept in memory for queries.
+pub(super) const RECENT: usize = 10_000;
+/// How many records may wait that draw on the reserve, beyond the bound of the queue.
+const RESERVE_QUEUE: usize = 64;
+
+/// How a record may use the room of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Leaves the reserve and all reserved rooms alone.
+    Normal,
+    /// The same, and reserves room for an outcome.
+    Intent,
+    /// Uses the room that its intent reserved.
+    Outcome,
+    /// May use the reserve.
+    Reserve,
+    /// Like a normal one; nobody waits, and a failure is counted.
+    Refusal,
+}
+
+/// Who is told that the record is durable.
+pub(super) enum Reply {
+    /// Nobody.
+    None,
+    /// Somebody.
+    Done(oneshot::Sender<Result<(), AuditFault>>),
+    /// Somebody who also gets the room.
+    Room(oneshot::Sender<Result<Room, AuditFault>>),
+}
+
+/// A record on its way.
+pub(super) struct Job {
+    pub(super) class: Class,
+    pub(super) event: Event,
+    pub(super) commitment: Option<Hash>,
+    pub(super) payload: Vec<u8>,
+    pub(super) sealed: Option<Vec<u8>>,
+    /// Held until the record is durable, and released with the job.
+    pub(super) room: Option<Room>,
+    pub(super) reply: Reply,
+}
+
+impl Job {
+    /// How many bytes it takes in a segment.
+    pub(super) fn framed(&self) -> u64 {
+        (FRAME + self.payload.len()) as u64
+    }
+}
+
+/// Why no checkpoint could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointFault {
+    /// The vault is sealed: there is no key to sign with.
+    #[error("the vault is sealed: there is no key to sign a checkpoint with")]
+    Sealed,
+    /// The log was signed with another key: it belongs to another vault, or the root key is another.
+    #[error("the audit log belongs to another key")]
+    OtherKey,
+    /// The log has a fault of its own.
+    #[error(transparent)]
+    Log(#[from] AuditFault),
+}
+
+/// Something else than a record.
+pub(super) enum Control {
+    /// Takes the signing key and signs.
+    Unsealed(Box<Signer>, oneshot::Sender<Result<(), CheckpointFault>>),
+    /// Signs, with a revision of the store.
+    Checkpoint(Option<u64>, oneshot::Sender<Result<String, CheckpointFault>>),
+    /// Signs and forgets the key.
+    Sealing(oneshot::Sender<Result<(), CheckpointFault>>),
+    /// Erases old details; says how many days.
+    Sweep(u64, oneshot::Sender<Result<usize, AuditFault>>),
+    /// Looks whether there is room again.
+    Probe,
+}
+
+pub(super) enum Item {
+    Record(Box<Job>),
+    Control(Control),
+}
+
+#[derive(Default)]
+struct Waiting {
+    items: VecDeque<Item>,
+    /// How many of them are bounded by the queue's length.
+    bounded: usize,
+    reserve: usize,
+    probing: bool,
+    closed: bool,
+}
+
+/// What the log and its writer share.
+pub(super) struct Shared {
+    waiting: Mutex<Waiting>,
+    bell: Condvar,
+    bound: usize,
+    rooms: Arc<AtomicU64>,
+    size: AtomicU64,
+    trouble: Mutex<Option<AuditFault>>,
+    recent: Mutex<VecDeque<(u64, Record)>>,
+    last: Mutex<Option<Checkpoint>>,
+    pub(super) refusals: Mutex<Refusals>,
+}
+
+/// The data stay usable if a thread panicked: nothing under these locks is left half changed.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(bound: usize) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            bell: Condvar::new(),
+            bound: bound.max(1),
+            rooms: Arc::default(),
+            size: AtomicU64::new(0),
+            trouble: Mutex::default(),
+            recent: Mutex::default(),
+            last: Mutex::default(),
+            refusals: Mutex::default(),
+        }
+    }
+
+    /// Queues a record, unless too many wait already. Outcomes are always taken: their rooms bound them.
+    pub(super) fn push(&self, job: Job) -> Result<(), AuditFault> {
+        let mut waiting = locked(&self.waiting);
+        if waiting.closed {
+            return Err(AuditFault::Closed);
+        }
+        match job.class {
+            Class::Outcome => {}
+            Class::Reserve if waiting.reserve >= RESERVE_QUEUE => return Err(AuditFault::Busy),
+            Class::Reserve => waiting.reserve += 1,
+            _ if waiting.bounded >= self.bound => return Err(AuditFault::Busy),
+            _ => waiting.bounded += 1,
+        }
+        waiting.items.push_back(Item::Record(Box::new(job)));
+        drop(waiting);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn control(&self, control: Control) -> Result<(), AuditFault> {
+        let mut waiting = locked(&self.waiting);
+        if waiting.closed {
+            return Err(AuditFault::Closed);
+        }
+        if matches!(control, Control::Probe) && std::mem::replace(&mut waiting.probing, true) {
+            return Ok(());
+        }
+        waiting.items.push_back(Item::Control(control));
+        drop(waiting);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    /// Waits for something and takes all of it; `None` once closed and empty.
+    pub(super) fn drain(&self) -> Option<VecDeque<Item>> {
+        let mut waiting = locked(&self.waiting);
+        loop {
+            if !waiting.items.is_empty() {
+                waiting.bounded = 0;
+                waiting.reserve = 0;
+                waiting.probing = false;
+                return Some(std::mem::take(&mut waiting.items));
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = self.bell.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// No more is taken; what waits is still written.
+    pub(super) fn close(&self) {
+        locked(&self.waiting).closed = true;
+        self.bell.notify_all();
+    }
+
+    /// The writer is gone: who still waits is told by its dropped reply.
+    pub(super) fn abandon(&self) {
+        let mut waiting = locked(&self.waiting);
+        waiting.closed = true;
+        waiting.items.clear();
+    }
+
+    /// How many rooms are reserved now.
+    pub(super) fn rooms(&self) -> u64 {
+        self.rooms.load(Ordering::Acquire)
+    }
+
+    /// Reserves one more; released when the room is dropped.
+    pub(super) fn reserve_room(&self) -> Room {
+        self.rooms.fetch_add(1, Ordering::AcqRel);
+        let rooms = Arc::clone(&self.rooms);
+        Room::new(Box::new(move || {
+            rooms.fetch_sub(1, Ordering::AcqRel);
+        }))
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_size(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
+    }
+
+    pub(super) fn trouble(&self) -> Option<AuditFault> {
+        locked(&self.trouble).clone()
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<AuditFault>) {
+        *locked(&self.trouble) = trouble;
+    }
+
+    pub(super) fn last_checkpoint(&self) -> Option<Checkpoint> {
+        locked(&self.last).clone()
+    }
+
+    pub(super) fn set_last_checkpoint(&self, checkpoint: Option<Checkpoint>) {
+        *locked(&self.last) = checkpoint;
+    }
+
+    /// Keeps a record in memory for queries, and forgets the oldest.
+    pub(super) fn remember(&self, index: u64, record: Record) {
+        let mut recent = locked(&self.recent);
+        if recent.len() >= RECENT {
+            recent.pop_front();
+        }
+        recent.push_back((index, record));
+    }
+
+    /// The newest records in memory that the filter accepts, newest first, at most `limit`; and the index below which
+    /// memory knows nothing.
+    pub(super) fn recall(&self, filter: &dyn Fn(&Event) -> bool, limit: usize) -> (Vec<Record>, u64) {
+        let recent = locked(&self.recent);
+        let known_from = recent.front().map_or_else(|| self.size(), |(index, _)| *index);
+        let found = recent.iter().rev().map(|(_, record)| record).filter(|record| filter(&record.event));
+        (found.take(limit).cloned().collect(), known_from)
+    }
+}
+
+/// The room that one outcome may take, in bytes.
+pub(super) const ROOM: u64 = (FRAME + MAX_RECORD) as u64;

@@ -1,0 +1,151 @@
+//! `claviger audit`: checking the log offline, and what is needed for that.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use claviger_proto::v1::CheckpointRequest;
+use serde_json::json;
+
+use super::client::Session;
+use super::failure::Failure;
+use super::page::Tone;
+use super::report::Report;
+use crate::audit::verify::{VerifyFault, verify};
+
+/// The longest key or checkpoint file, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// `claviger audit …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Check the log, without the vault: edits, reordering and a cut end show.
+    Verify(VerifyArgs),
+    /// Print a signed checkpoint, to be kept elsewhere.
+    Checkpoint,
+    /// Print the public key, to be kept elsewhere.
+    Key,
+}
+
+/// Arguments of `audit verify`.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// The log's folder; the vault's own without it.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The public key, or a file with it; the one beside the log without it.
+    #[arg(long, value_name = "FILE|KEY")]
+    key: Option<String>,
+    /// A checkpoint that was kept elsewhere.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+}
+
+/// Runs `claviger audit …`.
+pub(super) async fn run(session: &mut Session<'_>, command: AuditCommand) -> Result<Report, Failure> {
+    match command {
+        AuditCommand::Verify(args) => check(session, args),
+        AuditCommand::Checkpoint => {
+            let signed = session.admin().await?.checkpoint(CheckpointRequest {}).await?.into_inner();
+            // The note must come out byte for byte: a space more and it no longer verifies.
+            let report = Report::text(signed.note.clone());
+            Ok(Report { json: Some(json!({ "note": signed.note, "key": signed.key })), ..report })
+        }
+        AuditCommand::Key => {
+            let key =
+                match session.config().ok().and_then(|config| read(&config.audit.dir.join("audit.pub")).ok())
+                {
+                    Some(key) => key.trim().to_owned(),
+                    None => session.admin().await?.checkpoint(CheckpointRequest {}).await?.into_inner().key,
+                };
+            let mut page = session.page();
+            page.line(&key);
+            Ok(Report::new(json!({ "key": key }), page))
+        }
+    }
+}
+
+fn check(session: &mut Session<'_>, args: VerifyArgs) -> Result<Report, Failure> {
+    let VerifyArgs { dir, key, checkpoint } = args;
+    let dir = match dir {
+        Some(dir) => dir,
+        None => session.config()?.audit.dir,
+    };
+    let beside = key.is_none();
+    let key = match key {
+        // A verifier key has the form NAME+ID+KEY (C2SP signed note); a file of such a name would need a `./`.
+        Some(text) if text.contains('+') && !text.contains('/') => text,
+        Some(path) => read(Path::new(&path))?,
+        None => read(&dir.join("audit.pub"))?,
+    };
+    let given = checkpoint.as_deref().map(read).transpose()?;
+    let found = verify(&dir, key.trim(), given.as_deref()).map_err(|fault| not_believed(&fault))?;
+    let mut page = session.page();
+    page.toned(
+        Tone::Good,
+        format!("the log is whole: {} records, {} of them signed", found.records, found.signed),
+    );
+    page.fields(&[
+        ("root", hex(&found.root)),
+        ("segments", found.segments.to_string()),
+        ("details", format!("{} fit their records, {} were erased", found.details, found.erased)),
+    ]);
+    if beside {
+        page.line(
+            "note: the key was taken from beside the log; who can write there could have changed both.",
+        );
+        page.line("      `claviger audit key` prints it: keep it elsewhere, and give it with --key");
+    }
+    if given.is_none() {
+        page.line("note: without a checkpoint from elsewhere, a log replaced as a whole does not show.");
+        page.line("      `claviger audit checkpoint` prints one: keep it, and give it with --checkpoint");
+    }
+    let json = json!({
+        "whole": true,
+        "records": found.records,
+        "signed": found.signed,
+        "root": hex(&found.root),
+        "segments": found.segments,
+        "details": found.details,
+        "erased": found.erased,
+        "key_from_beside_the_log": beside,
+        "checkpoint_given": given.is_some(),
+    });
+    Ok(Report::new(json, page))
+}
+
+fn not_believed(fault: &VerifyFault) -> Failure {
+    let failure = Failure::new(fault.to_string());
+    match fault {
+        VerifyFault::Io(_) => {
+            failure.hint("give --dir the log's folder, and run this as a user who may read it")
+        }
+        VerifyFault::Key(_) => failure.hint("`claviger audit key` prints the key in its right form"),
+        VerifyFault::Given(_) => {
+            failure.hint("give --checkpoint what `claviger audit checkpoint` printed, unchanged")
+        }
+        VerifyFault::NoCheckpoint => failure
+            .hint("give --checkpoint one that was kept elsewhere; a vault that runs makes one by itself"),
+        VerifyFault::Checkpoint(_)
+        | VerifyFault::Damage(_)
+        | VerifyFault::Cut { .. }
+        | VerifyFault::Root { .. }
+        | VerifyFault::Detail { .. } => failure
+            .hint("somebody or some disk has changed the log: keep a copy of the folder as it is")
+            .hint("`claviger freeze` stops agents while you look"),
+    }
+}
+
+/// A small text file.
+fn read(path: &Path) -> Result<String, Failure> {
+    use std::io::Read;
+    let bad = |error: std::io::Error| {
+        Failure::new(format!("{} cannot be read: {error}", path.display())).hint("give the path of the file")
+    };
+    let mut text = String::new();
+    std::fs::File::open(path).map_err(bad)?.take(MAX_FILE).read_to_string(&mut text).map_err(bad)?;
+    Ok(text)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

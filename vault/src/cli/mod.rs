@@ -1,0 +1,147 @@
+//! The command line `claviger`: what an admin sees and types.
+//!
+//! Each command makes a [`report::Report`], which is printed as plain text or, with `--json`, as JSON; or a
+//! [`failure::Failure`], which always says what to do next. Commands live in one file per group. Nothing secret is
+//! ever an argument: values come by prompt or from stdin.
+//!
+//! Deliberately absent: any way to show a stored secret, a configuration editor, confirmation questions.
+
+mod adapter;
+mod agent;
+pub mod args;
+mod audit;
+mod browser;
+mod callback;
+mod client;
+mod clock;
+mod connect;
+mod entry;
+mod failure;
+mod grant;
+mod init;
+mod json;
+mod key_file;
+mod limits;
+mod log;
+mod page;
+mod report;
+mod seal;
+mod secret;
+mod serve;
+mod services;
+mod status;
+mod time;
+mod visible;
+mod why;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use clap::Parser;
+use secrecy::SecretString;
+
+use crate::config::Config;
+use args::{Cli, Command};
+use client::Session;
+pub use failure::{Exit, Failure};
+use report::Report;
+pub use world::{Ask, World};
+
+/// What the daemon is started with.
+pub struct DaemonOptions {
+    /// The configuration.
+    pub config: Config,
+    /// The key to unseal with at once; `None` starts sealed.
+    pub unlock: Option<Unlock>,
+    /// Whether to run the adapters too, as children (`claviger up`).
+    pub adapters: bool,
+}
+
+/// A key to unseal with.
+pub enum Unlock {
+    /// The text of an age identity file.
+    Identity(SecretString),
+    /// A passphrase.
+    Passphrase(SecretString),
+}
+
+/// A daemon that runs until it is stopped.
+pub type Serving = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// What the command line calls and does not contain.
+#[derive(Clone, Copy)]
+pub struct Hooks {
+    /// Runs the daemon in the foreground until it is told to stop.
+    pub serve: fn(DaemonOptions) -> Serving,
+}
+
+/// Runs the command that this process was started with, and returns its exit code.
+#[must_use]
+pub fn main(hooks: Hooks) -> ExitCode {
+    // A passphrase may pass through this process. The daemon hardens itself again, and checks that it worked.
+    let _ = crate::keys::harden::harden();
+    let exit = run(std::env::args_os(), &mut World::real(), hooks);
+    ExitCode::from(exit as u8)
+}
+
+/// Runs one command line in that world. `line` begins with the program's name.
+pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World, hooks: Hooks) -> Exit {
+    let cli = match Cli::try_parse_from(line) {
+        Ok(cli) => cli,
+        Err(error) => return world.say_usage(&error),
+    };
+    let json = cli.json;
+    // The daemon wants its cores; everything else is over sooner on one thread.
+    let runtime = match cli.command {
+        Command::Serve(_) | Command::Up(_) => {
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()
+        }
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+    };
+    let result = match &runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli, world, hooks)),
+        Err(error) => Err(Failure::new(format!("no runtime: {error}"))),
+    };
+    if let Ok(runtime) = runtime {
+        // A thread may still wait for a line of stdin that nobody will type.
+        runtime.shutdown_background();
+    }
+    match result {
+        Ok(report) => world.say(&report, json),
+        Err(failure) => world.complain(&failure, json),
+    }
+}
+
+async fn dispatch(cli: Cli, world: &mut World, hooks: Hooks) -> Result<Report, Failure> {
+    let Cli { json: _, home, socket, command } = cli;
+    let mut session = Session { world, home, socket };
+    let session = &mut session;
+    match command {
+        Command::Init(args) => init::run(session, args),
+        Command::Serve(args) => serve::run(session, args, false, hooks).await,
+        Command::Up(args) => serve::run(session, args, true, hooks).await,
+        Command::Status => status::run(session).await,
+        Command::Agent(args) => agent::run(session, args).await,
+        Command::Adapter(args) => adapter::run(session, args).await,
+        Command::Connect(args) => connect::run(session, args).await,
+        Command::Secret(args) => secret::run(session, args).await,
+        Command::Grant(args) => grant::run(session, args).await,
+        Command::Revoke(args) => grant::revoke(session, &args.id).await,
+        Command::Freeze(args) => agent::freeze(session, args).await,
+        Command::Thaw(args) => agent::thaw(session, args).await,
+        Command::Seal => seal::seal(session).await,
+        Command::Unseal(args) => seal::unseal(session, args).await,
+        Command::Log(args) => log::run(session, args).await,
+        Command::Why(args) => why::run(session, args).await,
+        Command::Audit(args) => audit::run(session, args).await,
+        Command::Services(args) => services::run(session, args).await,
+        Command::Clock(args) => clock::run(session, args).await,
+        Command::Completions(args) => Ok(args::completions(&args)),
+    }
+}

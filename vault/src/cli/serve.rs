@@ -1,0 +1,61 @@
+//! `claviger serve` and `up`: arguments only; the daemon is handed in.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use secrecy::ExposeSecret;
+
+use super::client::Session;
+use super::failure::Failure;
+use super::report::Report;
+use super::{DaemonOptions, Hooks, Unlock, entry, key_file};
+use crate::keys::ring::{Kind, Ring};
+
+/// Arguments of `serve` and `up`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Unseal at once with this age identity file.
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_stdin")]
+    identity: Option<PathBuf>,
+    /// Unseal at once with the passphrase in the first line of stdin.
+    #[arg(long)]
+    passphrase_stdin: bool,
+    /// Start sealed, without asking for a passphrase.
+    #[arg(long, conflicts_with_all = ["identity", "passphrase_stdin"])]
+    sealed: bool,
+}
+
+/// Runs the daemon in the foreground.
+pub(super) async fn run(
+    session: &mut Session<'_>,
+    args: ServeArgs,
+    adapters: bool,
+    hooks: Hooks,
+) -> Result<Report, Failure> {
+    let config = session.config()?;
+    if adapters && !config.single_user() {
+        return Err(Failure::new("`up` runs everything as one user, and this vault is multi-user")
+            .hint("run `claviger serve` and each `claviger-mcp NAME` as its own user"));
+    }
+    let ServeArgs { identity, passphrase_stdin, sealed } = args;
+    let unlock = match identity {
+        Some(path) => Some(Unlock::Identity(key_file::read(&path, Some(&config))?)),
+        None if passphrase_stdin => Some(Unlock::Passphrase(entry::passphrase(session.world, true)?)),
+        // A person who types `up` wants to work now.
+        None if adapters && !sealed && session.world.ask.is_person() && has_passphrase(&config.keys_dir) => {
+            session.world.note("An empty passphrase starts it sealed.");
+            let passphrase = entry::passphrase(session.world, false)?;
+            // EXPOSE: only whether it is empty.
+            (!passphrase.expose_secret().is_empty()).then_some(Unlock::Passphrase(passphrase))
+        }
+        None => None,
+    };
+    (hooks.serve)(DaemonOptions { config, unlock, adapters }).await.map_err(|error| {
+        Failure::new(format!("{error:#}")).hint("nothing runs now; correct it, then start again")
+    })?;
+    Ok(Report::text(String::new()))
+}
+
+fn has_passphrase(keys: &std::path::Path) -> bool {
+    Ring::read(keys).is_ok_and(|ring| ring.holders.iter().any(|holder| holder.kind == Kind::Passphrase))
+}

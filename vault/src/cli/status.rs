@@ -1,0 +1,60 @@
+//! `claviger status`.
+
+use claviger_proto::v1::{StatusRequest, StatusResponse};
+
+use super::client::Session;
+use super::failure::Failure;
+use super::json;
+use super::page::{Page, Tone};
+use super::report::Report;
+use super::time::moment;
+
+/// Asks the vault how it is. Works while it is sealed.
+pub(super) async fn run(session: &mut Session<'_>) -> Result<Report, Failure> {
+    let status = session.admin().await?.status(StatusRequest {}).await?.into_inner();
+    let page = page(session.page(), &status, session.world.now_ms);
+    Ok(Report::new(json::status(&status), page))
+}
+
+fn page(mut page: Page, status: &StatusResponse, now_ms: u64) -> Page {
+    let mode = if status.single_user { "single-user" } else { "multi-user" };
+    if status.sealed {
+        page.toned(Tone::Alarm, "sealed: nothing can be used until `claviger unseal`");
+    } else {
+        page.toned(Tone::Good, "unsealed");
+    }
+    page.fields(&[
+        ("vault", status.vault.clone()),
+        ("version", format!("{}, {mode}", status.version)),
+        ("started", moment(status.started_at_ms, now_ms)),
+        ("key memory", status.key_memory.clone()),
+        ("recipients", status.recipients.join(", ")),
+    ]);
+    if !status.sealed {
+        page.fields(&[
+            ("agents", status.agents.to_string()),
+            ("adapters", status.adapters.to_string()),
+            ("secrets", status.secrets.to_string()),
+            ("grants", status.grants.to_string()),
+            ("live calls", status.live_capabilities.to_string()),
+            ("audit", format!("{} records", status.audit_records)),
+        ]);
+    }
+    if status.single_user {
+        page.toned(
+            Tone::Alarm,
+            "warning: everything runs as one user: agents are not isolated from this vault",
+        );
+    }
+    if !status.audit_trouble.is_empty() {
+        page.toned(Tone::Alarm, format!("warning: uses are refused: {}", status.audit_trouble));
+    }
+    if status.clock_refuses {
+        page.toned(
+            Tone::Alarm,
+            "warning: uses are refused: the clock went back; set it right, or accept it with `claviger clock reset`",
+        );
+    }
+    page.warnings(&status.warnings);
+    page
+}

@@ -1,0 +1,369 @@
+//! An admin service that answers as the vault does, on a real socket, and remembers what it was asked.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use claviger_proto::refusal::to_status;
+use claviger_proto::v1::admin_service_server::{AdminService, AdminServiceServer};
+use claviger_proto::v1::*;
+use prost::Message;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Code, Request, Response, Status};
+
+use crate::config::{Fresh, Mode, write_fresh};
+
+/// A vault that runs: a home, a socket, and the calls it got, by name and encoded message.
+pub(super) struct Fake {
+    pub(super) dir: tempfile::TempDir,
+    calls: Calls,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+type Calls = Arc<Mutex<Vec<(&'static str, Vec<u8>)>>>;
+
+impl Fake {
+    /// One that does what it is asked.
+    pub(super) fn start() -> Self {
+        Self::refusing("", None)
+    }
+
+    /// One that refuses that call so.
+    pub(super) fn refusing(call: &'static str, refusal: Option<Refusal>) -> Self {
+        let dir = home();
+        std::fs::create_dir(dir.path().join("run")).unwrap();
+        let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o700);
+        std::fs::set_permissions(dir.path().join("run"), mode).unwrap();
+        let calls = Calls::default();
+        let service = Vault { calls: Arc::clone(&calls), call, refusal };
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let socket = dir.path().join("run/admin.sock");
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::UnixListener::bind(socket).unwrap();
+                ready.send(()).unwrap();
+                let server =
+                    tonic::transport::Server::builder().add_service(AdminServiceServer::new(service));
+                let stopped = async move { drop(stopped.await) };
+                server
+                    .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopped)
+                    .await
+                    .unwrap();
+            });
+        });
+        is_ready.recv().unwrap();
+        Self { dir, calls, stop: Some(stop) }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs a command against it.
+    pub(super) fn run(&self, line: &[&str], answers: &[&str]) -> super::Ran {
+        let mut whole = vec!["--home", self.dir.path().to_str().unwrap()];
+        whole.extend(line);
+        super::claviger(&whole, answers)
+    }
+
+    /// The last message of that call.
+    pub(super) fn got<M: Message + Default>(&self, call: &str) -> M {
+        let calls = self.calls.lock().unwrap();
+        let (_, bytes) = calls.iter().rev().find(|(name, _)| *name == call).expect("it was never called");
+        M::decode(bytes.as_slice()).unwrap()
+    }
+
+    pub(super) fn was_called(&self, call: &str) -> bool {
+        self.calls.lock().unwrap().iter().any(|(name, _)| *name == call)
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+/// A home with a configuration and nothing else.
+pub(super) fn home() -> tempfile::TempDir {
+    let dir = tempfile::Builder::new().prefix("cli").tempdir_in(short()).unwrap();
+    write_fresh(dir.path(), &Fresh { mode: Mode::SingleUser, run_dir: None, allow_key_on_disk: false })
+        .unwrap();
+    dir
+}
+
+fn short() -> &'static Path {
+    // A socket's whole path has at most 107 bytes, and some machines have a long temporary directory.
+    Path::new("/tmp")
+}
+
+pub(super) fn refusal(class: &str, field: &str) -> Option<Refusal> {
+    Some(Refusal { class: class.into(), field: field.into(), ..Refusal::default() })
+}
+
+struct Vault {
+    calls: Calls,
+    call: &'static str,
+    refusal: Option<Refusal>,
+}
+
+impl Vault {
+    fn answer<A, Q: Message>(
+        &self,
+        call: &'static str,
+        request: &Request<Q>,
+        answer: A,
+    ) -> Result<Response<A>, Status> {
+        self.calls.lock().unwrap().push((call, request.get_ref().encode_to_vec()));
+        match &self.refusal {
+            Some(refusal) if call == self.call => Err(to_status(Code::PermissionDenied, refusal)),
+            _ => Ok(Response::new(answer)),
+        }
+    }
+}
+
+pub(super) fn agent(name: &str) -> Agent {
+    Agent {
+        name: name.into(),
+        socket: format!("/run/agents/{name}.sock"),
+        inputs: "open".into(),
+        ..Agent::default()
+    }
+}
+
+fn secret(name: &str) -> Secret {
+    Secret {
+        name: name.into(),
+        kind: if name.starts_with("gmail") { "oauth2" } else { "bearer" }.into(),
+        version: 1,
+        origins: vec!["https://gmail.googleapis.com".into()],
+        email: "me@example.org".into(),
+        subject: "1234".into(),
+        scopes: vec!["gmail.readonly".into()],
+        created_at_ms: 1_799_999_000_000,
+        ..Secret::default()
+    }
+}
+
+fn service() -> Service {
+    let schema = r#"{"type":"object","required":["message_id"],"properties":{"message_id":{"type":"string","description":"which"},"limit":{"type":"integer"}}}"#;
+    let tool = Tool {
+        name: "gmail.get_message".into(),
+        description: "Read one message".into(),
+        input_schema: schema.into(),
+        effect: "read".into(),
+        untrusted: true,
+        ..Tool::default()
+    };
+    Service {
+        id: "gmail".into(),
+        title: "Gmail".into(),
+        origin: "https://gmail.googleapis.com".into(),
+        auth: "oauth2".into(),
+        tools: vec![tool],
+        resources: vec!["label".into()],
+        private: false,
+    }
+}
+
+pub(super) fn grant() -> Grant {
+    Grant {
+        id: "gr_0011223344556677".into(),
+        agent: "openclaw".into(),
+        secret: "gmail/me".into(),
+        state: "active".into(),
+        handle: "hdl_00112233445566778899aabbccddeeff".into(),
+        sentence: "openclaw may read mail of gmail/me.".into(),
+        warnings: vec!["it has no rate".into()],
+        expires_at_ms: 1_800_000_000_000 + 30 * 86_400_000,
+        tools: vec![GrantedTool { name: "gmail.get_message".into(), effect: "read".into(), changed: false }],
+        caveats: vec![Caveat {
+            kind: Some(caveat::Kind::Resource(Resource {
+                name: "label".into(),
+                values: vec!["Label_7".into()],
+                shown: vec!["AI".into()],
+            })),
+        }],
+        ..Grant::default()
+    }
+}
+
+fn event() -> LogEvent {
+    let line = |name: &str, text: &str| DetailLine { name: name.into(), text: text.into() };
+    LogEvent {
+        reference: "ref_0123456789abcdef".into(),
+        at_ms: 1_799_999_940_000,
+        kind: "refused".into(),
+        actor: "adapter gmail".into(),
+        agent: "openclaw".into(),
+        tool: "gmail.send_message".into(),
+        class: "out-of-scope".into(),
+        field: "to".into(),
+        detail: vec![
+            line("caveat", "recipients *@example.com"),
+            line("value", "eve@evil.example\u{1b}[2J\u{202e}"),
+            line("fix", "add eve@evil.example to --recipients"),
+        ],
+        ..LogEvent::default()
+    }
+}
+
+type Answer<A> = Result<Response<A>, Status>;
+
+#[tonic::async_trait]
+impl AdminService for Vault {
+    async fn status(&self, request: Request<StatusRequest>) -> Answer<StatusResponse> {
+        let answer = StatusResponse {
+            version: "0.1.0".into(),
+            vault: "vlt_1".into(),
+            single_user: true,
+            key_memory: "locked".into(),
+            recipients: vec!["daily".into(), "recovery".into()],
+            audit_records: 12,
+            ..StatusResponse::default()
+        };
+        self.answer("status", &request, answer)
+    }
+
+    async fn unseal(&self, request: Request<UnsealRequest>) -> Answer<UnsealResponse> {
+        self.answer("unseal", &request, UnsealResponse {})
+    }
+
+    async fn seal(&self, request: Request<SealRequest>) -> Answer<SealResponse> {
+        self.answer("seal", &request, SealResponse {})
+    }
+
+    async fn list_services(&self, request: Request<ListServicesRequest>) -> Answer<ListServicesResponse> {
+        self.answer("list_services", &request, ListServicesResponse { services: vec![service()] })
+    }
+
+    async fn add_agent(&self, request: Request<AddAgentRequest>) -> Answer<Agent> {
+        let answer = agent(&request.get_ref().name);
+        self.answer("add_agent", &request, answer)
+    }
+
+    async fn list_agents(&self, request: Request<ListAgentsRequest>) -> Answer<ListAgentsResponse> {
+        self.answer("list_agents", &request, ListAgentsResponse { agents: vec![agent("openclaw")] })
+    }
+
+    async fn remove_agent(&self, request: Request<RemoveAgentRequest>) -> Answer<RemoveAgentResponse> {
+        self.answer("remove_agent", &request, RemoveAgentResponse { revoked_grants: 2 })
+    }
+
+    async fn freeze(&self, request: Request<FreezeRequest>) -> Answer<Agent> {
+        let answer = Agent { frozen: true, ..agent(&request.get_ref().name) };
+        self.answer("freeze", &request, answer)
+    }
+
+    async fn thaw(&self, request: Request<ThawRequest>) -> Answer<Agent> {
+        let answer = agent(&request.get_ref().name);
+        self.answer("thaw", &request, answer)
+    }
+
+    async fn add_adapter(&self, request: Request<AddAdapterRequest>) -> Answer<Adapter> {
+        let answer = Adapter { name: request.get_ref().name.clone(), ..Adapter::default() };
+        self.answer("add_adapter", &request, answer)
+    }
+
+    async fn list_adapters(&self, request: Request<ListAdaptersRequest>) -> Answer<ListAdaptersResponse> {
+        let adapters = vec![Adapter { name: "gmail".into(), ..Adapter::default() }];
+        self.answer("list_adapters", &request, ListAdaptersResponse { adapters })
+    }
+
+    async fn remove_adapter(&self, request: Request<RemoveAdapterRequest>) -> Answer<RemoveAdapterResponse> {
+        self.answer("remove_adapter", &request, RemoveAdapterResponse {})
+    }
+
+    async fn begin_connect(&self, request: Request<BeginConnectRequest>) -> Answer<BeginConnectResponse> {
+        let asked = request.get_ref();
+        let mut address: url::Url = "https://accounts.example/auth".parse().unwrap();
+        if asked.secret == "gmail/deny" {
+            address.set_path("/deny");
+        }
+        address
+            .query_pairs_mut()
+            .append_pair("redirect_uri", &asked.redirect_uri)
+            .append_pair("state", "st4te");
+        let mut authorize_url = address.to_string();
+        if asked.secret == "gmail/plain" {
+            authorize_url = authorize_url.replace("https://", "http://");
+        }
+        self.answer("begin_connect", &request, BeginConnectResponse { session: "s1".into(), authorize_url })
+    }
+
+    async fn finish_connect(&self, request: Request<FinishConnectRequest>) -> Answer<FinishConnectResponse> {
+        let answer = FinishConnectResponse {
+            secret: Some(secret("gmail/me")),
+            missing_scopes: vec!["gmail.send".into()],
+            crippled_tools: vec!["gmail.send_message".into()],
+        };
+        self.answer("finish_connect", &request, answer)
+    }
+
+    async fn add_secret(&self, request: Request<AddSecretRequest>) -> Answer<Secret> {
+        let answer = secret(&request.get_ref().name);
+        self.answer("add_secret", &request, answer)
+    }
+
+    async fn list_secrets(&self, request: Request<ListSecretsRequest>) -> Answer<ListSecretsResponse> {
+        let secrets = vec![secret("gmail/me"), Secret { needs_login: true, ..secret("drive/me") }];
+        self.answer("list_secrets", &request, ListSecretsResponse { secrets })
+    }
+
+    async fn show_secret(&self, request: Request<ShowSecretRequest>) -> Answer<Secret> {
+        let answer = secret(&request.get_ref().name);
+        self.answer("show_secret", &request, answer)
+    }
+
+    async fn rotate_secret(&self, request: Request<RotateSecretRequest>) -> Answer<RotateSecretResponse> {
+        let secret = Secret { version: 2, ..secret(&request.get_ref().name) };
+        let answer = RotateSecretResponse { secret: Some(secret), old_version_upstream: "revoked".into() };
+        self.answer("rotate_secret", &request, answer)
+    }
+
+    async fn remove_secret(&self, request: Request<RemoveSecretRequest>) -> Answer<RemoveSecretResponse> {
+        self.answer(
+            "remove_secret",
+            &request,
+            RemoveSecretResponse { upstream: "not asked".into(), revoked_grants: 1 },
+        )
+    }
+
+    async fn add_grant(&self, request: Request<AddGrantRequest>) -> Answer<Grant> {
+        self.answer("add_grant", &request, grant())
+    }
+
+    async fn list_grants(&self, request: Request<ListGrantsRequest>) -> Answer<ListGrantsResponse> {
+        self.answer("list_grants", &request, ListGrantsResponse { grants: vec![grant()] })
+    }
+
+    async fn show_grant(&self, request: Request<ShowGrantRequest>) -> Answer<Grant> {
+        self.answer("show_grant", &request, grant())
+    }
+
+    async fn revoke(&self, request: Request<RevokeRequest>) -> Answer<Grant> {
+        self.answer("revoke", &request, Grant { state: "revoked".into(), ..grant() })
+    }
+
+    async fn read_log(&self, request: Request<ReadLogRequest>) -> Answer<ReadLogResponse> {
+        self.answer("read_log", &request, ReadLogResponse { events: vec![event()] })
+    }
+
+    async fn why(&self, request: Request<WhyRequest>) -> Answer<WhyResponse> {
+        let answer = WhyResponse { event: Some(event()), grant: Some(grant()), call: vec![event(), event()] };
+        self.answer("why", &request, answer)
+    }
+
+    async fn checkpoint(&self, request: Request<CheckpointRequest>) -> Answer<CheckpointResponse> {
+        let answer = CheckpointResponse {
+            note: "claviger/vlt_1\n12\nroot\n\n— sig\n".into(),
+            key: "claviger+1+k".into(),
+        };
+        self.answer("checkpoint", &request, answer)
+    }
+
+    async fn reset_clock(&self, request: Request<ResetClockRequest>) -> Answer<ResetClockResponse> {
+        self.answer("reset_clock", &request, ResetClockResponse { now_ms: 1_800_000_000_000 })
+    }
+}
