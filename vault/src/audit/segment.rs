@@ -328,4 +328,12 @@ mod tests {
             assert!(matches!(end, End::Bad(_)) && damaged, "byte {at}");
         }
     }
+
+    #[test]
+    fn swapped_records_of_one_group_are_found_where_they_are() {
+        let mut bytes = segment(&[3], 10);
+        let (one, two) = bytes[HEADER..].split_at_mut(FRAME + 10);
+        one.swap_with_slice(&mut two[..FRAME + 10]);
+        assert!(matches!(walk(&bytes), (0, End::Bad(_), _)));
+    }
 }

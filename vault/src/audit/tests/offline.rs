@@ -162,3 +162,22 @@ async fn a_missing_segment_shows() {
         assert!(world.open_copy(&copy).is_err(), "without segment {first}");
     }
 }
+
+#[tokio::test]
+async fn bytes_behind_a_segment_that_ended_in_good_order_show() {
+    let world = World::new();
+    let log = world.open();
+    log.unsealed(vault()).await.unwrap();
+    while crate::audit::segment::list(&world.dir().join("segments")).unwrap().len() < 2 {
+        log.record(event(Kind::Minted, log.size()), Detail::default()).await.unwrap();
+    }
+    log.close().await;
+    verify(world.dir(), &world.key(), None).unwrap();
+    let path = segment(world.dir(), 0);
+    let whole = std::fs::read(&path).unwrap();
+    let with = |more: &[u8]| std::fs::write(&path, [whole.as_slice(), more].concat()).unwrap();
+    with(&[0; 100]);
+    verify(world.dir(), &world.key(), None).unwrap();
+    with(&[0, 0, 1]);
+    assert!(matches!(verify(world.dir(), &world.key(), None), Err(VerifyFault::Damage(_))));
+}

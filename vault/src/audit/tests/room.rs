@@ -120,7 +120,12 @@ async fn the_reserve_is_bounded_and_never_takes_the_room_of_outcomes() {
     while log.record_from_reserve(event(Kind::GrantRevoked, 20_000 + revoked), none()).await.is_ok() {
         revoked += 1;
     }
-    assert!(revoked > 100, "{revoked}");
+    let one = crate::audit::record::encode(&event(Kind::GrantRevoked, 20_000), None).unwrap();
+    let one = (crate::audit::segment::FRAME + one.len()) as u64;
+    assert!(
+        (revoked + 1) * one > crate::audit::RESERVE,
+        "only {revoked} of {one} bytes: the reserve was eaten into"
+    );
     for room in rooms {
         log.outcome(room, event(Kind::Outcome, 5), none()).await.unwrap();
     }
@@ -381,4 +386,50 @@ async fn a_checkpoint_is_signed_every_so_many_records() {
     // Answered by the writer after its checkpoint.
     log.sweep(0).await.unwrap();
     assert!(log.last_checkpoint().unwrap().size >= 1024);
+}
+
+#[tokio::test]
+async fn the_long_detail_of_a_refusal_is_cut() {
+    let world = World::new();
+    let log = world.open();
+    assert!(log.refusal(event(Kind::Refused, 1), detail(&"x".repeat(200_000))));
+    // Answered by the writer, behind the refusal that nobody waits for.
+    log.sweep(0).await.unwrap();
+    let (_, kept) = log.find(event(Kind::Refused, 1).reference).await.unwrap().unwrap();
+    assert!((1..2000).contains(&kept.0[0].1.len()));
+}
+
+#[tokio::test]
+async fn closing_tries_kept_outcomes_once_more() {
+    let world = World::new();
+    let log = world.open();
+    let room = log.intent(of_use(Kind::Intent, 1, 1), none()).await.unwrap();
+    world.faults.failing_syncs.store(usize::MAX, Ordering::SeqCst);
+    log.outcome_queued(room, of_use(Kind::Outcome, 2, 1), none()).unwrap();
+    log.sweep(0).await.unwrap();
+    assert_eq!(log.size(), 1);
+    world.faults.failing_syncs.store(0, Ordering::SeqCst);
+    log.close().await;
+    assert_eq!(log.size(), 2);
+    drop(log);
+    assert!(world.open().pending_intents().is_empty());
+}
+
+#[tokio::test]
+async fn an_open_without_any_room_loses_nothing() {
+    let world = World::new();
+    let log = world.open();
+    log.record(event(Kind::Minted, 1), none()).await.unwrap();
+    log.record(event(Kind::Minted, 2), none()).await.unwrap();
+    drop(log);
+    world.faults.quota.store(1, Ordering::SeqCst);
+    let log = world.open();
+    assert_eq!((log.size(), log.trouble()), (2, Some(AuditFault::Full)));
+    assert_eq!(log.record(event(Kind::Minted, 3), none()).await, Err(AuditFault::Full));
+    assert_eq!(log.query(Box::new(|_| true), 9).await.unwrap().len(), 2);
+    drop(log);
+    world.faults.quota.store(0, Ordering::SeqCst);
+    let log = world.open();
+    assert_eq!(log.size(), 2);
+    log.record(event(Kind::Minted, 3), none()).await.unwrap();
 }
