@@ -1,1 +1,31 @@
 //! The agent's side of Claviger: library, MCP server for any host, command line.
+//!
+//! A [`Session`] asks the vault which tools its agent was granted, and calls them: it makes the arguments canonical,
+//! proves that it holds the handle, and hands both to the tool's adapter. It never sees a stored secret. What it does
+//! hold, the handles' proof keys, is erased when dropped and shown to nobody, least of all to a model.
+//!
+//! [`bridge`] serves those tools to any MCP host; [`cli`] is the program `claviger-agent`.
+//!
+//! A program that uses this library and logs must keep the targets of `rmcp` and `h2` out of its log: at `debug` they
+//! show whole messages, with arguments and presentations. `claviger-agent` logs nothing but its own lines.
+//!
+//! Deliberately absent: nothing here takes a file, an address or a command from an argument's value, corrects a tool's
+//! name, or repeats a call, but for one that the vault said it never looked at.
+
+mod adapter;
+pub mod bridge;
+pub mod cli;
+mod clock;
+pub mod environment;
+mod error;
+mod grants;
+mod outcome;
+mod session;
+mod suggest;
+mod vault;
+
+pub use clock::{Clock, SystemClock};
+pub use error::ClientError;
+pub use grants::{Effect, Grants, Handle, Tool};
+pub use outcome::{CallOutcome, REFUSAL_KEY, Refusal};
+pub use session::{CallOptions, Session};

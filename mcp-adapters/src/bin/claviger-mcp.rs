@@ -1,2 +1,47 @@
-//! Entry point.
-fn main() {}
+//! `claviger-mcp NAME`: serves one service's tools over MCP.
+
+use std::io::{Write, stderr};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use claviger_mcp::host;
+use claviger_mcp::settings::Settings;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    // Wrong usage ends here, with exit code 2 and a line on what to do.
+    let settings = Settings::parse();
+    // A filter of our own making, not of the environment's: no variable can make a library log what it carries.
+    let filter = EnvFilter::new(settings.log_filter());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).init();
+    match serve(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            // Said even where the log is off; and if standard error is closed, the exit code has to do.
+            let _ = writeln!(stderr(), "claviger-mcp: {fault:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        let stop = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            stop.cancel();
+        });
+        host::run(settings.host(), shutdown).await?;
+        Ok(())
+    })
+}

@@ -295,6 +295,14 @@ impl AuditSink for AuditLog {
         Box::pin(self.written(Class::Normal, event, detail, None))
     }
 
+    fn record_queued(&self, event: Event, detail: Detail) -> Result<(), AuditFault> {
+        if let Some(fault) = self.trouble() {
+            return Err(fault);
+        }
+        let job = self.job(Class::Normal, event, &detail, None, Reply::None)?;
+        self.shared.push(job)
+    }
+
     fn intent(&self, event: Event, detail: Detail) -> BoxFuture<'_, Result<Room, AuditFault>> {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();

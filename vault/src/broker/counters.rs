@@ -37,7 +37,12 @@ impl Counter {
     /// As an earlier run left it. What it had reserved counts as used.
     pub(super) fn restored(record: &CounterRecord, version: u64) -> Self {
         let reserved: Vec<Arrival> = record.reserved_us.iter().copied().map(Arrival).collect();
-        Self(tokio::sync::Mutex::new(Tally { version, calls: record.calls, arrivals: reserved.clone(), reserved }))
+        Self(tokio::sync::Mutex::new(Tally {
+            version,
+            calls: record.calls,
+            arrivals: reserved.clone(),
+            reserved,
+        }))
     }
 
     /// Calls charged so far; `None` while a charge is being made durable.
@@ -52,7 +57,12 @@ impl Broker {
     /// # Errors
     /// Class `rate-limited` where a counter is used up; `unavailable` where a charge could not be made durable, and
     /// then it may count although the call does not happen.
-    pub(super) async fn charge(&self, entry: &HandleEntry, rates: &[Rate], calls: Option<u64>) -> Result<(), Denial> {
+    pub(super) async fn charge(
+        &self,
+        entry: &HandleEntry,
+        rates: &[Rate],
+        calls: Option<u64>,
+    ) -> Result<(), Denial> {
         if rates.is_empty() && calls.is_none() {
             return Ok(());
         }
@@ -60,7 +70,9 @@ impl Broker {
         tally.arrivals.resize(rates.len(), Arrival::default());
         tally.reserved.resize(rates.len(), Arrival::default());
         if calls.is_some_and(|most| tally.calls >= most) {
-            return Err(Denial::new(Class::RateLimited).field("calls").fix("all calls of the grant are made; make a new one"));
+            return Err(Denial::new(Class::RateLimited)
+                .field("calls")
+                .fix("all calls of the grant are made; make a new one"));
         }
         let now_us = self.now_ms() * 1000;
         let mut arrivals = Vec::with_capacity(rates.len());
@@ -82,7 +94,10 @@ impl Broker {
         }
         let used = tally.calls + u64::from(calls.is_some());
         if durable {
-            let record = CounterRecord { calls: used, reserved_us: reserved.iter().map(|arrival| arrival.0).collect() };
+            let record = CounterRecord {
+                calls: used,
+                reserved_us: reserved.iter().map(|arrival| arrival.0).collect(),
+            };
             let put = Put {
                 key: key(entry.handle.id),
                 version: tally.version,

@@ -70,6 +70,9 @@ impl AdminError {
     /// A rule's denial, told to an admin whole.
     pub(crate) fn from_denial(denial: Denial) -> Self {
         let field = denial.field.map(|field| format!(" ({field})")).unwrap_or_default();
-        AdminError::Upstream { why: format!("{}{field}", denial.class), hints: denial.fix.into_iter().collect() }
+        AdminError::Upstream {
+            why: format!("{}{field}", denial.class),
+            hints: denial.fix.into_iter().collect(),
+        }
     }
 }

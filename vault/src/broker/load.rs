@@ -11,11 +11,13 @@ use claviger_domain::origin::Pin;
 use super::Broker;
 use super::counters::{self, Counter};
 use super::error::AdminError;
-use super::records::{self, AdapterRecord, AgentRecord, ClockRecord, CounterRecord, GrantRecord, HandleRecord, SecretRecord};
+use super::records::{
+    self, AdapterRecord, AgentRecord, ClockRecord, CounterRecord, GrantRecord, HandleRecord, SecretRecord,
+};
 use super::secrets;
 use super::state::{
-    AdapterEntry, AgentEntry, ClientEntry, GrantEntry, HandleEntry, PinnedProvider, SealedValue, SecretEntry, State,
-    ValueEntry,
+    AdapterEntry, AgentEntry, ClientEntry, GrantEntry, HandleEntry, PinnedProvider, SealedValue, SecretEntry,
+    State, ValueEntry,
 };
 use super::time;
 use crate::port::{Item, Purpose, SealFault, StoreFault};
@@ -73,7 +75,7 @@ impl Broker {
         self.read_secrets(&mut state).await?;
         self.read_grants(&mut state).await?;
         if let Some(item) = self.ports.store.get(time::KEY).await? {
-            let record: ClockRecord = self.open(&item)?;
+            let record: ClockRecord = self.read_sealed(&item)?;
             self.time.restore(record.high_ms, item.version);
         }
         *self.write() = state;
@@ -106,7 +108,9 @@ impl Broker {
                 }
                 let plain = super::persist::Plain::Sealed(Purpose::Record, CANARY.to_vec());
                 let put = super::persist::Put { key: CANARY_KEY.to_owned(), version: 0, plain };
-                self.commit(vec![put]).await.map_err(|error| StoreFault::Unavailable(error.to_string()).into())
+                self.commit(vec![put])
+                    .await
+                    .map_err(|error| StoreFault::Unavailable(error.to_string()).into())
             }
         }
     }
@@ -132,7 +136,11 @@ impl Broker {
     /// A user has exactly one role and name; a registry that says otherwise starts no vault.
     fn require_free_uid(&self, state: &State, uid: Option<u32>, key: &str) -> Result<(), UnsealError> {
         let Some(uid) = uid else { return Ok(()) };
-        let taken = if self.settings.admin_uids.contains(&uid) { Some("an admin".to_owned()) } else { state.uid_taken(uid) };
+        let taken = if self.settings.admin_uids.contains(&uid) {
+            Some("an admin".to_owned())
+        } else {
+            state.uid_taken(uid)
+        };
         match taken {
             None => Ok(()),
             Some(who) => Err(UnsealError::Registry(format!("{key} has uid {uid}, which is {who} already"))),
@@ -141,7 +149,7 @@ impl Broker {
 
     async fn read_secrets(&self, state: &mut State) -> Result<(), UnsealError> {
         for item in self.ports.store.scan("secret/").await?.1 {
-            let record: SecretRecord = self.open(&item)?;
+            let record: SecretRecord = self.read_sealed(&item)?;
             let name: SecretName = record.name.parse().map_err(|_| unreadable(&item))?;
             require_key(&item, &secrets::key(&name))?;
             let value_key = secrets::value_key(&name, record.current);
@@ -163,7 +171,7 @@ impl Broker {
     async fn read_grants(&self, state: &mut State) -> Result<(), UnsealError> {
         let mut made = Vec::new();
         for item in self.ports.store.scan("grant/").await?.1 {
-            let record: GrantRecord = self.open(&item)?;
+            let record: GrantRecord = self.read_sealed(&item)?;
             let grant = record.to_domain().map_err(|_| unreadable(&item))?;
             require_key(&item, &format!("grant/{}", grant.id))?;
             let revoked = AtomicBool::new(matches!(grant.state, GrantState::Revoked { .. }));
@@ -180,16 +188,17 @@ impl Broker {
         let counters: std::collections::HashMap<String, Item> =
             counters.into_iter().map(|item| (item.key.clone(), item)).collect();
         for item in self.ports.store.scan("handle/").await?.1 {
-            let record: HandleRecord = self.open(&item)?;
+            let record: HandleRecord = self.read_sealed(&item)?;
             let handle = handle_of(&record).ok_or_else(|| unreadable(&item))?;
             require_key(&item, &format!("handle/{}", handle.id))?;
-            let alive = state.grants.get(&handle.grant).is_some_and(|entry| entry.grant.state == GrantState::Active);
+            let alive =
+                state.grants.get(&handle.grant).is_some_and(|entry| entry.grant.state == GrantState::Active);
             if !alive {
                 continue;
             }
             let counter = match counters.get(&counters::key(handle.id)) {
                 None => Counter::default(),
-                Some(item) => Counter::restored(&self.open::<CounterRecord>(item)?, item.version),
+                Some(item) => Counter::restored(&self.read_sealed::<CounterRecord>(item)?, item.version),
             };
             state.handles.insert(handle.id, Arc::new(HandleEntry { handle, counter }));
         }
@@ -204,7 +213,7 @@ impl Broker {
         records::decode(plain).map_err(|_| unreadable(item))
     }
 
-    fn open<M: prost::Message + Default>(&self, item: &Item) -> Result<M, UnsealError> {
+    fn read_sealed<M: prost::Message + Default>(&self, item: &Item) -> Result<M, UnsealError> {
         let plain = self.unseal_item(Purpose::Record, item).map_err(|fault| forged(item, fault))?;
         records::decode(&plain).map_err(|_| unreadable(item))
     }
@@ -223,13 +232,17 @@ pub(super) fn entry_of(record: SecretRecord, version: u64, value: Item) -> Optio
             let origins =
                 std::iter::once(&token).chain(&revoke).map(|endpoint| endpoint.origin.clone()).collect();
             let pin = Pin { origins, private: pinned.private, roots_pem: pinned.roots_pem.clone() };
-            Some(PinnedProvider { token, revoke, pin })
+            Some(Arc::new(PinnedProvider { token, revoke, pin }))
         }
     };
     let needs_login = AtomicBool::new(record.needs_login);
     let value = Arc::new(ValueEntry {
         number: record.current,
-        sealed: std::sync::Mutex::new(SealedValue { version: value.version, bytes: value.value, unsaved: None }),
+        sealed: std::sync::Mutex::new(SealedValue {
+            version: value.version,
+            bytes: value.value,
+            unsaved: None,
+        }),
         renewals: std::sync::atomic::AtomicU64::new(0),
     });
     Some(SecretEntry {
@@ -239,7 +252,7 @@ pub(super) fn entry_of(record: SecretRecord, version: u64, value: Item) -> Optio
         provider,
         value,
         needs_login,
-        tokens: super::token::Tokens::default(),
+        tokens: Arc::default(),
         leases: tokio_util::task::TaskTracker::new(),
     })
 }

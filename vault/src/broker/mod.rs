@@ -185,7 +185,13 @@ impl Broker {
 
     /// An event of this run with a fresh reference.
     fn event(&self, kind: Kind, actor: Actor) -> Event {
-        Event::new(kind, Ref::from_bytes(self.random()), self.time.now_ms(&*self.ports.clock), self.boot, actor)
+        Event::new(
+            kind,
+            Ref::from_bytes(self.random()),
+            self.time.now_ms(&*self.ports.clock),
+            self.boot,
+            actor,
+        )
     }
 }
 

@@ -39,7 +39,11 @@ impl Broker {
     }
 
     /// Writes and deletes together or not at all. A deleted key is named with the version it has.
-    pub(super) async fn commit_all(&self, puts: Vec<Put>, deletes: Vec<(String, u64)>) -> Result<(), AdminError> {
+    pub(super) async fn commit_all(
+        &self,
+        puts: Vec<Put>,
+        deletes: Vec<(String, u64)>,
+    ) -> Result<(), AdminError> {
         let mut transaction =
             Transaction { id: self.random(), preconditions: Vec::new(), writes: Vec::new() };
         for Put { key, version, plain } in puts {
@@ -104,7 +108,13 @@ impl Broker {
         if bool::from(ours.ct_eq(mac)) { Ok(()) } else { Err(SealFault::Forged) }
     }
 
-    fn registry_mac(&self, vault: VaultId, key: &str, version: u64, plain: &[u8]) -> Result<[u8; 32], SealFault> {
+    fn registry_mac(
+        &self,
+        vault: VaultId,
+        key: &str,
+        version: u64,
+        plain: &[u8],
+    ) -> Result<[u8; 32], SealFault> {
         let fields: [&[u8]; 4] = [vault.as_bytes(), key.as_bytes(), &version.to_be_bytes(), plain];
         // The derived bytes are the tag itself: a PRF of all the fields, each length-prefixed by the sealer.
         Ok(*self.ports.sealer.derive(Purpose::Registry, &fields)?)

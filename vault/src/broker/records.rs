@@ -16,7 +16,7 @@ const FORMAT: u8 = 1;
 /// A record is not what this version of the vault writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a record of the store is not readable by this version of the vault")]
-pub struct Unreadable;
+pub(super) struct Unreadable;
 
 /// Encodes a record with its format byte.
 pub(super) fn encode(message: &impl Message) -> Vec<u8> {
@@ -344,11 +344,13 @@ impl CaveatRecord {
                 let patterns = words.iter().map(|word| word.parse().map_err(|_| Unreadable));
                 Caveat::Recipients(patterns.collect::<Result<_, _>>()?)
             }
-            CaveatKind::Resource(ResourceRecord { resource, ids, shown }) => Caveat::Resource(ResourceBound {
-                resource: ident(resource)?,
-                ids: ids.clone(),
-                shown: shown.clone(),
-            }),
+            CaveatKind::Resource(ResourceRecord { resource, ids, shown }) => {
+                Caveat::Resource(ResourceBound {
+                    resource: ident(resource)?,
+                    ids: ids.clone(),
+                    shown: shown.clone(),
+                })
+            }
             CaveatKind::EachIn(WordsBound { argument, words }) => {
                 Caveat::Argument(ident(argument)?, Bound::EachIn(words.clone()))
             }
@@ -371,7 +373,8 @@ impl CaveatRecord {
 
 impl GrantRecord {
     pub(super) fn of(grant: &Grant) -> Self {
-        let Grant { id, agent, secret, tools, caveats, expires_at_ms, approve, created_at_ms, state, root } = grant;
+        let Grant { id, agent, secret, tools, caveats, expires_at_ms, approve, created_at_ms, state, root } =
+            grant;
         Self {
             id: id.as_bytes().to_vec(),
             agent: agent.to_string(),
@@ -393,8 +396,18 @@ impl GrantRecord {
     }
 
     pub(super) fn to_domain(&self) -> Result<Grant, Unreadable> {
-        let Self { id, agent, secret, tools, caveats, expires_at_ms, approve, created_at_ms, revoked_at_ms, root } =
-            self;
+        let Self {
+            id,
+            agent,
+            secret,
+            tools,
+            caveats,
+            expires_at_ms,
+            approve,
+            created_at_ms,
+            revoked_at_ms,
+            root,
+        } = self;
         Ok(Grant {
             id: GrantId::from_slice(id).ok_or(Unreadable)?,
             agent: agent.parse().map_err(|_| Unreadable)?,

@@ -73,13 +73,13 @@ pub(super) struct SecretEntry {
     pub(super) record: SecretRecord,
     pub(super) version: u64,
     pub(super) pin: Pin,
-    pub(super) provider: Option<PinnedProvider>,
+    pub(super) provider: Option<Arc<PinnedProvider>>,
     /// The value of the current version.
     pub(super) value: Arc<ValueEntry>,
     /// Set as soon as the upstream refuses the credential; the record follows.
     pub(super) needs_login: AtomicBool,
     /// Access tokens of the current version.
-    pub(super) tokens: Tokens,
+    pub(super) tokens: Arc<Tokens>,
     /// Uses of the current version that are under way.
     pub(super) leases: TaskTracker,
 }
@@ -135,14 +135,17 @@ impl State {
 
     /// How many live grants there are that `wanted` picks.
     pub(super) fn count_grants(&self, now_ms: u64, wanted: impl Fn(&Grant) -> bool) -> u32 {
-        let count = self.grants.values().filter(|entry| wanted(&entry.grant) && entry.alive(now_ms).is_ok()).count();
+        let count =
+            self.grants.values().filter(|entry| wanted(&entry.grant) && entry.alive(now_ms).is_ok()).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Users that are taken, with by whom.
     pub(super) fn uid_taken(&self, uid: u32) -> Option<String> {
-        let agents = self.agents.values().map(|entry| (entry.record.uid, format!("agent {}", entry.record.name)));
-        let adapters = self.adapters.values().map(|entry| (entry.record.uid, format!("adapter {}", entry.record.name)));
+        let agents =
+            self.agents.values().map(|entry| (entry.record.uid, format!("agent {}", entry.record.name)));
+        let adapters =
+            self.adapters.values().map(|entry| (entry.record.uid, format!("adapter {}", entry.record.name)));
         agents.chain(adapters).find(|(taken, _)| *taken == Some(uid)).map(|(_, who)| who)
     }
 

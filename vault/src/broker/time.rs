@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::refusal::{Class, Denial};
 
+use super::Broker;
 use super::error::AdminError;
 use super::persist::{Plain, Put};
 use super::records::{self, ClockRecord};
-use super::Broker;
 use crate::port::{Clock, Purpose};
 
 /// A step back of more than this, in milliseconds, refuses uses.
@@ -30,7 +30,11 @@ pub(super) struct VaultTime {
 
 impl VaultTime {
     pub(super) fn new(clock: &dyn Clock) -> Self {
-        Self { high_ms: AtomicU64::new(clock.wall_ms()), saved_ms: AtomicU64::new(0), version: AtomicU64::new(0) }
+        Self {
+            high_ms: AtomicU64::new(clock.wall_ms()),
+            saved_ms: AtomicU64::new(0),
+            version: AtomicU64::new(0),
+        }
     }
 
     /// Milliseconds since 1970: the greatest the wall clock has shown.
@@ -66,7 +70,9 @@ impl Broker {
 
     pub(super) fn require_clock(&self) -> Result<(), Denial> {
         if self.clock_refuses() {
-            Err(Denial::new(Class::Unavailable).field("clock").fix("the clock went back; run `claviger clock reset` when it is right"))
+            Err(Denial::new(Class::Unavailable)
+                .field("clock")
+                .fix("the clock went back; run `claviger clock reset` when it is right"))
         } else {
             Ok(())
         }
@@ -75,10 +81,14 @@ impl Broker {
     /// Moves the durable mark up if it has fallen behind. Called now and then by the daemon.
     pub(super) async fn mark_time(&self) {
         let now = self.now_ms();
-        if now.saturating_sub(self.time.saved_ms.load(Ordering::Relaxed)) < MARK_EVERY_MS || self.clock_refuses() {
+        if now.saturating_sub(self.time.saved_ms.load(Ordering::Relaxed)) < MARK_EVERY_MS
+            || self.clock_refuses()
+        {
             return;
         }
-        self.save_mark(now).await.unwrap_or_else(|error| tracing::warn!(%error, "the clock's mark was not saved"));
+        self.save_mark(now)
+            .await
+            .unwrap_or_else(|error| tracing::warn!(%error, "the clock's mark was not saved"));
     }
 
     async fn save_mark(&self, high_ms: u64) -> Result<(), AdminError> {

@@ -286,3 +286,28 @@ pub struct StatusView {
     /// How many capabilities are live.
     pub live_capabilities: u64,
 }
+
+/// What to connect an account for.
+pub struct ConnectAsk {
+    /// The secret to make, or to renew.
+    pub secret: SecretName,
+    /// For all tools of these effects.
+    pub effects: Vec<Effect>,
+    /// And for these.
+    pub tools: Vec<ToolName>,
+    /// Where the provider sends the browser back to: on this machine.
+    pub redirect_uri: String,
+    /// The OAuth client's id and secret, if they are not known yet.
+    pub client: Option<(String, claviger_domain::secret::SecretBytes)>,
+    /// Whether the secret is there and is to be renewed.
+    pub renew: bool,
+}
+
+/// A login that has begun.
+#[derive(Clone)]
+pub struct ConnectBegun {
+    /// Names it.
+    pub session: String,
+    /// What the owner's browser must open.
+    pub authorize_url: String,
+}

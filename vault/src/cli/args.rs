@@ -11,7 +11,7 @@ use crate::config::env;
 
 /// Holds credentials for AI agents: they get handles, never keys.
 #[derive(Debug, Parser)]
-#[command(name = "claviger", version, about, after_help = after_help(), max_term_width = 110)]
+#[command(name = "claviger", version, after_help = after_help(), max_term_width = 110)]
 pub struct Cli {
     /// Print JSON instead of text.
     #[arg(long, global = true)]

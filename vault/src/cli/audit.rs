@@ -72,10 +72,15 @@ fn check(session: &mut Session<'_>, args: VerifyArgs) -> Result<Report, Failure>
     };
     let beside = key.is_none();
     let key = match key {
-        // A verifier key has the form NAME+ID+KEY (C2SP signed note); a file of such a name would need a `./`.
-        Some(text) if text.contains('+') && !text.contains('/') => text,
+        // A verifier key has the form NAME+ID+KEY (C2SP signed note), and may have slashes in it.
+        Some(text) if text.split('+').count() >= 3 && !Path::new(&text).exists() => text,
         Some(path) => read(Path::new(&path))?,
-        None => read(&dir.join("audit.pub"))?,
+        None => read(&dir.join("audit.pub")).map_err(|mut failure| {
+            failure.hints = vec![
+                "give --dir the log's folder; a vault that was never unsealed has no key yet".to_owned(),
+            ];
+            failure
+        })?,
     };
     let given = checkpoint.as_deref().map(read).transpose()?;
     let found = verify(&dir, key.trim(), given.as_deref()).map_err(|fault| not_believed(&fault))?;

@@ -1,8 +1,8 @@
 //! Where the browser comes back to: a listener on 127.0.0.1 for one OAuth answer (RFC 8252, section 7.3).
 //!
-//! Anything on this machine, and any web page by way of the browser, can send it requests. So it takes only a GET of one
-//! path, with its own address as `Host` (against DNS rebinding), with the state of this attempt. Whatever else comes is
-//! answered and forgotten; it cannot end the attempt.
+//! Anything on this machine, and any web page by way of the browser, can send it requests. So it takes only a GET
+//! of one path, with its own address as `Host` (against DNS rebinding), with the state of this attempt. Whatever else
+//! comes is answered and forgotten; it cannot end the attempt.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -132,7 +132,8 @@ async fn serve(mut stream: TcpStream, host: &str, state: &str) -> Option<Answer>
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Claviger</title><p>{text}</p></html>\n"
     );
     let response = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
+        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\n\
          Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n\
          X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{page}",
         page.len()

@@ -1,4 +1,6 @@
-//! `claviger connect`: an OAuth account, by authorization code with PKCE. The verifier and the tokens stay in the vault.
+//! `claviger connect`: an OAuth account, by authorization code with PKCE.
+//!
+//! The verifier and the tokens stay in the vault; only the one-time code passes through here.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 use std::io;
 
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 
 use super::failure::Failure;
 use super::world::World;
@@ -43,8 +44,9 @@ pub(super) fn new_passphrase(world: &mut World, stdin: bool) -> Result<SecretStr
             .ask
             .hidden("Again: ")
             .map_err(|error| no_terminal("passphrase", &error, "--passphrase-stdin"))?;
-        // EXPOSE: two answers of the same person are compared, by whom timing is of no use.
-        if passphrase.expose_secret() != again.expose_secret() {
+        // EXPOSE: compared in constant time.
+        let same = passphrase.expose_secret().as_bytes().ct_eq(again.expose_secret().as_bytes());
+        if !bool::from(same) {
             return Err(
                 Failure::new("the two passphrases are not the same").hint("try again; nothing was made")
             );

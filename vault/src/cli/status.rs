@@ -17,15 +17,17 @@ pub(super) async fn run(session: &mut Session<'_>) -> Result<Report, Failure> {
 }
 
 fn page(mut page: Page, status: &StatusResponse, now_ms: u64) -> Page {
-    let mode = if status.single_user { "single-user" } else { "multi-user" };
     if status.sealed {
         page.toned(Tone::Alarm, "sealed: nothing can be used until `claviger unseal`");
     } else {
         page.toned(Tone::Good, "unsealed");
     }
+    if status.single_user {
+        page.toned(Tone::Alarm, "single-user: agents that run as this user are not isolated from the vault");
+    }
     page.fields(&[
         ("vault", status.vault.clone()),
-        ("version", format!("{}, {mode}", status.version)),
+        ("version", status.version.clone()),
         ("started", moment(status.started_at_ms, now_ms)),
         ("key memory", status.key_memory.clone()),
         ("recipients", status.recipients.join(", ")),
@@ -40,19 +42,13 @@ fn page(mut page: Page, status: &StatusResponse, now_ms: u64) -> Page {
             ("audit", format!("{} records", status.audit_records)),
         ]);
     }
-    if status.single_user {
-        page.toned(
-            Tone::Alarm,
-            "warning: everything runs as one user: agents are not isolated from this vault",
-        );
-    }
     if !status.audit_trouble.is_empty() {
-        page.toned(Tone::Alarm, format!("warning: uses are refused: {}", status.audit_trouble));
+        page.toned(Tone::Alarm, format!("uses are refused: {}", status.audit_trouble));
     }
     if status.clock_refuses {
         page.toned(
             Tone::Alarm,
-            "warning: uses are refused: the clock went back; set it right, or accept it with `claviger clock reset`",
+            "uses are refused: the clock went back; set it right, or accept it with `claviger clock reset`",
         );
     }
     page.warnings(&status.warnings);

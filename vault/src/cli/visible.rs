@@ -1,4 +1,6 @@
-//! Text that strangers may have written, made safe for a terminal: nothing invisible, nothing that moves the cursor.
+//! Text that strangers may have written, made safe for a terminal.
+//!
+//! Nothing stays invisible, nothing moves the cursor.
 
 use std::fmt::Write;
 

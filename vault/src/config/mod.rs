@@ -1,4 +1,6 @@
-//! The configuration: one file, `claviger.toml` in the vault's home, read raw, then checked, all faults told at once.
+//! The configuration: one file, `claviger.toml` in the vault's home.
+//!
+//! It is read raw, then checked, and all faults are told at once.
 //!
 //! No secret ever stands in it, nor in the environment.
 

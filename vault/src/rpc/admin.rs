@@ -90,6 +90,24 @@ impl Admins {
         if self.broker.is_unsealed() { Ok(Inside { actor, _counted: counted }) } else { Err(failed(AdminError::Sealed)) }
     }
 
+    /// Runs a command to its end, even if whoever asked goes away: half of it would be worse than all or nothing.
+    async fn whole<T, F>(&self, inside: Inside, run: impl FnOnce(Arc<Broker>, Actor) -> F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AdminError>> + Send + 'static,
+    {
+        let command = run(Arc::clone(&self.broker), inside.actor.clone());
+        let task = tokio::spawn(async move {
+            let _inside = inside;
+            command.await
+        });
+        match task.await {
+            Ok(result) => result.map_err(failed),
+            // It panicked; what it had done is in the store or is not.
+            Err(_) => Err(failed(AdminError::StoreUnknown)),
+        }
+    }
+
     fn agent(&self, agent: crate::broker::view::AgentView) -> v1::Agent {
         let socket = self.places.agent(agent.name.as_str()).to_string_lossy().into_owned();
         answer::agent(agent, socket)
@@ -173,8 +191,8 @@ impl AdminService for Admins {
         let inside = self.enter(&request)?;
         let (name, uid, opaque, vault_only) =
             ask::add_agent(request.into_inner(), &self.users).map_err(failed)?;
-        let added = self.broker.add_agent(inside.actor.clone(), name, uid, opaque, vault_only).await;
-        Ok(Response::new(self.agent(added.map_err(failed)?)))
+        let added = self.whole(inside, |broker, actor| async move { broker.add_agent(actor, name, uid, opaque, vault_only).await }).await;
+        Ok(Response::new(self.agent(added?)))
     }
 
     async fn list_agents(&self, request: Request<v1::ListAgentsRequest>) -> Answer<v1::ListAgentsResponse> {
@@ -188,14 +206,14 @@ impl AdminService for Admins {
         let inside = self.enter(&request)?;
         let v1::RemoveAgentRequest { name } = request.into_inner();
         let name = ask::agent(&name).map_err(failed)?;
-        let revoked_grants = self.broker.remove_agent(inside.actor.clone(), &name).await.map_err(failed)?;
+        let revoked_grants = self.whole(inside, |broker, actor| async move { broker.remove_agent(actor, &name).await }).await?;
         Ok(Response::new(v1::RemoveAgentResponse { revoked_grants }))
     }
 
     async fn freeze(&self, request: Request<v1::FreezeRequest>) -> Answer<v1::Agent> {
         let inside = self.enter(&request)?;
         let (name, why) = ask::freeze(request.into_inner()).map_err(failed)?;
-        let frozen = self.broker.freeze(inside.actor.clone(), &name, &why).await.map_err(failed)?;
+        let frozen = self.whole(inside, |broker, actor| async move { broker.freeze(actor, &name, &why).await }).await?;
         Ok(Response::new(self.agent(frozen)))
     }
 
@@ -203,14 +221,14 @@ impl AdminService for Admins {
         let inside = self.enter(&request)?;
         let v1::ThawRequest { name } = request.into_inner();
         let name = ask::agent(&name).map_err(failed)?;
-        let thawed = self.broker.thaw(inside.actor.clone(), &name).await.map_err(failed)?;
+        let thawed = self.whole(inside, |broker, actor| async move { broker.thaw(actor, &name).await }).await?;
         Ok(Response::new(self.agent(thawed)))
     }
 
     async fn add_adapter(&self, request: Request<v1::AddAdapterRequest>) -> Answer<v1::Adapter> {
         let inside = self.enter(&request)?;
         let (name, uid, endpoint) = ask::add_adapter(request.into_inner(), &self.users).map_err(failed)?;
-        let added = self.broker.add_adapter(inside.actor.clone(), name, uid, endpoint).await.map_err(failed)?;
+        let added = self.whole(inside, |broker, actor| async move { broker.add_adapter(actor, name, uid, endpoint).await }).await?;
         Ok(Response::new(self.adapter(added)))
     }
 
@@ -228,14 +246,14 @@ impl AdminService for Admins {
         let inside = self.enter(&request)?;
         let v1::RemoveAdapterRequest { name } = request.into_inner();
         let name = ask::adapter(&name).map_err(failed)?;
-        self.broker.remove_adapter(inside.actor.clone(), &name).await.map_err(failed)?;
+        self.whole(inside, |broker, actor| async move { broker.remove_adapter(actor, &name).await }).await?;
         Ok(Response::new(v1::RemoveAdapterResponse {}))
     }
 
     async fn begin_connect(&self, request: Request<v1::BeginConnectRequest>) -> Answer<v1::BeginConnectResponse> {
         let inside = self.enter(&request)?;
         let wanted = ask::begin_connect(request.into_inner()).map_err(failed)?;
-        let begun = self.broker.begin_connect(inside.actor.clone(), wanted).await.map_err(failed)?;
+        let begun = self.whole(inside, |broker, actor| async move { broker.begin_connect(actor, wanted).await }).await?;
         let crate::broker::view::ConnectBegun { session, authorize_url } = begun;
         Ok(Response::new(v1::BeginConnectResponse { session, authorize_url }))
     }
@@ -246,14 +264,14 @@ impl AdminService for Admins {
     ) -> Answer<v1::FinishConnectResponse> {
         let inside = self.enter(&request)?;
         let (session, code, state) = ask::finish_connect(request.into_inner()).map_err(failed)?;
-        let connected = self.broker.finish_connect(inside.actor.clone(), &session, code, &state).await;
-        Ok(Response::new(answer::connected(connected.map_err(failed)?)))
+        let connected = self.whole(inside, |broker, actor| async move { broker.finish_connect(actor, &session, code, &state).await }).await;
+        Ok(Response::new(answer::connected(connected?)))
     }
 
     async fn add_secret(&self, request: Request<v1::AddSecretRequest>) -> Answer<v1::Secret> {
         let inside = self.enter(&request)?;
         let (name, value) = ask::add_secret(request.into_inner(), self.auth()).map_err(failed)?;
-        let added = self.broker.add_secret(inside.actor.clone(), name, value).await.map_err(failed)?;
+        let added = self.whole(inside, |broker, actor| async move { broker.add_secret(actor, name, value).await }).await?;
         Ok(Response::new(answer::secret(added)))
     }
 
@@ -274,7 +292,7 @@ impl AdminService for Admins {
     async fn rotate_secret(&self, request: Request<v1::RotateSecretRequest>) -> Answer<v1::RotateSecretResponse> {
         let inside = self.enter(&request)?;
         let (name, value) = ask::rotate_secret(request.into_inner(), self.auth()).map_err(failed)?;
-        let rotated = self.broker.rotate_secret(inside.actor.clone(), &name, value).await.map_err(failed)?;
+        let rotated = self.whole(inside, |broker, actor| async move { broker.rotate_secret(actor, &name, value).await }).await?;
         let (secret, old_version_upstream) = rotated;
         Ok(Response::new(v1::RotateSecretResponse { secret: Some(answer::secret(secret)), old_version_upstream }))
     }
@@ -282,15 +300,15 @@ impl AdminService for Admins {
     async fn remove_secret(&self, request: Request<v1::RemoveSecretRequest>) -> Answer<v1::RemoveSecretResponse> {
         let inside = self.enter(&request)?;
         let (name, revoke_upstream) = ask::remove_secret(request.into_inner()).map_err(failed)?;
-        let removed = self.broker.remove_secret(inside.actor.clone(), &name, revoke_upstream).await;
-        let (upstream, revoked_grants) = removed.map_err(failed)?;
+        let removed = self.whole(inside, |broker, actor| async move { broker.remove_secret(actor, &name, revoke_upstream).await }).await;
+        let (upstream, revoked_grants) = removed?;
         Ok(Response::new(v1::RemoveSecretResponse { upstream, revoked_grants }))
     }
 
     async fn add_grant(&self, request: Request<v1::AddGrantRequest>) -> Answer<v1::Grant> {
         let inside = self.enter(&request)?;
         let wanted = ask::grant(request.into_inner()).map_err(failed)?;
-        let granted = self.broker.add_grant(inside.actor.clone(), wanted).await.map_err(failed)?;
+        let granted = self.whole(inside, |broker, actor| async move { broker.add_grant(actor, wanted).await }).await?;
         Ok(Response::new(answer::grant(granted)))
     }
 
@@ -312,20 +330,20 @@ impl AdminService for Admins {
         let inside = self.enter(&request)?;
         let v1::RevokeRequest { id } = request.into_inner();
         let id = self.grant_id(&id)?;
-        Ok(Response::new(answer::grant(self.broker.revoke(inside.actor.clone(), id).await.map_err(failed)?)))
+        Ok(Response::new(answer::grant(self.whole(inside, |broker, actor| async move { broker.revoke(actor, id).await }).await?)))
     }
 
     async fn read_log(&self, request: Request<v1::ReadLogRequest>) -> Answer<v1::ReadLogResponse> {
         let inside = self.enter(&request)?;
         let wanted = ask::log(request.into_inner()).map_err(failed)?;
-        let events = self.broker.log(inside.actor.clone(), wanted).await.map_err(failed)?;
+        let events = self.whole(inside, |broker, actor| async move { broker.log(actor, wanted).await }).await?;
         Ok(Response::new(v1::ReadLogResponse { events: events.into_iter().map(answer::event).collect() }))
     }
 
     async fn why(&self, request: Request<v1::WhyRequest>) -> Answer<v1::WhyResponse> {
         let inside = self.enter(&request)?;
         let reference = ask::reference(request.into_inner()).map_err(failed)?;
-        let explained = self.broker.why(inside.actor.clone(), reference).await.map_err(failed)?;
+        let explained = self.whole(inside, |broker, actor| async move { broker.why(actor, reference).await }).await?;
         Ok(Response::new(answer::explained(explained)))
     }
 
@@ -339,7 +357,7 @@ impl AdminService for Admins {
     async fn reset_clock(&self, request: Request<v1::ResetClockRequest>) -> Answer<v1::ResetClockResponse> {
         let inside = self.enter(&request)?;
         let v1::ResetClockRequest {} = request.into_inner();
-        let now_ms = self.broker.reset_clock(inside.actor.clone()).await.map_err(failed)?;
+        let now_ms = self.whole(inside, |broker, actor| async move { broker.reset_clock(actor).await }).await?;
         Ok(Response::new(v1::ResetClockResponse { now_ms }))
     }
 }

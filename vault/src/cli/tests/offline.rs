@@ -3,15 +3,19 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use claviger_domain::id::VaultId;
+use claviger_domain::event::{self, Actor, Detail, Event};
+use claviger_domain::id::{BootId, Ref};
 
 use super::super::key_file;
 use super::*;
+use crate::audit::log::{AuditLog, Options};
 use crate::config::{Config, Mode};
 use crate::keys::entropy::SystemEntropy;
 use crate::keys::identity::identity_new;
 use crate::keys::ring::{Kind, Ring};
+use crate::keys::sealer::VaultSealer;
 use crate::keys::wrap::{unlock_with_identity, unlock_with_passphrase};
+use crate::port::{AuditSink as _, BoxFuture, Clock, Entropy};
 
 struct Place(tempfile::TempDir);
 
@@ -193,7 +197,101 @@ fn starting() {
     check(&["serve", "--identity", &place.path("nowhere")], &[], "cannot be read");
 }
 
+/// A clock that stands still.
+struct Still;
+
+impl Clock for Still {
+    fn wall_ms(&self) -> u64 {
+        1_800_000_000_000
+    }
+
+    fn mono_us(&self) -> u64 {
+        0
+    }
+
+    fn sleep_ms(&self, _: u64) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Writes a log of that many records as the daemon would, and returns a checkpoint over all of them.
+async fn write_log(place: &Place, records: u8) -> String {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let identity = key_file::read(Path::new(&place.path("daily")), None).ok().unwrap();
+    let root = unlock_with_identity(&place.home().join("keys"), &identity).unwrap();
+    let vault = root.vault();
+    let sealer = VaultSealer::sealed(Arc::clone(&entropy));
+    sealer.unseal(root).unwrap();
+    let config = Config::load(&place.home()).unwrap();
+    let options = Options {
+        dir: config.audit.dir,
+        max_bytes: config.audit.max_bytes,
+        segment_bytes: 1 << 20,
+        retention_ms: 86_400_000,
+        queue: 16,
+    };
+    let log = AuditLog::open(options, Arc::new(sealer), Arc::new(Still), entropy).unwrap();
+    log.unsealed(vault).await.unwrap();
+    for number in 0..records {
+        let event = Event::new(
+            event::Kind::Unsealed,
+            Ref::from_bytes([number; 8]),
+            1_800_000_000_000,
+            BootId::from_bytes([1; 16]),
+            Actor::Vault,
+        );
+        log.record(event, Detail::default()).await.unwrap();
+    }
+    let note = log.checkpoint(None).await.unwrap();
+    log.close().await;
+    note
+}
+
 #[test]
 fn checking_a_log() {
-    let _ = (SystemEntropy::new(), VaultId::BYTES);
+    let place = Place::new();
+    place.init_with_files();
+    let verify = ["audit", "verify"];
+    place.run(&verify, &[]).failed(Exit::Failed, &["audit.pub", "never unsealed"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let note = runtime.block_on(write_log(&place, 5));
+    place.run(&verify, &[]).said(&["the log is whole: 5 records, 5 of them signed", "--key", "--checkpoint"]);
+    let key = place.run(&["audit", "key"], &[]).said(&[]).out.trim().to_owned();
+    let kept = place.path("kept");
+    std::fs::write(&kept, note).unwrap();
+    let copy = place.path("copy");
+    copy_dir(&place.home().join("audit"), Path::new(&copy));
+    let full = ["audit", "verify", "--dir", &copy, "--key", &key, "--checkpoint", &kept];
+    let json = claviger(&[&["--json"][..], &full].concat(), &[]).said(&[]).json();
+    assert_eq!((json["whole"].as_bool(), json["records"].as_u64()), (Some(true), Some(5)));
+    assert_eq!(json["key_from_beside_the_log"], false);
+    let said = claviger(&full, &[]).said(&["the log is whole"]);
+    assert!(!said.out.contains("note:"), "{}", said.out);
+    // One byte of a record.
+    let segment =
+        std::fs::read_dir(Path::new(&copy).join("segments")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last - 40] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    claviger(&full, &[]).failed(Exit::Failed, &["keep a copy of the folder"]);
+    // Another vault's key.
+    let other = Place::new();
+    other.init_with_files();
+    runtime.block_on(write_log(&other, 1));
+    let other_key = other.run(&["audit", "key"], &[]).said(&[]).out.trim().to_owned();
+    place.run(&["audit", "verify", "--key", &other_key], &[]).failed(Exit::Failed, &["error: "]);
+    place.run(&["audit", "verify", "--key", "a+b+c"], &[]).failed(Exit::Failed, &["claviger audit key"]);
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

@@ -17,7 +17,12 @@ fn what_each_command_says() {
     };
     check(
         &["status"],
-        &["unsealed", "daily, recovery", "12 records", "warning: everything runs as one user"],
+        &[
+            "unsealed",
+            "daily, recovery",
+            "12 records",
+            "single-user: agents that run as this user are not isolated",
+        ],
     );
     check(
         &["agent", "add", "bot"],

@@ -1,0 +1,93 @@
+//! `call`.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use rmcp::model::{CallToolResult, ContentBlock};
+use serde_json::{Value, json};
+
+use super::{CliError, Exit, arguments, print};
+use crate::outcome::{CallOutcome, Refusal};
+use crate::session::{CallOptions, Session};
+
+/// Calls a tool once and writes what came of it.
+pub(super) async fn call(
+    out: &mut dyn Write,
+    session: &Session,
+    name: &str,
+    words: &[String],
+    json: bool,
+    timeout: Duration,
+) -> Result<Exit, CliError> {
+    let grants = session.grants();
+    let (tool, _) = grants.tool(name)?;
+    let arguments = arguments::parse(&tool.input_schema, words)?;
+    // Only the session holds the grants during the call, so a key that it replaces is erased at once.
+    drop(grants);
+    let options = CallOptions { timeout: Some(timeout), progress: None };
+    match session.call_with(name, arguments, &options).await? {
+        CallOutcome::Answered(result) => {
+            let failed = result.is_error == Some(true);
+            if json {
+                answer_json(out, &result, !failed)?
+            } else {
+                answer(out, &result)?
+            }
+            Ok(if failed { Exit::Failed } else { Exit::Ok })
+        }
+        CallOutcome::Refused(refusal) => {
+            if json {
+                let (class, field, reference) = (refusal.class(), refusal.field(), refusal.reference());
+                let refused = json!({
+                    "class": class, "field": field, "reference": reference, "message": refusal.to_string(),
+                });
+                print::json(out, &json!({"ok": false, "refusal": refused}))?;
+            } else {
+                writeln!(out, "{refusal}")?;
+            }
+            Ok(exit(&refusal))
+        }
+    }
+}
+
+fn exit(refusal: &Refusal) -> Exit {
+    match refusal.class() {
+        "sealed" => Exit::Sealed,
+        "pending" => Exit::Pending,
+        _ => Exit::Failed,
+    }
+}
+
+/// `{"ok": …, "content": […], "structured": …}`, the last two as the adapter gave them.
+fn answer_json(out: &mut dyn Write, result: &CallToolResult, ok: bool) -> io::Result<()> {
+    let content = serde_json::to_value(&result.content)?;
+    let structured = result.structured_content.clone().unwrap_or(Value::Null);
+    print::json(out, &json!({"ok": ok, "content": content, "structured": structured}))
+}
+
+fn answer(out: &mut dyn Write, result: &CallToolResult) -> io::Result<()> {
+    for block in &result.content {
+        match block {
+            ContentBlock::Text(text) => {
+                writeln!(out, "{}", print::visible(text.text.trim_end_matches('\n')))?
+            }
+            ContentBlock::Image(image) => {
+                writeln!(out, "[image, {}; use --json]", print::line(&image.mime_type))?;
+            }
+            ContentBlock::Audio(audio) => {
+                writeln!(out, "[audio, {}; use --json]", print::line(&audio.mime_type))?;
+            }
+            ContentBlock::Resource(_) | ContentBlock::ResourceLink(_) => {
+                writeln!(out, "[resource; use --json]")?
+            }
+            _ => writeln!(out, "[content of another kind; use --json]")?,
+        }
+    }
+    if result.content.is_empty() {
+        match &result.structured_content {
+            Some(structured) => writeln!(out, "{}", print::visible(&format!("{structured:#}")))?,
+            None => writeln!(out, "done")?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Why something could not be done, and what to do about it.
+
+use claviger_canonical::CanonicalError;
+use claviger_proto::connect::ConnectError;
+use tonic::{Code, Status};
+
+use crate::outcome::Refusal;
+
+/// Why the client could not open a session or make a call. Holds no secret, no argument and no text of a peer's.
+///
+/// A call that was refused is no error: see [`CallOutcome`](crate::CallOutcome).
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The vault's socket was not used.
+    #[error("the vault cannot be reached: {0}")]
+    Connect(#[source] ConnectError),
+    /// The vault is sealed: it has no key, and does nothing.
+    #[error("the vault is sealed")]
+    Sealed,
+    /// The vault refused to open the session.
+    #[error("the vault refused to open a session ({})", .0.class())]
+    OpenRefused(Refusal),
+    /// The vault did not answer as it should; with the gRPC code.
+    #[error("the vault did not answer ({0:?})")]
+    Rpc(Code),
+    /// The vault's answer does not have the form it should.
+    #[error("the vault's answer is malformed: {0}")]
+    BadAnswer(&'static str),
+    /// No granted tool has that name. It is not guessed which one was meant, only suggested.
+    #[error("no tool of that name is granted{}", list(.suggestions))]
+    UnknownTool {
+        /// Names of granted tools that look like it; at most three, perhaps none.
+        suggestions: Vec<String>,
+    },
+    /// The arguments have no canonical form.
+    #[error("the arguments cannot be sent: {0}")]
+    Arguments(#[source] CanonicalError),
+    /// No adapter serves the tool.
+    #[error("no adapter serves this tool")]
+    NoAdapter,
+    /// The adapter's socket was not used.
+    #[error("the tool's adapter cannot be reached: {0}")]
+    Adapter(#[source] ConnectError),
+    /// The adapter took the connection and did not speak MCP on it.
+    #[error("the tool's adapter did not answer the handshake")]
+    AdapterHandshake,
+    /// The connection to the adapter ended during the call.
+    #[error("the connection to the adapter was lost; it is not known whether the call was carried out")]
+    AdapterLost,
+    /// The adapter answered with a protocol error; with its JSON-RPC code.
+    #[error("the tool's adapter answered with protocol error {0}")]
+    AdapterProtocol(i32),
+    /// The time limit of the call has passed. The adapter was told to stop.
+    #[error("the call took too long and was cancelled; it is not known whether it was carried out")]
+    TimedOut,
+    /// The adapter's answer contained the presentation; nothing of it is passed on.
+    #[error("the adapter's answer was withheld: it repeated what proves the call")]
+    Echo,
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Entropy,
+}
+
+impl ClientError {
+    /// One line that says what to do next.
+    #[must_use]
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::Connect(ConnectError::Io { .. }) => {
+                "start the vault (`claviger serve`), or correct --socket / CLAVIGER_AGENT_SOCKET"
+            }
+            Self::Connect(ConnectError::Impostor { .. }) => {
+                "find out who serves that socket; if the vault's user has changed, correct --vault-uid"
+            }
+            Self::Connect(ConnectError::OpenDirectory { .. })
+            | Self::Adapter(ConnectError::OpenDirectory { .. }) => {
+                "take the write permission of others away from that directory"
+            }
+            Self::Sealed => "the owner can run `claviger unseal`",
+            Self::OpenRefused(_) => {
+                "the owner can run `claviger agent ls` and `claviger why` with the reference"
+            }
+            Self::Rpc(_) => "the owner can run `claviger status`",
+            Self::BadAnswer(_) => "install `claviger` and `claviger-agent` of the same version",
+            Self::UnknownTool { .. } => "`claviger-agent ls` lists the granted tools; names are exact",
+            Self::Arguments(_) => "correct the arguments; `claviger-agent ls -v` lists them",
+            Self::NoAdapter => "the owner can run `claviger adapter ls` and add one for this service",
+            Self::Adapter(ConnectError::Io { .. }) | Self::AdapterHandshake => {
+                "the owner can look whether the adapter runs: `claviger adapter ls`"
+            }
+            Self::Adapter(ConnectError::Impostor { .. }) => {
+                "find out who serves that socket; the adapter's user is the one in `claviger adapter ls`"
+            }
+            Self::AdapterLost | Self::TimedOut => {
+                "look whether it was done before trying again; the owner can run `claviger log`"
+            }
+            Self::AdapterProtocol(_) => "install `claviger-mcp` and `claviger-agent` of the same version",
+            Self::Echo => "the owner should look at the adapter: it must not repeat what it is given",
+            Self::Entropy => "look at the system's log",
+        }
+    }
+
+    /// What a failed RPC means.
+    pub(crate) fn from_status(status: &Status) -> Self {
+        match claviger_proto::refusal::from_status(status) {
+            Some(refusal) if refusal.class == "sealed" => Self::Sealed,
+            Some(refusal) => {
+                match Refusal::new(&refusal.class, Some(&refusal.field), Some(&refusal.reference)) {
+                    Some(refusal) => Self::OpenRefused(refusal),
+                    None => Self::BadAnswer("a refusal without a class"),
+                }
+            }
+            None => Self::Rpc(status.code()),
+        }
+    }
+}
+
+/// `; did you mean a or b?`, or nothing.
+fn list(suggestions: &[String]) -> String {
+    if suggestions.is_empty() {
+        String::new()
+    } else {
+        format!("; did you mean {}?", suggestions.join(" or "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claviger_proto::v1;
+
+    #[test]
+    fn statuses_become_errors_without_the_peers_text() {
+        let refused = |class: &str| {
+            let refusal =
+                v1::Refusal { class: class.to_owned(), message: "canary".to_owned(), ..Default::default() };
+            ClientError::from_status(&claviger_proto::refusal::to_status(Code::PermissionDenied, &refusal))
+        };
+        assert!(matches!(refused("sealed"), ClientError::Sealed));
+        assert_eq!(refused("not-granted").to_string(), "the vault refused to open a session (not-granted)");
+        assert!(matches!(refused("CANARY \u{1b}[2J"), ClientError::BadAnswer(_)));
+        let plain = ClientError::from_status(&Status::internal("canary"));
+        assert_eq!(plain.to_string(), "the vault did not answer (Internal)");
+    }
+}

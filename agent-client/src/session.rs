@@ -1,0 +1,250 @@
+//! A session with the vault: what is granted, and calls of it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use claviger_canonical::presentation::META_KEY;
+use claviger_canonical::{Canonical, Claim, Presentation};
+use claviger_proto::connect::Server;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use rmcp::model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam, RequestMetaObject};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+use crate::adapter::Adapters;
+use crate::clock::{Clock, SystemClock};
+use crate::error::ClientError;
+use crate::grants::{Grants, Handle, Tool};
+use crate::outcome::{CallOutcome, Refusal};
+use crate::vault::Vault;
+
+/// What is opened for this agent, and how it is used. Shared by reference among any number of calls at once.
+pub struct Session {
+    vault: Vault,
+    clock: Arc<dyn Clock>,
+    random: SystemRandom,
+    grants: RwLock<Arc<Grants>>,
+    /// Held while the vault is asked anew, so that calls that are stale together ask once.
+    refreshing: tokio::sync::Mutex<()>,
+    adapters: Adapters,
+}
+
+/// How a call is made.
+#[derive(Debug, Default)]
+pub struct CallOptions {
+    /// How long to wait for the answer; without one, for ever.
+    pub timeout: Option<Duration>,
+    /// Where the adapter's progress goes. When full, progress is dropped; nothing waits for it.
+    pub progress: Option<mpsc::Sender<ProgressNotificationParam>>,
+}
+
+impl Session {
+    /// Connects to the vault's agent socket, after looking who serves it, and opens what is granted.
+    ///
+    /// # Errors
+    /// Nobody there, or somebody else; a sealed vault; an agent the vault does not know; an answer of another form.
+    pub async fn open(socket: &Path, server: Server) -> Result<Self, ClientError> {
+        Self::open_with(socket, server, Arc::new(SystemClock)).await
+    }
+
+    /// As [`Session::open`], with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub async fn open_with(
+        socket: &Path,
+        server: Server,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClientError> {
+        Self::over(Vault::connect(socket, server).await?, clock).await
+    }
+
+    /// Opens over a connection that there is already.
+    pub(crate) async fn over(vault: Vault, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+        let grants = RwLock::new(Arc::new(vault.open().await?));
+        Ok(Self {
+            vault,
+            clock,
+            random: SystemRandom::new(),
+            grants,
+            refreshing: tokio::sync::Mutex::default(),
+            adapters: Adapters::default(),
+        })
+    }
+
+    /// What is granted, as of the last time the vault was asked.
+    #[must_use]
+    pub fn grants(&self) -> Arc<Grants> {
+        self.grants.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The granted tools, by name.
+    #[must_use]
+    pub fn tools(&self) -> Vec<Arc<Tool>> {
+        self.grants().tools().cloned().collect()
+    }
+
+    /// Asks the vault anew what is granted. The proof keys of before are erased once no call uses them.
+    ///
+    /// # Errors
+    /// As [`Session::open`]; then what was granted before stays.
+    pub async fn refresh(&self) -> Result<(), ClientError> {
+        let _alone = self.refreshing.lock().await;
+        self.replace().await
+    }
+
+    /// Asks anew, unless somebody has since `seen` was current.
+    async fn refresh_after(&self, seen: &Arc<Grants>) -> Result<(), ClientError> {
+        let _alone = self.refreshing.lock().await;
+        if Arc::ptr_eq(seen, &self.grants()) { self.replace().await } else { Ok(()) }
+    }
+
+    async fn replace(&self) -> Result<(), ClientError> {
+        let fresh = Arc::new(self.vault.open().await?);
+        self.adapters.keep(fresh.handles().iter().filter_map(|handle| handle.endpoint.as_ref()));
+        *self.grants.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// Makes the proof that this agent asks for this tool with these arguments, now, once.
+    ///
+    /// # Errors
+    /// No such tool; no random numbers.
+    pub fn present(&self, mcp_name: &str, arguments: &Canonical) -> Result<Presentation, ClientError> {
+        let grants = self.grants();
+        let (tool, handle) = grants.tool(mcp_name)?;
+        self.sign(&grants, tool, handle, arguments)
+    }
+
+    fn sign(
+        &self,
+        grants: &Grants,
+        tool: &Tool,
+        handle: &Handle,
+        arguments: &Canonical,
+    ) -> Result<Presentation, ClientError> {
+        let mut nonce = [0; 12];
+        self.random.fill(&mut nonce).map_err(|_| ClientError::Entropy)?;
+        let claim = Claim {
+            handle: handle.bytes,
+            tool: tool.name.clone(),
+            digest: arguments.digest(),
+            issued_at_ms: self.clock.now_ms(),
+            nonce,
+            replica: grants.replica,
+            boot: grants.boot,
+            approval: None,
+        };
+        Ok(Presentation::sign(&handle.proof, claim))
+    }
+
+    /// Calls a tool, by the name that hosts see.
+    ///
+    /// # Errors
+    /// As [`Session::call_with`].
+    pub async fn call(
+        &self,
+        mcp_name: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<CallOutcome, ClientError> {
+        self.call_with(mcp_name, arguments, &CallOptions::default()).await
+    }
+
+    /// Calls a tool, by the name that hosts see. A refusal is an outcome, not an error.
+    ///
+    /// A call is made once. Only where the vault says that the presentation was made for an earlier run of it, and so
+    /// was never used, the grants are opened anew and a new presentation is made, once.
+    ///
+    /// # Errors
+    /// No such tool; arguments without a canonical form; an adapter that cannot be reached, is somebody else, breaks
+    /// off, answers otherwise than MCP says, or too late.
+    pub async fn call_with(
+        &self,
+        mcp_name: &str,
+        arguments: Map<String, Value>,
+        options: &CallOptions,
+    ) -> Result<CallOutcome, ClientError> {
+        let arguments = Canonical::from_json(&Value::Object(arguments)).map_err(ClientError::Arguments)?;
+        let grants = self.grants();
+        match self.call_once(&grants, mcp_name, &arguments, options).await? {
+            CallOutcome::Refused(refusal) if refusal.is_stale() => {
+                tracing::info!("the vault has restarted: opening again");
+                self.refresh_after(&grants).await?;
+                drop(grants);
+                self.call_once(&self.grants(), mcp_name, &arguments, options).await
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    async fn call_once(
+        &self,
+        grants: &Grants,
+        mcp_name: &str,
+        arguments: &Canonical,
+        options: &CallOptions,
+    ) -> Result<CallOutcome, ClientError> {
+        let (tool, handle) = grants.tool(mcp_name)?;
+        let endpoint = handle.endpoint.as_ref().ok_or(ClientError::NoAdapter)?;
+        let adapter = self.adapters.connection(endpoint).await?;
+        // What is sent is what was signed: made of the canonical value, not of what the caller gave.
+        let Value::Object(sent) = Value::from(arguments.value()) else {
+            return Err(ClientError::Arguments(claviger_canonical::CanonicalError::NotAnObject));
+        };
+        let params = CallToolRequestParams::new(tool.name.as_str().to_owned()).with_arguments(sent);
+        let presentation = self.sign(grants, tool, handle, arguments)?;
+        let mut meta = RequestMetaObject::new();
+        meta.insert(META_KEY.to_owned(), Value::String(presentation.as_str().to_owned()));
+        let result = adapter.call(params, meta, options).await?;
+        let result = without_presentation(result, &presentation)?;
+        Ok(match Refusal::of(&result) {
+            Some(refusal) => CallOutcome::Refused(refusal),
+            None => CallOutcome::Answered(result),
+        })
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session(..)")
+    }
+}
+
+/// Takes the presentation out of a result's `_meta`, at any depth outside of structured content; where it stands
+/// anywhere else, nothing of the result is passed on.
+fn without_presentation(
+    result: CallToolResult,
+    presentation: &Presentation,
+) -> Result<CallToolResult, ClientError> {
+    // The result came as JSON, so it can be written as JSON.
+    let mut text = serde_json::to_string(&result).map_err(|_| ClientError::Echo)?;
+    let mut result = result;
+    if text.contains(META_KEY) {
+        let mut value = serde_json::from_str(&text).map_err(|_| ClientError::Echo)?;
+        strip(&mut value);
+        text = value.to_string();
+        result = serde_json::from_value(value).map_err(|_| ClientError::Echo)?;
+    }
+    // The part after the version is the proof; it is base64url and so never written otherwise in JSON.
+    let whole = presentation.as_str();
+    let proof = whole.split_once('.').map_or(whole, |(_, proof)| proof);
+    if text.contains(proof) { Err(ClientError::Echo) } else { Ok(result) }
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::Object(meta)) = members.get_mut("_meta") {
+                meta.remove(META_KEY);
+            }
+            members
+                .iter_mut()
+                .filter(|(key, _)| *key != "structuredContent")
+                .for_each(|(_, inner)| strip(inner));
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(strip),
+        _ => {}
+    }
+}

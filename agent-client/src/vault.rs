@@ -1,0 +1,54 @@
+//! The connection to the vault.
+
+use std::path::Path;
+use std::time::Duration;
+
+use claviger_proto::connect::{Server, connect};
+use claviger_proto::v1::agent_service_client::AgentServiceClient;
+use claviger_proto::v1::{Changed, OpenRequest, WatchRequest};
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use crate::error::ClientError;
+use crate::grants::Grants;
+
+/// How long the vault may take to accept, to answer `Open`, and to begin `Watch`.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most bytes of an answer: room for some thousand tools with their schemas.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// A checked connection to the vault's `AgentService`; made again, with the same check, whenever it was lost.
+#[derive(Clone)]
+pub(crate) struct Vault {
+    client: AgentServiceClient<Channel>,
+}
+
+impl Vault {
+    /// Connects, after looking who serves `socket`.
+    pub(crate) async fn connect(socket: &Path, server: Server) -> Result<Self, ClientError> {
+        let connecting = connect(socket, server);
+        let channel = within(connecting).await?.map_err(ClientError::Connect)?;
+        Ok(Self { client: AgentServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER) })
+    }
+
+    /// What is granted now.
+    pub(crate) async fn open(&self) -> Result<Grants, ClientError> {
+        let mut client = self.client.clone();
+        let answer = within(client.open(OpenRequest {})).await?;
+        let answer = answer.map_err(|status| ClientError::from_status(&status))?;
+        Grants::read(answer.into_inner())
+    }
+
+    /// One message now, and one for each change.
+    pub(crate) async fn watch(&self) -> Result<Streaming<Changed>, ClientError> {
+        let mut client = self.client.clone();
+        let answer = within(client.watch(WatchRequest {})).await?;
+        Ok(answer.map_err(|status| ClientError::from_status(&status))?.into_inner())
+    }
+}
+
+/// Waits for an answer as long as the vault may take.
+pub(crate) async fn within<T>(answer: impl Future<Output = T>) -> Result<T, ClientError> {
+    tokio::time::timeout(PATIENCE, answer).await.map_err(|_| ClientError::Rpc(tonic::Code::DeadlineExceeded))
+}

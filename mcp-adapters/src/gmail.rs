@@ -1,0 +1,139 @@
+//! Gmail: readable mails.
+//!
+//! | tool | structured content |
+//! |---|---|
+//! | `search_messages` | `messages: [`[summary](search)`]`, `next_page` or `next_pages: [{label, page}]`, `incomplete` |
+//! | `get_message` | [`read`]: headers, `body`, `body_format`, `truncated`, `attachments` |
+//! | `list_labels` | `labels: [{id, name, type}]` |
+//! | `label_message` | `id`, `thread_id`, `labels` |
+//! | `send_message` | `id`, `thread_id` |
+
+mod body;
+mod header;
+pub mod read;
+pub mod search;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+
+use crate::call::Call;
+use crate::failure::{Failure, Refused};
+use crate::service::{Service, Shaped};
+use crate::text::clean;
+
+/// The module of Gmail.
+pub struct Gmail;
+
+impl Service for Gmail {
+    fn run<'a>(&'a self, tool: &'a str, call: &'a Call) -> BoxFuture<'a, Result<Shaped, Failure>> {
+        async move {
+            match tool {
+                "search_messages" => search::run(call).await,
+                "get_message" => read::shape(&call.json("get", &[]).await?),
+                "list_labels" => labels(&call.json("list", &[]).await?),
+                "label_message" => labelled(&call.json("modify", &[]).await?),
+                "send_message" => sent(&call.json("send", &[]).await?),
+                // A tool that an admin added in an overriding catalog file.
+                _ => crate::generic::Generic.run(tool, call).await,
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A member as one line of text; empty if there is none.
+fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).map(|text| clean::line(text, 500)).unwrap_or_default()
+}
+
+/// The ids of the labels that a mail carries.
+fn label_ids(message: &Value) -> Vec<String> {
+    let ids = message.get("labelIds").and_then(Value::as_array);
+    ids.into_iter().flatten().filter_map(Value::as_str).map(|id| clean::line(id, 200)).collect()
+}
+
+/// When Gmail took the mail in, RFC 3339; `None` without it. The `Date` header is the sender's claim, this is not.
+fn received(message: &Value) -> Option<String> {
+    let millis: i64 = match message.get("internalDate")? {
+        Value::String(text) => text.parse().ok()?,
+        Value::Number(number) => number.as_i64()?,
+        _ => return None,
+    };
+    let time = jiff::Timestamp::from_millisecond(millis).ok()?;
+    Some(jiff::Timestamp::from_second(time.as_second()).ok()?.to_string())
+}
+
+fn labels(answer: &Value) -> Result<Shaped, Failure> {
+    // An answer without the member is an empty list.
+    let all = answer.get("labels").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut lines = vec!["Labels (id: name)".to_owned()];
+    let mut told = Vec::with_capacity(all.len());
+    for label in all {
+        let (id, name) = (text(label, "id"), text(label, "name"));
+        lines.push(format!("{id}: {name}"));
+        told.push(json!({"id": id, "name": name, "type": text(label, "type")}));
+    }
+    Ok(Shaped::new(Map::from_iter([("labels".to_owned(), told.into())]), lines.join("\n")))
+}
+
+fn labelled(answer: &Value) -> Result<Shaped, Failure> {
+    let (id, labels) = (text(answer, "id"), label_ids(answer));
+    let line = format!("Mail {id} now carries: {}", labels.join(", "));
+    let mut told = Map::from_iter([("id".to_owned(), id.into()), ("labels".to_owned(), labels.into())]);
+    told.insert("thread_id".to_owned(), text(answer, "threadId").into());
+    Ok(Shaped::new(told, line))
+}
+
+fn sent(answer: &Value) -> Result<Shaped, Failure> {
+    let id = text(answer, "id");
+    if id.is_empty() {
+        // Gmail took it, or it did not: without an id nobody here can say.
+        return Err(Failure::Refused(Refused::here(Refused::UNKNOWN)));
+    }
+    let line = format!("Sent as mail {id}.");
+    let told = Map::from_iter([
+        ("id".to_owned(), id.into()),
+        ("thread_id".to_owned(), text(answer, "threadId").into()),
+    ]);
+    Ok(Shaped::new(told, line))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+    use super::*;
+
+    #[test]
+    fn small_answers() {
+        let shaped =
+            labels(&json!({"labels": [{"id": "L1", "name": "A\u{202e}I", "type": "user", "x": 1}]})).unwrap();
+        assert_eq!(
+            Value::Object(shaped.structured),
+            json!({"labels": [{"id": "L1", "name": "A<U+202E>I", "type": "user"}]})
+        );
+        assert_eq!(shaped.text, "Labels (id: name)\nL1: A<U+202E>I");
+        let shaped = labelled(&json!({"id": "m1", "threadId": "t1", "labelIds": ["L1", "UNREAD"]})).unwrap();
+        assert_eq!(
+            Value::Object(shaped.structured),
+            json!({"id": "m1", "thread_id": "t1", "labels": ["L1", "UNREAD"]})
+        );
+        let shaped = sent(&json!({"id": "m1", "threadId": "t1", "labelIds": ["SENT"]})).unwrap();
+        assert_eq!(Value::Object(shaped.structured), json!({"id": "m1", "thread_id": "t1"}));
+        assert!(sent(&json!({})).is_err());
+    }
+
+    #[test]
+    fn times() {
+        for (input, expected) in [
+            (json!("1700000000123"), Some("2023-11-14T22:13:20Z")),
+            (json!(1_700_000_000_000_i64), Some("2023-11-14T22:13:20Z")),
+            (json!("soon"), None),
+            (json!("99999999999999999999"), None),
+            (json!(i64::MAX), None),
+        ] {
+            assert_eq!(received(&json!({"internalDate": input})).as_deref(), expected);
+        }
+        assert_eq!(received(&json!({})), None);
+    }
+}

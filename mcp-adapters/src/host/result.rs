@@ -1,0 +1,103 @@
+//! What a tool call looks like to an MCP client. This shape is stable.
+//!
+//! **Success**: `structuredContent` (an object, its members are documented at each tool) and the same for readers as
+//! text. If strangers may have written any of it, then the text stands between two lines with a random id that say so,
+//! `structuredContent.untrusted` is `true`, and so is `_meta["claviger/untrusted"]`.
+//!
+//! **Refusal**: `isError`, the text `refused: CLASS (FIELD), REFERENCE` (field and reference only where there are any)
+//! and `_meta["claviger/refusal"]` = `{"class", "field", "reference"}`. "Not found" is a refusal of class
+//! `out-of-scope`, because whoever can tell absent from forbidden can learn what exists.
+//!
+//! **An upstream's error**: `isError`, a text with the HTTP status, and what the upstream said marked as untrusted;
+//! `structuredContent` = `{"status"}`.
+
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
+use serde_json::{Map, Value, json};
+
+use super::mark::{Fence, UNTRUSTED_KEY};
+use crate::failure::{Failure, Refused};
+use crate::service::Shaped;
+
+/// The key in a result's `_meta` that carries a refusal for programs.
+pub const REFUSAL_KEY: &str = "claviger/refusal";
+
+/// The result of a call that went well, or of why not. `untrusted`: strangers may have written what is in it.
+#[must_use]
+pub fn of(outcome: Result<Shaped, Failure>, untrusted: bool) -> CallToolResult {
+    match outcome.and_then(|shaped| success(shaped, untrusted)) {
+        Ok(result) => result,
+        Err(failure) => error(failure),
+    }
+}
+
+fn success(shaped: Shaped, untrusted: bool) -> Result<CallToolResult, Failure> {
+    let Shaped { mut structured, text, attached } = shaped;
+    let mut meta = Map::new();
+    let text = if untrusted {
+        structured.insert("untrusted".to_owned(), Value::Bool(true));
+        meta.insert(UNTRUSTED_KEY.to_owned(), Value::Bool(true));
+        Fence::around(&text)?.enclose(&text)
+    } else {
+        text
+    };
+    let mut content = vec![ContentBlock::text(text)];
+    content.extend(attached);
+    let mut result = CallToolResult::success(content);
+    result.structured_content = Some(Value::Object(structured));
+    result.meta = (!meta.is_empty()).then_some(MetaObject(meta));
+    Ok(result)
+}
+
+fn error(failure: Failure) -> CallToolResult {
+    match failure {
+        Failure::Refused(refused) => refusal(&refused),
+        Failure::Unfit(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
+        Failure::Upstream { status, message } => upstream(status, message.as_deref()),
+        // Nobody reads this: the protocol drops the answer to a cancelled request.
+        Failure::Cancelled => CallToolResult::error(vec![ContentBlock::text("cancelled")]),
+    }
+}
+
+/// The result that tells a refusal.
+#[must_use]
+pub fn refusal(refused: &Refused) -> CallToolResult {
+    let Refused { class, field, reference } = refused;
+    let mut text = format!("refused: {class}");
+    if !field.is_empty() {
+        text.push_str(&format!(" ({field})"));
+    }
+    if !reference.is_empty() {
+        text.push_str(&format!(", {reference}"));
+    }
+    let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+    let told = json!({"class": class, "field": field, "reference": reference});
+    result.meta = Some(MetaObject(Map::from_iter([(REFUSAL_KEY.to_owned(), told)])));
+    result
+}
+
+fn upstream(status: u16, message: Option<&str>) -> CallToolResult {
+    let meaning = match status {
+        400 => "the service did not take the request",
+        401 => "the service did not take the credential",
+        403 => "the service does not allow this",
+        409 | 412 => "the object changed meanwhile",
+        413 => "too large for the service",
+        429 => "the service asks for fewer requests; wait, then try again",
+        500..=599 => "the service has a fault; try again later",
+        _ => "the service did not do it",
+    };
+    let mut text = format!("upstream status {status}: {meaning}");
+    let mut meta = None;
+    if let Some(message) = message.filter(|message| !message.is_empty()) {
+        // Without randomness the message is left out; the status says enough.
+        if let Ok(fence) = Fence::around(message) {
+            text.push('\n');
+            text.push_str(&fence.enclose(message));
+            meta = Some(MetaObject(Map::from_iter([(UNTRUSTED_KEY.to_owned(), Value::Bool(true))])));
+        }
+    }
+    let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+    result.structured_content = Some(json!({"status": status}));
+    result.meta = meta;
+    result
+}

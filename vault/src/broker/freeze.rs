@@ -1,0 +1,110 @@
+//! Freezing: an agent stops at once, and can be thawed. And what it has read: its taint.
+
+use claviger_domain::event::{Actor, Detail, Kind};
+use claviger_domain::name::AgentName;
+use claviger_domain::refusal::{Class, Denial};
+
+use super::Broker;
+use super::error::AdminError;
+use super::persist::{Plain, Put};
+use super::records::{self, AgentRecord};
+use super::usage::Purposeful;
+use super::view::AgentView;
+
+impl Broker {
+    /// Freezes an agent: it bites in memory at once, and is acknowledged when it is durable.
+    ///
+    /// # Errors
+    /// No such agent; or [`AdminError::NotDurable`], and then it holds until the vault is restarted.
+    pub async fn freeze(&self, actor: Actor, name: &AgentName, why: &str) -> Result<AgentView, AdminError> {
+        self.require_unsealed()?;
+        let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
+        let why = if why.is_empty() { "frozen by an admin".to_owned() } else { why };
+        {
+            let mut state = self.write();
+            let entry = state.agents.get_mut(name).ok_or_else(|| missing(name))?;
+            entry.record.frozen = Some(why);
+        }
+        self.changed();
+        let _turn = self.admin.lock().await;
+        // Recorded from the reserve, and made durable even if it cannot be recorded: taking away must always work.
+        let recorded = self.record_agent(Kind::Frozen, actor, name).await;
+        self.save_agent(name).await.map_err(|error| AdminError::NotDurable(error.to_string()))?;
+        recorded.map_err(|error| AdminError::NotDurable(error.to_string()))?;
+        self.agent(name)
+    }
+
+    /// Thaws an agent. Gives again only what is durable and recorded.
+    ///
+    /// # Errors
+    /// No such agent, not recorded, or not durable; then it stays frozen.
+    pub async fn thaw(&self, actor: Actor, name: &AgentName) -> Result<AgentView, AdminError> {
+        self.require_unsealed()?;
+        let _turn = self.admin.lock().await;
+        let (mut record, version) = self.agent_record(name)?;
+        record.frozen = None;
+        let mut event = self.event(Kind::Thawed, actor);
+        event.agent = Some(name.clone());
+        self.ports.audit.record(event, Detail::default()).await?;
+        self.put_agent(name, record, version).await?;
+        self.changed();
+        self.agent(name)
+    }
+
+    /// Marks the agent as one that has read what strangers can write, with the intent of the first such read.
+    pub(super) async fn taint(&self, purpose: &Purposeful) -> Result<(), Denial> {
+        let Some(name) = purpose.about.agent.as_ref().filter(|_| purpose.taints) else { return Ok(()) };
+        let needed = |record: &AgentRecord| record.inputs_vault_only && !record.tainted;
+        if !self.read().agents.get(name).is_some_and(|entry| needed(&entry.record)) {
+            return Ok(());
+        }
+        let unavailable =
+            |_| Denial::new(Class::Unavailable).field("taint").fix("the store could not take the mark");
+        let _turn = self.admin.lock().await;
+        let (mut record, version) = self.agent_record(name).map_err(unavailable)?;
+        if needed(&record) {
+            record.tainted = true;
+            self.put_agent(name, record, version).await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    async fn record_agent(&self, kind: Kind, actor: Actor, name: &AgentName) -> Result<(), AdminError> {
+        let mut event = self.event(kind, actor);
+        event.agent = Some(name.clone());
+        Ok(self.ports.audit.record_from_reserve(event, Detail::default()).await?)
+    }
+
+    /// Writes an agent's record as it stands in memory.
+    async fn save_agent(&self, name: &AgentName) -> Result<(), AdminError> {
+        let (record, version) = self.agent_record(name)?;
+        self.put_agent(name, record, version).await
+    }
+
+    pub(super) fn agent_record(&self, name: &AgentName) -> Result<(AgentRecord, u64), AdminError> {
+        let state = self.read();
+        let entry = state.agents.get(name).ok_or_else(|| missing(name))?;
+        Ok((entry.record.clone(), entry.version))
+    }
+
+    /// Writes an agent's record and takes it over in memory. A freeze that came meanwhile stays.
+    pub(super) async fn put_agent(
+        &self,
+        name: &AgentName,
+        record: AgentRecord,
+        version: u64,
+    ) -> Result<(), AdminError> {
+        let plain = Plain::Registry(records::encode(&record));
+        self.commit(vec![Put { key: format!("agent/{name}"), version, plain }]).await?;
+        let mut state = self.write();
+        if let Some(entry) = state.agents.get_mut(name) {
+            entry.record = record;
+            entry.version = version + 1;
+        }
+        Ok(())
+    }
+}
+
+fn missing(name: &AgentName) -> AdminError {
+    AdminError::Missing { what: "agent", name: name.to_string(), near: Vec::new() }
+}

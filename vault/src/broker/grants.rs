@@ -1,0 +1,279 @@
+//! Making grants: what was asked for becomes what can be enforced, or is refused with the reason.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use claviger_domain::caveat::Caveat;
+use claviger_domain::event::{Actor, Detail, Kind};
+use claviger_domain::grant::{Approve, Grant, GrantedTool, Handle, State as GrantState};
+use claviger_domain::id::{GrantId, HandleId};
+use claviger_domain::name::{AgentName, ToolName};
+use claviger_domain::sentence::{sentence, warnings};
+use claviger_domain::tool::{Service, Tool};
+
+use super::Broker;
+use super::counters::Counter;
+use super::error::AdminError;
+use super::peers::near;
+use super::persist::{Plain, Put};
+use super::records::{self, CaveatRecord, GrantRecord, HandleRecord};
+use super::revoke::missing;
+use super::state::{GrantEntry, HandleEntry, State};
+use super::view::{GrantAsk, GrantView};
+use crate::port::Purpose;
+
+/// The longest a grant may run, in seconds; longer is said as "no end".
+const LONGEST_S: u64 = 10 * 366 * 86_400;
+
+impl Broker {
+    /// Makes a grant and its root handle.
+    ///
+    /// # Errors
+    /// An unknown name; a caveat that a tool cannot enforce; a send or delete without the word on approvals; an overlap
+    /// with a live grant; a name that resolves to nothing or to several; or it could not be recorded or made durable.
+    pub async fn add_grant(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<GrantView, AdminError> {
+        self.require_unsealed()?;
+        let service = self.asked_service(&ask)?;
+        let tools = asked_tools(service, &ask)?;
+        let caveats = self.resolve_caveats(admin.clone(), &ask.secret, service, &ask.caveats).await?;
+        enforceable(&tools, &caveats)?;
+        let approve = approve(&tools, ask.approve_never)?;
+        let now_ms = self.now_ms();
+        let expires_at_ms = match ask.expires_in_s {
+            None => None,
+            Some(seconds @ 1..=LONGEST_S) => Some(now_ms + seconds * 1000),
+            Some(_) => {
+                return Err(AdminError::invalid(
+                    "a grant runs from 1 second to 10 years",
+                    "leave --expires out for no end",
+                ));
+            }
+        };
+        let _turn = self.admin.lock().await;
+        // The names were looked up before the turn came; they may have gone since.
+        self.asked_service(&ask)?;
+        let grant = Grant {
+            id: GrantId::from_bytes(self.random()),
+            agent: ask.agent,
+            secret: ask.secret,
+            tools: tools
+                .iter()
+                .map(|tool| GrantedTool {
+                    name: tool.name.clone(),
+                    effect: tool.effect,
+                    definition: tool.definition,
+                })
+                .collect(),
+            caveats,
+            expires_at_ms,
+            approve,
+            created_at_ms: now_ms,
+            state: GrantState::Active,
+            root: HandleId::from_bytes(self.random()),
+        };
+        self.require_no_overlap(&grant, now_ms)?;
+        self.keep_grant(admin, grant).await
+    }
+
+    async fn keep_grant(&self, admin: Actor, grant: Grant) -> Result<GrantView, AdminError> {
+        let mut event = self.event(Kind::GrantAdded, admin);
+        event.agent = Some(grant.agent.clone());
+        event.secret = Some(grant.secret.clone());
+        event.grant = Some(grant.id);
+        event.handle = Some(grant.root);
+        let mut detail = Detail::default();
+        detail.add("grant", Some(&sentence(&grant)));
+        self.ports.audit.record(event, detail).await?;
+
+        let handle = Handle { id: grant.root, grant: grant.id, ancestors: Vec::new(), caveats: Vec::new() };
+        let record = HandleRecord {
+            id: handle.id.as_bytes().to_vec(),
+            grant: handle.grant.as_bytes().to_vec(),
+            ancestors: Vec::new(),
+            caveats: handle.caveats.iter().map(CaveatRecord::of).collect(),
+        };
+        let sealed = |bytes| Plain::Sealed(Purpose::Record, bytes);
+        self.commit(vec![
+            Put {
+                key: format!("grant/{}", grant.id),
+                version: 0,
+                plain: sealed(records::encode(&GrantRecord::of(&grant))),
+            },
+            Put { key: format!("handle/{}", handle.id), version: 0, plain: sealed(records::encode(&record)) },
+        ])
+        .await?;
+        let id = grant.id;
+        {
+            let mut state = self.write();
+            if let Some(agent) = state.agents.get_mut(&grant.agent) {
+                agent.grants.push(id);
+            }
+            state.handles.insert(handle.id, Arc::new(HandleEntry { handle, counter: Counter::default() }));
+            state
+                .grants
+                .insert(id, Arc::new(GrantEntry { grant, version: 1, revoked: AtomicBool::new(false) }));
+        }
+        self.changed();
+        self.grant(id)
+    }
+
+    /// The service of the secret asked for, once agent and secret are known to be there.
+    fn asked_service(&self, ask: &GrantAsk) -> Result<&Service, AdminError> {
+        let state = self.read();
+        if !state.agents.contains_key(&ask.agent) {
+            return Err(AdminError::Missing {
+                what: "agent",
+                name: ask.agent.to_string(),
+                near: near(&state.agents),
+            });
+        }
+        if !state.secrets.contains_key(&ask.secret) {
+            return Err(AdminError::Missing {
+                what: "secret",
+                name: ask.secret.to_string(),
+                near: near(&state.secrets),
+            });
+        }
+        self.catalog.service_of(&ask.secret).ok_or_else(|| AdminError::Missing {
+            what: "service",
+            name: ask.secret.service().to_string(),
+            near: near(&self.catalog.services),
+        })
+    }
+
+    fn require_no_overlap(&self, grant: &Grant, now_ms: u64) -> Result<(), AdminError> {
+        let state = self.read();
+        for entry in state.live_grants(&grant.agent, now_ms) {
+            if let Some(tool) = entry.grant.overlap(grant).first() {
+                return Err(AdminError::invalid(
+                    format!(
+                        "{} grants {tool} with {} to {} already",
+                        entry.grant.id, grant.secret, grant.agent
+                    ),
+                    format!("revoke it first: claviger revoke {}", entry.grant.id),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// All grants of an agent, or of all; live ones only, or all.
+    ///
+    /// # Errors
+    /// The vault is sealed, or there is no such agent.
+    pub fn grants(&self, agent: Option<&AgentName>, all: bool) -> Result<Vec<GrantView>, AdminError> {
+        self.require_unsealed()?;
+        let (state, now_ms) = (self.read(), self.now_ms());
+        if let Some(name) = agent.filter(|name| !state.agents.contains_key(*name)) {
+            return Err(AdminError::Missing {
+                what: "agent",
+                name: name.to_string(),
+                near: near(&state.agents),
+            });
+        }
+        let mut found: Vec<&Arc<GrantEntry>> = state
+            .grants
+            .values()
+            .filter(|entry| agent.is_none_or(|agent| entry.grant.agent == *agent))
+            .filter(|entry| all || entry.alive(now_ms).is_ok())
+            .collect();
+        found.sort_by_key(|entry| (entry.grant.created_at_ms, entry.grant.id));
+        Ok(found.into_iter().map(|entry| self.grant_view(&state, entry, now_ms)).collect())
+    }
+
+    /// One grant.
+    ///
+    /// # Errors
+    /// The vault is sealed, or there is no such grant.
+    pub fn grant(&self, id: GrantId) -> Result<GrantView, AdminError> {
+        self.require_unsealed()?;
+        let (state, now_ms) = (self.read(), self.now_ms());
+        let entry = state.grants.get(&id).ok_or_else(|| missing(id))?;
+        Ok(self.grant_view(&state, entry, now_ms))
+    }
+
+    fn grant_view(&self, state: &State, entry: &GrantEntry, now_ms: u64) -> GrantView {
+        let grant = &entry.grant;
+        let revoked =
+            entry.revoked.load(Ordering::SeqCst) || matches!(grant.state, GrantState::Revoked { .. });
+        let changed = |tool: &&GrantedTool| {
+            self.catalog.tool(&tool.name).map(|now| now.definition) != Some(tool.definition)
+        };
+        GrantView {
+            state: match (revoked, entry.alive(now_ms)) {
+                (true, _) => "revoked",
+                (false, Err(_)) => "expired",
+                (false, Ok(())) => "active",
+            },
+            calls_made: state
+                .handles
+                .get(&grant.root)
+                .and_then(|handle| handle.counter.calls())
+                .unwrap_or_default(),
+            changed: grant.tools.iter().filter(changed).map(|tool| tool.name.clone()).collect(),
+            sentence: sentence(grant),
+            warnings: warnings(grant),
+            grant: grant.clone(),
+        }
+    }
+}
+
+/// The tools that were named, and those of the effects that were named.
+fn asked_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>, AdminError> {
+    let mut names: BTreeSet<ToolName> = ask.tools.iter().cloned().collect();
+    names.extend(
+        service
+            .tools
+            .values()
+            .filter(|tool| ask.effects.contains(&tool.effect))
+            .map(|tool| tool.name.clone()),
+    );
+    if names.is_empty() {
+        return Err(AdminError::invalid(
+            "the grant names no tool",
+            format!("look at `claviger services {}`", service.id),
+        ));
+    }
+    let find = |name: &ToolName| {
+        let tool = service.tools.get(name.tool()).filter(|_| *name.service() == service.id);
+        tool.ok_or_else(|| AdminError::Missing {
+            what: "tool",
+            name: name.to_string(),
+            near: service.tools.values().map(|tool| tool.name.to_string()).collect(),
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// A caveat is enforced by every tool of the grant, or the grant is not made.
+fn enforceable(tools: &[&Tool], caveats: &[Caveat]) -> Result<(), AdminError> {
+    let mut reasons = Vec::new();
+    for caveat in caveats {
+        reasons.extend(tools.iter().filter_map(|tool| caveat.enforceable(tool).err()));
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(AdminError::Invalid {
+        why: reasons.join("; "),
+        hints: vec!["a bound holds for every tool of its grant: make one grant for the tools it fits, and another for the rest".to_owned()],
+    })
+}
+
+/// Until approvals exist, who lets an agent send or delete must say in so many words that nobody is asked.
+fn approve(tools: &[&Tool], never: bool) -> Result<Approve, AdminError> {
+    let needed: Vec<String> = tools
+        .iter()
+        .filter(|tool| tool.effect.needs_approval_word())
+        .map(|tool| tool.name.to_string())
+        .collect();
+    match (needed.is_empty(), never) {
+        (true, false) => Ok(Approve::NotNeeded),
+        (_, true) => Ok(Approve::Never),
+        (false, false) => Err(AdminError::invalid(
+            format!("{} can send or delete, and approvals are not built yet", needed.join(", ")),
+            "say --approve never if nobody is to be asked",
+        )),
+    }
+}

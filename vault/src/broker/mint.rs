@@ -1,0 +1,225 @@
+//! Minting: a good presentation becomes a capability for one tool call.
+
+use std::sync::Arc;
+
+use claviger_canonical::presentation::{Presentation, Verified, WINDOW_MS, fresh};
+use claviger_canonical::{Canonical, ProofKey};
+use claviger_domain::arg::Arguments;
+use claviger_domain::capability::{Capability, CapabilitySecret, LIFE_US, Minting};
+use claviger_domain::event::{Actor, Detail, Kind};
+use claviger_domain::id::{CallId, CapabilityId, HandleId};
+use claviger_domain::name::AdapterName;
+use claviger_domain::permit::{self, Question};
+use claviger_domain::refusal::{Class, Denial, Refusal};
+use claviger_domain::tool::Tool;
+use zeroize::Zeroizing;
+
+use super::nonces::Spent;
+use super::refuse::About;
+use super::state::{GrantEntry, HandleEntry};
+use super::view::Minted;
+use super::{Broker, lock};
+use crate::port::Purpose;
+
+/// A handle with all that decides on it, as it was at one moment.
+struct Presented {
+    handle: Arc<HandleEntry>,
+    grant: Arc<GrantEntry>,
+    frozen: bool,
+}
+
+impl Broker {
+    /// Mints a capability for an adapter that was given this presentation with these argument bytes.
+    ///
+    /// # Errors
+    /// The first rule that says no. Nothing is charged then, but where a charge could not be made durable.
+    pub async fn mint(
+        &self,
+        adapter: &AdapterName,
+        presentation: &str,
+        arguments: &[u8],
+    ) -> Result<Minted, Refusal> {
+        let mut about = About { adapter: Some(adapter.clone()), ..About::default() };
+        let result = self.try_mint(adapter, presentation, arguments, &mut about).await;
+        result.map_err(|denial| self.refuse(Actor::Adapter(adapter.clone()), about, denial))
+    }
+
+    async fn try_mint(
+        &self,
+        adapter: &AdapterName,
+        presentation: &str,
+        arguments: &[u8],
+        about: &mut About,
+    ) -> Result<Minted, Denial> {
+        if !self.is_unsealed() {
+            return Err(Denial::new(Class::Sealed));
+        }
+        self.require_clock()?;
+        let bad = |why: &str| Denial::new(Class::BadPresentation).fix(why);
+        let unverified = Presentation::parse(presentation).map_err(|_| bad("it is malformed"))?;
+        let claim = unverified.claim();
+        if claim.boot != *self.boot.as_bytes() || claim.replica != *self.replica.as_bytes() {
+            return Err(Denial::new(Class::Stale).fix("the client opens again by itself"));
+        }
+        let id = HandleId::from_bytes(claim.handle);
+        let presented = self.presented(id)?;
+        let grant = &presented.grant.grant;
+        // Nothing of the claim is believed, or told to the owner as the agent's, before its proof holds.
+        let key = self.proof_key(id, &grant.agent).map_err(|_| Denial::new(Class::Sealed))?;
+        let verified = unverified.verify(&ProofKey::new(*key)).map_err(|_| bad("its proof does not hold"))?;
+        about.agent = Some(grant.agent.clone());
+        about.secret = Some(grant.secret.clone());
+        about.grant = Some(grant.id);
+        about.handle = Some(id);
+        about.tool = verified.claim().tool.as_str().parse().ok();
+        about.opaque = self.is_opaque(&grant.agent);
+        let service = self.catalog.service_of(&grant.secret).ok_or_else(|| {
+            Denial::new(Class::ToolChanged).field("service").fix("the catalog no longer has it")
+        })?;
+        let question = Question {
+            now_ms: self.now_ms(),
+            adapter,
+            frozen: presented.frozen,
+            handle: &presented.handle.handle,
+            grant,
+            service,
+        };
+        permit::alive(&question)?;
+        presented.grant.alive(question.now_ms)?;
+        self.spend_nonce(id, &verified)?;
+        let arguments = Canonical::from_bytes(arguments)
+            .map_err(|_| Denial::new(Class::BadArguments).fix("the arguments are not in canonical form"))?;
+        about.arguments = std::str::from_utf8(arguments.bytes()).ok().map(str::to_owned);
+        let permit = permit::decide(&question, &verified, &arguments)?;
+        let tool = service
+            .tools
+            .values()
+            .find(|tool| tool.name.to_string() == verified.claim().tool.as_str())
+            .ok_or_else(|| Denial::new(Class::ToolChanged))?;
+        let (rates, calls) = permit::counters(permit::caveats(&question));
+        self.charge(&presented.handle, &rates, calls).await?;
+        // The charge may have waited for the store: a revocation since then holds.
+        self.presented(id)?.grant.alive(self.now_ms())?;
+
+        let (capability, secret, minted) = self.capability(adapter, &presented, tool, permit, &arguments)?;
+        let view = self.minted_view(&capability, secret, tool);
+        about.call = Some(minted.call);
+        self.record_mint(about, tool, &minted, &arguments)?;
+        if lock(&self.capabilities).keep(capability, self.ports.clock.mono_us()) {
+            Ok(view)
+        } else {
+            Err(Denial::new(Class::Busy)
+                .field("capabilities")
+                .fix("the adapter holds too many calls at once"))
+        }
+    }
+
+    /// The handle of that id, with its grant and its agent's state. Unknown and revoked read the same.
+    fn presented(&self, id: HandleId) -> Result<Presented, Denial> {
+        let state = self.read();
+        let unknown = || Denial::new(Class::Revoked).field("handle").fix("there is no such live handle");
+        let handle = state.handles.get(&id).ok_or_else(unknown)?.clone();
+        let grant = state.grants.get(&handle.handle.grant).ok_or_else(unknown)?.clone();
+        let agent = state.agents.get(&grant.grant.agent).ok_or_else(unknown)?;
+        Ok(Presented { handle, grant, frozen: agent.record.frozen.is_some() })
+    }
+
+    fn spend_nonce(&self, handle: HandleId, verified: &Verified) -> Result<(), Denial> {
+        let claim = verified.claim();
+        fresh(claim.issued_at_ms, self.ports.clock.wall_ms(), WINDOW_MS).map_err(|_| {
+            Denial::new(Class::BadPresentation)
+                .field("issued_at")
+                .fix("it is not of the last 30 seconds; compare the clocks")
+        })?;
+        let now_ms = self.ports.clock.mono_us() / 1000;
+        lock(&self.nonces).spend(handle, claim.nonce, now_ms).map_err(|spent| match spent {
+            Spent::Before => {
+                Denial::new(Class::BadPresentation).field("nonce").fix("it was presented before")
+            }
+            Spent::Full => Denial::new(Class::Busy).field("nonce").fix("the handle was presented too often"),
+        })
+    }
+
+    fn capability(
+        &self,
+        adapter: &AdapterName,
+        presented: &Presented,
+        tool: &Tool,
+        permit: permit::Permit,
+        arguments: &Canonical,
+    ) -> Result<(Capability, Zeroizing<[u8; 16]>, Minting), Denial> {
+        let grant = &presented.grant.grant;
+        let secret = Zeroizing::new(self.random::<16>());
+        let digest = self
+            .ports
+            .sealer
+            .derive(Purpose::Digest, &[b"arguments", arguments.digest().as_bytes()])
+            .map_err(|_| Denial::new(Class::Sealed))?;
+        let minted = Minting {
+            id: CapabilityId::from_bytes(self.random()),
+            call: CallId::from_bytes(self.random()),
+            adapter: adapter.clone(),
+            agent: grant.agent.clone(),
+            grant: grant.id,
+            handle: presented.handle.handle.id,
+            ancestors: presented.handle.handle.ancestors.clone(),
+            secret: grant.secret.clone(),
+            effect: tool.effect,
+            requests: tool.requests,
+            digest: *digest,
+            now_us: self.ports.clock.mono_us(),
+        };
+        Ok((Capability::mint(permit, minted.clone(), &CapabilitySecret::new(*secret)), secret, minted))
+    }
+
+    fn minted_view(&self, capability: &Capability, secret: Zeroizing<[u8; 16]>, tool: &Tool) -> Minted {
+        let minted = capability.minted();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(32));
+        bytes.extend_from_slice(minted.id.as_bytes());
+        bytes.extend_from_slice(&*secret);
+        let choices = tool.choices().into_iter().filter_map(|resource| {
+            let ids = capability.scope().choices(resource)?;
+            Some((resource.to_string(), ids.into_iter().collect()))
+        });
+        Minted {
+            choices: choices.collect(),
+            capability: bytes,
+            call: minted.call,
+            expires_in_ms: u32::try_from(LIFE_US / 1000).unwrap_or(u32::MAX),
+            requests: minted.requests,
+            tool: tool.name.clone(),
+            effect: tool.effect,
+            untrusted: tool.untrusted,
+        }
+    }
+
+    /// A call is in the log from its mint on. Nobody waits for it: without a durable intent nothing is used.
+    fn record_mint(
+        &self,
+        about: &About,
+        tool: &Tool,
+        minted: &Minting,
+        arguments: &Canonical,
+    ) -> Result<(), Denial> {
+        let mut event = self.event(Kind::Minted, Actor::Adapter(minted.adapter.clone()));
+        about.fill(&mut event);
+        event.effect = Some(tool.effect);
+        event.ancestors.clone_from(&minted.ancestors);
+        event.digest = Some(minted.digest);
+        let mut detail = Detail::default();
+        detail.add("arguments", std::str::from_utf8(arguments.bytes()).ok());
+        self.ports
+            .audit
+            .record_queued(event, detail)
+            .map_err(|fault| Denial::new(Class::Unavailable).field("audit").fix(fault.to_string()))
+    }
+}
+
+/// What an owner sees of a call in a list: the arguments that the catalog says are worth seeing.
+pub(super) fn shown(tool: &Tool, arguments: &Arguments) -> String {
+    let pairs = tool.show.iter().filter_map(|name| {
+        let texts = arguments.get(name)?.texts();
+        Some(format!("{name}={}", texts.join(",")))
+    });
+    pairs.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,168 @@
+//! Names that an owner writes become the ids that a grant pins: by one look at the upstream, under an admin's command.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use claviger_domain::arg::{Arguments, parse_id};
+use claviger_domain::caveat::{Caveat, ResourceBound};
+use claviger_domain::effect::Effect;
+use claviger_domain::event::{Actor, Detail, Ending};
+use claviger_domain::name::{Ident, SecretName};
+use claviger_domain::refusal::{Class, Denial};
+use claviger_domain::render::{Filling, render};
+use claviger_domain::tool::{Resource, Service};
+use serde_json::Value;
+
+use super::Broker;
+use super::error::AdminError;
+use super::peers::near;
+use super::usage::{Purposeful, Sending};
+
+impl Broker {
+    /// The same caveats, with every resource's names replaced by ids. `id:X` is taken as the id X.
+    pub(super) async fn resolve_caveats(
+        self: &Arc<Self>,
+        admin: Actor,
+        secret: &SecretName,
+        service: &Service,
+        caveats: &[Caveat],
+    ) -> Result<Vec<Caveat>, AdminError> {
+        let mut resolved = Vec::with_capacity(caveats.len());
+        for caveat in caveats {
+            resolved.push(match caveat {
+                Caveat::Resource(bound) => {
+                    Caveat::Resource(self.resolve(admin.clone(), secret, service, bound).await?)
+                }
+                other => other.clone(),
+            });
+        }
+        Ok(resolved)
+    }
+
+    async fn resolve(
+        self: &Arc<Self>,
+        admin: Actor,
+        secret: &SecretName,
+        service: &Service,
+        bound: &ResourceBound,
+    ) -> Result<ResourceBound, AdminError> {
+        let resource = service.resources.get(&bound.resource).ok_or_else(|| AdminError::Missing {
+            what: "resource",
+            name: bound.resource.to_string(),
+            near: near(&service.resources),
+        })?;
+        let mut pinned =
+            ResourceBound { resource: bound.resource.clone(), ids: Vec::new(), shown: Vec::new() };
+        for asked in &bound.ids {
+            let (id, shown) = match asked.strip_prefix("id:") {
+                Some(id) => {
+                    let id = parse_id(id).map_err(|why| {
+                        AdminError::invalid(format!("what follows id: {why}"), "copy the id from the service")
+                    })?;
+                    (id.clone(), id)
+                }
+                None => {
+                    (self.look_up_name(admin.clone(), secret, service, resource, asked).await?, asked.clone())
+                }
+            };
+            if !pinned.ids.contains(&id) {
+                pinned.ids.push(id);
+                pinned.shown.push(shown);
+            }
+        }
+        if pinned.ids.is_empty() {
+            return Err(AdminError::invalid(
+                format!("{} names nothing, so it would allow nothing", bound.resource),
+                "name at least one",
+            ));
+        }
+        Ok(pinned)
+    }
+
+    /// The one id of that exact name.
+    async fn look_up_name(
+        self: &Arc<Self>,
+        admin: Actor,
+        secret: &SecretName,
+        service: &Service,
+        resource: &Resource,
+        name: &str,
+    ) -> Result<String, AdminError> {
+        let answer = self
+            .list_candidates(admin, secret, service, resource, name)
+            .await
+            .map_err(AdminError::from_denial)?;
+        let mut found = Vec::new();
+        let mut names = Vec::new();
+        for item in resource.list.select(&answer).into_iter().filter_map(Value::as_array).flatten() {
+            let (Some(known), Some(id)) = (text(&resource.name, item), text(&resource.id, item)) else {
+                continue;
+            };
+            if known == name && parse_id(id).is_ok() {
+                found.push(id.to_owned());
+            }
+            names.push(known.to_owned());
+        }
+        match found.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(AdminError::Missing {
+                what: "such name upstream:",
+                name: name.to_owned(),
+                near: names.into_iter().take(50).collect(),
+            }),
+            several => Err(AdminError::Invalid {
+                why: format!("{} are called {name}", several.len()),
+                hints: several.iter().map(|id| format!("say which: id:{id}")).collect(),
+            }),
+        }
+    }
+
+    async fn list_candidates(
+        self: &Arc<Self>,
+        admin: Actor,
+        secret: &SecretName,
+        service: &Service,
+        resource: &Resource,
+        name: &str,
+    ) -> Result<Value, Denial> {
+        let gone = || Denial::new(Class::Unavailable).field("secret");
+        let entry = self.read().secrets.get(secret).cloned().ok_or_else(gone)?;
+        let step = service.steps.get(&resource.step).ok_or_else(gone)?;
+        let nothing = claviger_canonical::Value::Object(claviger_canonical::Object::new());
+        let args = Arguments::parse(&BTreeMap::new(), &nothing)?;
+        let key: Ident = "name".parse().map_err(|_| gone())?;
+        let params = BTreeMap::from([(key, name.to_owned())]);
+        let request = render(step, Filling { args: &args, params: &params, page_token: None })?;
+        let purpose = Purposeful {
+            actor: admin,
+            about: self.about_secret(&entry, &format!("resolve {}", step.name)),
+            effect: Effect::Read,
+            ancestors: Vec::new(),
+            digest: None,
+            taints: false,
+        };
+        let _lease = entry.leases.token();
+        let credential = self.credential(&entry, &step.scope, &purpose).await?;
+        let begun = self.begin(&purpose, &entry, 0).await?;
+        let sending = Sending {
+            secret: &entry,
+            pin: &entry.pin,
+            origin: entry.pin.origins.first().cloned().ok_or_else(gone)?,
+            request,
+            inject: credential.inject,
+            watch: credential.watch,
+            answers_with_secrets: false,
+        };
+        let (begun, answer) = self.send_begun(begun, &purpose, sending).await?;
+        self.end(begun, Ending::Released, Some(answer.status), answer.body.len(), Detail::default()).await?;
+        if answer.status != 200 {
+            return Err(Denial::new(Class::Upstream).fix(format!("the upstream answered {}", answer.status)));
+        }
+        serde_json::from_slice(&answer.body)
+            .map_err(|_| Denial::new(Class::Upstream).fix("the upstream did not answer with JSON"))
+    }
+}
+
+fn text<'a>(pointer: &claviger_domain::pointer::Pointer, item: &'a Value) -> Option<&'a str> {
+    pointer.select(item).first().and_then(|value| value.as_str())
+}

@@ -1,0 +1,70 @@
+//! Revoking a grant: final. It bites in memory at once, and is acknowledged when it is durable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use claviger_domain::event::{Actor, Detail, Kind};
+use claviger_domain::grant::State as GrantState;
+use claviger_domain::id::{GrantId, HandleId};
+
+use super::error::AdminError;
+use super::persist::{Plain, Put};
+use super::records::{self, GrantRecord};
+use super::state::GrantEntry;
+use super::view::GrantView;
+use super::{Broker, lock};
+use crate::port::Purpose;
+
+impl Broker {
+    /// Revokes a grant with all its handles. Revoking it again changes nothing and succeeds.
+    ///
+    /// # Errors
+    /// No such grant; or [`AdminError::NotDurable`], and then it holds until the vault is restarted.
+    pub async fn revoke(&self, admin: Actor, id: GrantId) -> Result<GrantView, AdminError> {
+        self.require_unsealed()?;
+        let gone = {
+            let mut state = self.write();
+            let entry = state.grants.get(&id).ok_or_else(|| missing(id))?;
+            entry.revoked.store(true, Ordering::SeqCst);
+            state.forget_handles(id)
+        };
+        for handle in gone {
+            lock(&self.pages).forget(handle);
+        }
+        self.changed();
+        let _turn = self.admin.lock().await;
+        let entry = self.read().grants.get(&id).cloned().ok_or_else(|| missing(id))?;
+        if entry.grant.state == GrantState::Active {
+            self.make_durable(admin, &entry).await?;
+        }
+        self.grant(id)
+    }
+
+    async fn make_durable(&self, admin: Actor, entry: &Arc<GrantEntry>) -> Result<(), AdminError> {
+        let mut grant = entry.grant.clone();
+        grant.state = GrantState::Revoked { at_ms: self.now_ms() };
+        let mut event = self.event(Kind::GrantRevoked, admin);
+        event.agent = Some(grant.agent.clone());
+        event.secret = Some(grant.secret.clone());
+        event.grant = Some(grant.id);
+        let recorded = self.ports.audit.record_from_reserve(event, Detail::default()).await;
+        let plain = Plain::Sealed(Purpose::Record, records::encode(&GrantRecord::of(&grant)));
+        let put = Put { key: format!("grant/{}", grant.id), version: entry.version, plain };
+        self.commit(vec![put]).await.map_err(|error| AdminError::NotDurable(error.to_string()))?;
+        let id = grant.id;
+        let revoked = AtomicBool::new(true);
+        let entry = GrantEntry { grant, version: entry.version + 1, revoked };
+        self.write().grants.insert(id, Arc::new(entry));
+        recorded.map_err(|error| AdminError::NotDurable(error.to_string()))
+    }
+
+    /// The grant that a live handle stands for.
+    #[must_use]
+    pub fn grant_of_handle(&self, handle: HandleId) -> Option<GrantId> {
+        self.read().handles.get(&handle).map(|entry| entry.handle.grant)
+    }
+}
+
+pub(super) fn missing(id: GrantId) -> AdminError {
+    AdminError::Missing { what: "grant", name: id.to_string(), near: Vec::new() }
+}

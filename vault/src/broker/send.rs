@@ -1,0 +1,381 @@
+//! Sending: one step of a call, rendered by the vault, judged before anything of the answer is released.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use claviger_domain::arg::{ArgKind, ArgValue, Arguments};
+use claviger_domain::capability::CapabilitySecret;
+use claviger_domain::effect::Effect;
+use claviger_domain::event::{Actor, Detail, Ending};
+use claviger_domain::id::CapabilityId;
+use claviger_domain::name::{AdapterName, Ident};
+use claviger_domain::refusal::{Class, Denial, Refusal};
+use claviger_domain::render::{Filling, Request, render};
+use claviger_domain::scope::{Scope, judge_probe};
+use claviger_domain::step::{AnswerKind, Step};
+use claviger_domain::tool::{Service, Tool};
+use serde_json::Value;
+
+use super::capabilities::Live;
+use super::mint::shown;
+use super::pages::Page;
+use super::refuse::About;
+use super::state::SecretEntry;
+use super::usage::{Begun, Purposeful, Sending};
+use super::view::Sent;
+use super::{Broker, lock};
+use crate::port::Answer;
+
+/// Response headers that may pass to an adapter.
+const HEADERS: [&str; 1] = ["content-type"];
+
+/// One step of one call, ready to be done.
+struct Errand {
+    live: Live,
+    step: Ident,
+    params: BTreeMap<Ident, String>,
+    args: Arguments,
+    scope: Scope,
+    request: Request,
+    purpose: Purposeful,
+    secret: Arc<SecretEntry>,
+    service: claviger_domain::name::ServiceId,
+    tool: Ident,
+}
+
+/// An answer that was judged.
+struct Judged {
+    body: Bytes,
+    json: Option<Value>,
+}
+
+impl Broker {
+    /// Sends one step under a capability.
+    ///
+    /// Whatever it comes to runs in a task of the vault's: a caller that goes away loses the answer, not the outcome.
+    ///
+    /// # Errors
+    /// The first rule that says no, or what the upstream did.
+    pub async fn send(
+        self: &Arc<Self>,
+        adapter: &AdapterName,
+        capability: &[u8],
+        step: &str,
+        params: BTreeMap<String, String>,
+    ) -> Result<Sent, Refusal> {
+        let mut about = About { adapter: Some(adapter.clone()), ..About::default() };
+        let errand = match self.prepare(adapter, capability, step, &params, &mut about) {
+            Ok(errand) => errand,
+            Err(denial) => return Err(self.refuse(Actor::Adapter(adapter.clone()), about, denial)),
+        };
+        let broker = Arc::clone(self);
+        let actor = Actor::Adapter(adapter.clone());
+        let task = self.tasks.spawn(async move {
+            let result = broker.run(&errand).await;
+            result.map_err(|denial| broker.refuse(actor, errand.purpose.about.clone(), denial))
+        });
+        task.await.unwrap_or_else(|_| {
+            // The task panicked: what it had sent, if anything, is an intent without an outcome.
+            Err(Refusal { class: Class::Unknown, field: None, reference: None })
+        })
+    }
+
+    /// Everything before the first byte leaves: the capability, the parameters, the rendered request.
+    fn prepare(
+        &self,
+        adapter: &AdapterName,
+        capability: &[u8],
+        step: &str,
+        params: &BTreeMap<String, String>,
+        about: &mut About,
+    ) -> Result<Errand, Denial> {
+        if !self.is_unsealed() {
+            return Err(Denial::new(Class::Sealed));
+        }
+        let unknown = || Denial::new(Class::BadCapability).fix("it is unknown");
+        let (id, secret) = capability.split_at_checked(CapabilityId::BYTES).ok_or_else(unknown)?;
+        let id = CapabilityId::from_slice(id).ok_or_else(unknown)?;
+        let secret = CapabilitySecret::new(secret.try_into().map_err(|_| unknown())?);
+        let live = lock(&self.capabilities).find(id).ok_or_else(unknown)?;
+
+        let mut held = lock(&live);
+        held.spend(adapter, &secret, self.ports.clock.mono_us())?;
+        let minted = held.minted().clone();
+        about.agent = Some(minted.agent.clone());
+        about.secret = Some(minted.secret.clone());
+        about.grant = Some(minted.grant);
+        about.handle = Some(minted.handle);
+        about.call = Some(minted.call);
+        about.tool = Some(held.tool().clone());
+        about.opaque = self.is_opaque(&minted.agent);
+
+        let changed = || Denial::new(Class::ToolChanged).field("tool");
+        let service = self.catalog.service_of(&minted.secret).ok_or_else(changed)?;
+        let tool = service.tools.get(held.tool().tool()).ok_or_else(changed)?;
+        let step = named_step(tool, step)?;
+        about.step = Some(step.name.to_string());
+        let mut params = held.params(step, params)?;
+        let args = held.arguments().clone();
+        about.arguments = Some(shown(tool, &args));
+        let scope = held.scope().clone();
+        scope.checks(step)?;
+        let page_token = self.turn_page(minted.handle, tool, step, &args, &mut params)?;
+        let filling = Filling { args: &args, params: &params, page_token: page_token.as_deref() };
+        let request = render(step, filling)?;
+        drop(held);
+
+        let taints = tool.untrusted && tool.effect.is_read();
+        let secret = self.read().secrets.get(&minted.secret).cloned();
+        let secret = secret
+            .ok_or_else(|| Denial::new(Class::Revoked).field("secret").fix("the secret was removed"))?;
+        let purpose = Purposeful {
+            actor: Actor::Adapter(adapter.clone()),
+            about: about.clone(),
+            effect: tool.effect,
+            ancestors: minted.ancestors,
+            digest: Some(minted.digest),
+            taints,
+        };
+        Ok(Errand {
+            live,
+            step: step.name.clone(),
+            params,
+            args,
+            scope,
+            request,
+            purpose,
+            secret,
+            service: service.id.clone(),
+            tool: tool.name.tool().clone(),
+        })
+    }
+
+    /// The upstream's token for the page that the arguments name. What bounded the first page bounds the next: its
+    /// parameters are taken over, and checked against today's scope.
+    fn turn_page(
+        &self,
+        handle: claviger_domain::id::HandleId,
+        tool: &Tool,
+        step: &Step,
+        args: &Arguments,
+        params: &mut BTreeMap<Ident, String>,
+    ) -> Result<Option<String>, Denial> {
+        if step.page.is_none() {
+            return Ok(None);
+        }
+        let mark =
+            tool.args.iter().find(|(_, arg)| arg.kind == ArgKind::Page).and_then(|(name, _)| args.get(name));
+        let Some(ArgValue::Text(mark)) = mark else { return Ok(None) };
+        let page = lock(&self.pages).find(handle, mark, &tool.name, &step.name);
+        let page = page.ok_or_else(|| {
+            Denial::new(Class::OutOfScope).field("page").fix("the page is gone; search again from the first")
+        })?;
+        for (name, value) in &page.params {
+            if params.get(name).is_some_and(|given| given != value) {
+                return Err(Denial::new(Class::OutOfScope)
+                    .field("page")
+                    .fix("the page belongs to another list"));
+            }
+        }
+        *params = page.params;
+        Ok(Some(page.token))
+    }
+
+    /// Does one errand: looks at the object where it must, sends, looks again where it must, judges, releases.
+    async fn run(self: &Arc<Self>, errand: &Errand) -> Result<Sent, Denial> {
+        let gone = || Denial::new(Class::ToolChanged);
+        let service = self.catalog.service(&errand.service).ok_or_else(gone)?;
+        let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
+        let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
+        self.taint(&errand.purpose).await?;
+        self.probe(errand, service, step, |_| true).await?;
+        let (begun, answer) =
+            self.perform(errand, &tool.scope, &errand.purpose, errand.request.clone()).await?;
+        let looked_again = self.probe(errand, service, step, |probe| probe.again).await;
+        let judged = looked_again.and_then(|()| self.judge(errand, step, &answer));
+        let judged = self.conclude(begun, &answer, judged).await?;
+        self.release(errand, tool, step, answer, judged)
+    }
+
+    /// The judgement becomes the use's outcome; only then is anything released.
+    async fn conclude(
+        &self,
+        begun: Begun,
+        answer: &Answer,
+        judged: Result<Judged, Denial>,
+    ) -> Result<Judged, Denial> {
+        let ending = if judged.is_ok() { Ending::Released } else { Ending::Withheld };
+        let mut detail = Detail::default();
+        if let Err(denial) = &judged {
+            detail.add("value", denial.value.as_deref());
+        }
+        self.end(begun, ending, Some(answer.status), answer.body.len(), detail).await?;
+        judged
+    }
+
+    /// The vault's own look at the object, for each bound that this step keeps to by looking.
+    async fn probe(
+        self: &Arc<Self>,
+        errand: &Errand,
+        service: &Service,
+        step: &Step,
+        wanted: impl Fn(&claviger_domain::step::Probe) -> bool,
+    ) -> Result<(), Denial> {
+        for (bound, check) in errand.scope.checks(step)? {
+            let Some(probe) = check.probe.as_ref().filter(|probe| wanted(probe)) else { continue };
+            lock(&errand.live).spend_probe()?;
+            let look = service.steps.get(&probe.step).ok_or_else(|| Denial::new(Class::ToolChanged))?;
+            let filling = Filling { args: &errand.args, params: &errand.params, page_token: None };
+            let request = render(look, filling)?;
+            let mut purpose = errand.purpose.clone();
+            purpose.effect = Effect::Read;
+            purpose.taints = false;
+            purpose.about.step = Some(format!("probe {}", look.name));
+            let (begun, answer) = self.perform(errand, &look.scope, &purpose, request).await?;
+            let judged = parse(&answer, true)
+                .and_then(|value| judge_probe(bound, probe, &errand.args, &value))
+                .map(|()| Judged { body: Bytes::new(), json: None });
+            self.conclude(begun, &answer, judged).await?;
+        }
+        Ok(())
+    }
+
+    /// One use, with one more try where an access token turned out to be dead: a 401 means that nothing was done.
+    async fn perform(
+        self: &Arc<Self>,
+        errand: &Errand,
+        scopes: &[String],
+        purpose: &Purposeful,
+        request: Request,
+    ) -> Result<(Begun, Answer), Denial> {
+        let mut secret = Arc::clone(&errand.secret);
+        for last in [false, true] {
+            // A rotation may have put a new version in its place; the newest is always the one to use.
+            if let Some(name) = &purpose.about.secret {
+                let newest = self.read().secrets.get(name).cloned();
+                secret = newest.ok_or_else(|| Denial::new(Class::Revoked).field("secret"))?;
+            }
+            let _lease = secret.leases.token();
+            let credential = self.credential(&secret, scopes, purpose).await?;
+            let begun = self.begin(purpose, &secret, request.body.len()).await?;
+            let origin = secret.pin.origins.first().cloned();
+            let sending = Sending {
+                secret: &secret,
+                pin: &secret.pin,
+                origin: origin.ok_or_else(|| Denial::new(Class::Unavailable).field("secret"))?,
+                request: request.clone(),
+                inject: credential.inject,
+                watch: credential.watch,
+                answers_with_secrets: false,
+            };
+            let (begun, answer) = self.send_begun(begun, purpose, sending).await?;
+            match (&credential.token, answer.status) {
+                (Some((scope, token)), 401) if !last => {
+                    secret.tokens.drop_token(scope, token);
+                    self.end(begun, Ending::Withheld, Some(401), answer.body.len(), Detail::default())
+                        .await?;
+                }
+                _ => return Ok((begun, answer)),
+            }
+        }
+        Err(Denial::new(Class::Upstream).field("credential"))
+    }
+
+    /// What may be passed on of an answer.
+    fn judge(&self, errand: &Errand, step: &Step, answer: &Answer) -> Result<Judged, Denial> {
+        let bounded = !errand.scope.is_unbounded();
+        match &step.answer {
+            AnswerKind::Bytes => {
+                require_success(answer, bounded)?;
+                Ok(Judged { body: answer.body.clone(), json: None })
+            }
+            AnswerKind::Json { .. } => {
+                let value = parse(answer, bounded)?;
+                let released = errand.scope.judge(step, value)?;
+                Ok(Judged { body: Bytes::new(), json: Some(released) })
+            }
+        }
+    }
+
+    /// Keeps the page token here, remembers the ids, and gives the rest away.
+    fn release(
+        &self,
+        errand: &Errand,
+        tool: &Tool,
+        step: &Step,
+        answer: Answer,
+        judged: Judged,
+    ) -> Result<Sent, Denial> {
+        let Judged { mut body, json } = judged;
+        if let Some(mut value) = json {
+            self.keep_page(errand, tool, step, &mut value);
+            lock(&errand.live).learn(step, &value);
+            body = Bytes::from(value.to_string());
+        }
+        let headers =
+            answer.headers.into_iter().filter(|(name, _)| HEADERS.contains(&name.as_str())).collect();
+        Ok(Sent { status: answer.status, headers, body, untrusted: tool.untrusted })
+    }
+
+    fn keep_page(&self, errand: &Errand, tool: &Tool, step: &Step, value: &mut Value) {
+        let Some(paging) = &step.page else { return };
+        let Some(slot) = paging.take.get_mut(value) else { return };
+        let Value::String(token) = slot.take() else { return };
+        let mark = format!(
+            "page_{}",
+            claviger_domain::id::Ref::from_bytes(self.random()).to_string().trim_start_matches("ref_")
+        );
+        *slot = Value::String(mark.clone());
+        let handle = errand.purpose.about.handle;
+        let page =
+            Page { tool: tool.name.clone(), step: step.name.clone(), params: errand.params.clone(), token };
+        if let Some(handle) = handle {
+            lock(&self.pages).keep(handle, mark, page);
+        }
+    }
+}
+
+/// The step of that name. A tool of one step needs no name for it: that is how a generic adapter asks.
+fn named_step<'a>(tool: &'a Tool, name: &str) -> Result<&'a Step, Denial> {
+    let only = if name.is_empty() && tool.steps.len() == 1 { tool.steps.first() } else { None };
+    only.or_else(|| tool.step(name))
+        .ok_or_else(|| Denial::new(Class::BadStep).field("step").fix("the tool has no such step"))
+}
+
+/// A JSON answer of success.
+fn parse(answer: &Answer, bounded: bool) -> Result<Value, Denial> {
+    require_success(answer, bounded)?;
+    serde_json::from_slice(&answer.body).map_err(|_| {
+        Denial::new(Class::Upstream).field("answer").fix("the upstream did not answer with JSON")
+    })
+}
+
+/// Nothing of a failed answer's body is released. Where a resource bounds the call, what is absent, what is forbidden
+/// and what is out of scope are one.
+fn require_success(answer: &Answer, bounded: bool) -> Result<(), Denial> {
+    let status = answer.status;
+    match status {
+        200..=299 => Ok(()),
+        404 | 410 => {
+            Err(Denial::new(Class::OutOfScope).field("object").fix("the upstream has no such object"))
+        }
+        403 if bounded => {
+            Err(Denial::new(Class::OutOfScope).field("object").fix("the upstream forbids it (403)"))
+        }
+        401 => Err(Denial::new(Class::NeedsLogin)
+            .field("credential")
+            .fix("the upstream does not take the credential")),
+        429 => Err(Denial::new(Class::Upstream).field("rate").fix("the upstream wants fewer requests (429)")),
+        _ => Err(Denial::new(Class::Upstream)
+            .field("status")
+            .value(excerpt(answer))
+            .fix(format!("the upstream answered {status}"))),
+    }
+}
+
+/// What the owner may read of a failed answer: its beginning, printable.
+fn excerpt(answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]).into_owned();
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
