@@ -5,6 +5,7 @@ pub mod broker;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod egress;
 pub mod keys;
 pub mod port;

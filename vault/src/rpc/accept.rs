@@ -182,7 +182,13 @@ impl Reception {
 /// Ends the connection when the process that made it dies, even if it left the socket to another one. Where the kernel
 /// has no `SO_PEERPIDFD` (before 6.5), the connection ends with the socket alone.
 fn end_with_process(stream: &UnixStream, end: &CancellationToken) {
-    let Ok(process) = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerPidfd) else { return };
+    let Ok(process) = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerPidfd) else {
+        return;
+    };
+    #[allow(
+        deprecated,
+        reason = "its owner is the only one who has this descriptor; the successor is unsafe"
+    )]
     let Ok(process) = AsyncFd::with_interest(process, Interest::READABLE) else { return };
     let end = end.clone();
     tokio::spawn(async move {
@@ -242,7 +248,11 @@ impl Connected for PeerStream {
 }
 
 impl AsyncRead for PeerStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.poll_end(cx)?;
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);

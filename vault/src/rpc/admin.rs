@@ -87,11 +87,19 @@ impl Admins {
     fn enter<T>(&self, request: &Request<T>) -> Result<Inside, Status> {
         let actor = Self::admin(request)?;
         let counted = self.gate.enter().map_err(|_| failed(AdminError::Sealed))?;
-        if self.broker.is_unsealed() { Ok(Inside { actor, _counted: counted }) } else { Err(failed(AdminError::Sealed)) }
+        if self.broker.is_unsealed() {
+            Ok(Inside { actor, _counted: counted })
+        } else {
+            Err(failed(AdminError::Sealed))
+        }
     }
 
     /// Runs a command to its end, even if whoever asked goes away: half of it would be worse than all or nothing.
-    async fn whole<T, F>(&self, inside: Inside, run: impl FnOnce(Arc<Broker>, Actor) -> F) -> Result<T, Status>
+    async fn whole<T, F>(
+        &self,
+        inside: Inside,
+        run: impl FnOnce(Arc<Broker>, Actor) -> F,
+    ) -> Result<T, Status>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, AdminError>> + Send + 'static,
@@ -130,7 +138,8 @@ impl AdminService for Admins {
     async fn status(&self, request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
         Self::admin(&request)?;
         let v1::StatusRequest {} = request.into_inner();
-        let Facts { started_at_ms, key_memory, audit_records, recipients, warnings: mut all } = self.keeper.facts();
+        let Facts { started_at_ms, key_memory, audit_records, recipients, warnings: mut all } =
+            self.keeper.facts();
         let StatusView {
             sealed,
             audit_trouble,
@@ -166,7 +175,8 @@ impl AdminService for Admins {
     async fn unseal(&self, request: Request<v1::UnsealRequest>) -> Answer<v1::UnsealResponse> {
         let actor = Self::admin(&request)?;
         let key = ask::key(request.into_inner()).map_err(failed)?;
-        let _counted = self.gate.enter().map_err(|_| told(Class::Busy, "the vault is about to stop", "try again"))?;
+        let _counted =
+            self.gate.enter().map_err(|_| told(Class::Busy, "the vault is about to stop", "try again"))?;
         self.keeper.unseal(actor, key).await?;
         Ok(Response::new(v1::UnsealResponse {}))
     }
@@ -179,7 +189,10 @@ impl AdminService for Admins {
         Ok(Response::new(v1::SealResponse {}))
     }
 
-    async fn list_services(&self, request: Request<v1::ListServicesRequest>) -> Answer<v1::ListServicesResponse> {
+    async fn list_services(
+        &self,
+        request: Request<v1::ListServicesRequest>,
+    ) -> Answer<v1::ListServicesResponse> {
         let _inside = self.enter(&request)?;
         let v1::ListServicesRequest {} = request.into_inner();
         let services = self.broker.catalog().services.values();
@@ -191,7 +204,11 @@ impl AdminService for Admins {
         let inside = self.enter(&request)?;
         let (name, uid, opaque, vault_only) =
             ask::add_agent(request.into_inner(), &self.users).map_err(failed)?;
-        let added = self.whole(inside, |broker, actor| async move { broker.add_agent(actor, name, uid, opaque, vault_only).await }).await;
+        let added = self
+            .whole(inside, |broker, actor| async move {
+                broker.add_agent(actor, name, uid, opaque, vault_only).await
+            })
+            .await;
         Ok(Response::new(self.agent(added?)))
     }
 
@@ -202,18 +219,25 @@ impl AdminService for Admins {
         Ok(Response::new(v1::ListAgentsResponse { agents }))
     }
 
-    async fn remove_agent(&self, request: Request<v1::RemoveAgentRequest>) -> Answer<v1::RemoveAgentResponse> {
+    async fn remove_agent(
+        &self,
+        request: Request<v1::RemoveAgentRequest>,
+    ) -> Answer<v1::RemoveAgentResponse> {
         let inside = self.enter(&request)?;
         let v1::RemoveAgentRequest { name } = request.into_inner();
         let name = ask::agent(&name).map_err(failed)?;
-        let revoked_grants = self.whole(inside, |broker, actor| async move { broker.remove_agent(actor, &name).await }).await?;
+        let revoked_grants = self
+            .whole(inside, |broker, actor| async move { broker.remove_agent(actor, &name).await })
+            .await?;
         Ok(Response::new(v1::RemoveAgentResponse { revoked_grants }))
     }
 
     async fn freeze(&self, request: Request<v1::FreezeRequest>) -> Answer<v1::Agent> {
         let inside = self.enter(&request)?;
         let (name, why) = ask::freeze(request.into_inner()).map_err(failed)?;
-        let frozen = self.whole(inside, |broker, actor| async move { broker.freeze(actor, &name, &why).await }).await?;
+        let frozen = self
+            .whole(inside, |broker, actor| async move { broker.freeze(actor, &name, &why).await })
+            .await?;
         Ok(Response::new(self.agent(frozen)))
     }
 
@@ -221,18 +245,26 @@ impl AdminService for Admins {
         let inside = self.enter(&request)?;
         let v1::ThawRequest { name } = request.into_inner();
         let name = ask::agent(&name).map_err(failed)?;
-        let thawed = self.whole(inside, |broker, actor| async move { broker.thaw(actor, &name).await }).await?;
+        let thawed =
+            self.whole(inside, |broker, actor| async move { broker.thaw(actor, &name).await }).await?;
         Ok(Response::new(self.agent(thawed)))
     }
 
     async fn add_adapter(&self, request: Request<v1::AddAdapterRequest>) -> Answer<v1::Adapter> {
         let inside = self.enter(&request)?;
         let (name, uid, endpoint) = ask::add_adapter(request.into_inner(), &self.users).map_err(failed)?;
-        let added = self.whole(inside, |broker, actor| async move { broker.add_adapter(actor, name, uid, endpoint).await }).await?;
+        let added =
+            self.whole(inside, |broker, actor| async move {
+                broker.add_adapter(actor, name, uid, endpoint).await
+            })
+            .await?;
         Ok(Response::new(self.adapter(added)))
     }
 
-    async fn list_adapters(&self, request: Request<v1::ListAdaptersRequest>) -> Answer<v1::ListAdaptersResponse> {
+    async fn list_adapters(
+        &self,
+        request: Request<v1::ListAdaptersRequest>,
+    ) -> Answer<v1::ListAdaptersResponse> {
         let _inside = self.enter(&request)?;
         let v1::ListAdaptersRequest {} = request.into_inner();
         let adapters = self.broker.adapters().into_iter().map(|adapter| self.adapter(adapter)).collect();
@@ -250,10 +282,15 @@ impl AdminService for Admins {
         Ok(Response::new(v1::RemoveAdapterResponse {}))
     }
 
-    async fn begin_connect(&self, request: Request<v1::BeginConnectRequest>) -> Answer<v1::BeginConnectResponse> {
+    async fn begin_connect(
+        &self,
+        request: Request<v1::BeginConnectRequest>,
+    ) -> Answer<v1::BeginConnectResponse> {
         let inside = self.enter(&request)?;
         let wanted = ask::begin_connect(request.into_inner()).map_err(failed)?;
-        let begun = self.whole(inside, |broker, actor| async move { broker.begin_connect(actor, wanted).await }).await?;
+        let begun = self
+            .whole(inside, |broker, actor| async move { broker.begin_connect(actor, wanted).await })
+            .await?;
         let crate::broker::view::ConnectBegun { session, authorize_url } = begun;
         Ok(Response::new(v1::BeginConnectResponse { session, authorize_url }))
     }
@@ -264,22 +301,33 @@ impl AdminService for Admins {
     ) -> Answer<v1::FinishConnectResponse> {
         let inside = self.enter(&request)?;
         let (session, code, state) = ask::finish_connect(request.into_inner()).map_err(failed)?;
-        let connected = self.whole(inside, |broker, actor| async move { broker.finish_connect(actor, &session, code, &state).await }).await;
+        let connected = self
+            .whole(inside, |broker, actor| async move {
+                broker.finish_connect(actor, &session, code, &state).await
+            })
+            .await;
         Ok(Response::new(answer::connected(connected?)))
     }
 
     async fn add_secret(&self, request: Request<v1::AddSecretRequest>) -> Answer<v1::Secret> {
         let inside = self.enter(&request)?;
         let (name, value) = ask::add_secret(request.into_inner(), self.auth()).map_err(failed)?;
-        let added = self.whole(inside, |broker, actor| async move { broker.add_secret(actor, name, value).await }).await?;
+        let added = self
+            .whole(inside, |broker, actor| async move { broker.add_secret(actor, name, value).await })
+            .await?;
         Ok(Response::new(answer::secret(added)))
     }
 
-    async fn list_secrets(&self, request: Request<v1::ListSecretsRequest>) -> Answer<v1::ListSecretsResponse> {
+    async fn list_secrets(
+        &self,
+        request: Request<v1::ListSecretsRequest>,
+    ) -> Answer<v1::ListSecretsResponse> {
         let _inside = self.enter(&request)?;
         let v1::ListSecretsRequest {} = request.into_inner();
         let secrets = self.broker.secrets().map_err(failed)?;
-        Ok(Response::new(v1::ListSecretsResponse { secrets: secrets.into_iter().map(answer::secret).collect() }))
+        Ok(Response::new(v1::ListSecretsResponse {
+            secrets: secrets.into_iter().map(answer::secret).collect(),
+        }))
     }
 
     async fn show_secret(&self, request: Request<v1::ShowSecretRequest>) -> Answer<v1::Secret> {
@@ -289,18 +337,33 @@ impl AdminService for Admins {
         Ok(Response::new(answer::secret(self.broker.secret(&name).map_err(failed)?)))
     }
 
-    async fn rotate_secret(&self, request: Request<v1::RotateSecretRequest>) -> Answer<v1::RotateSecretResponse> {
+    async fn rotate_secret(
+        &self,
+        request: Request<v1::RotateSecretRequest>,
+    ) -> Answer<v1::RotateSecretResponse> {
         let inside = self.enter(&request)?;
         let (name, value) = ask::rotate_secret(request.into_inner(), self.auth()).map_err(failed)?;
-        let rotated = self.whole(inside, |broker, actor| async move { broker.rotate_secret(actor, &name, value).await }).await?;
+        let rotated = self
+            .whole(inside, |broker, actor| async move { broker.rotate_secret(actor, &name, value).await })
+            .await?;
         let (secret, old_version_upstream) = rotated;
-        Ok(Response::new(v1::RotateSecretResponse { secret: Some(answer::secret(secret)), old_version_upstream }))
+        Ok(Response::new(v1::RotateSecretResponse {
+            secret: Some(answer::secret(secret)),
+            old_version_upstream,
+        }))
     }
 
-    async fn remove_secret(&self, request: Request<v1::RemoveSecretRequest>) -> Answer<v1::RemoveSecretResponse> {
+    async fn remove_secret(
+        &self,
+        request: Request<v1::RemoveSecretRequest>,
+    ) -> Answer<v1::RemoveSecretResponse> {
         let inside = self.enter(&request)?;
         let (name, revoke_upstream) = ask::remove_secret(request.into_inner()).map_err(failed)?;
-        let removed = self.whole(inside, |broker, actor| async move { broker.remove_secret(actor, &name, revoke_upstream).await }).await;
+        let removed = self
+            .whole(inside, |broker, actor| async move {
+                broker.remove_secret(actor, &name, revoke_upstream).await
+            })
+            .await;
         let (upstream, revoked_grants) = removed?;
         Ok(Response::new(v1::RemoveSecretResponse { upstream, revoked_grants }))
     }
@@ -308,7 +371,8 @@ impl AdminService for Admins {
     async fn add_grant(&self, request: Request<v1::AddGrantRequest>) -> Answer<v1::Grant> {
         let inside = self.enter(&request)?;
         let wanted = ask::grant(request.into_inner()).map_err(failed)?;
-        let granted = self.whole(inside, |broker, actor| async move { broker.add_grant(actor, wanted).await }).await?;
+        let granted =
+            self.whole(inside, |broker, actor| async move { broker.add_grant(actor, wanted).await }).await?;
         Ok(Response::new(answer::grant(granted)))
     }
 
@@ -330,20 +394,24 @@ impl AdminService for Admins {
         let inside = self.enter(&request)?;
         let v1::RevokeRequest { id } = request.into_inner();
         let id = self.grant_id(&id)?;
-        Ok(Response::new(answer::grant(self.whole(inside, |broker, actor| async move { broker.revoke(actor, id).await }).await?)))
+        Ok(Response::new(answer::grant(
+            self.whole(inside, |broker, actor| async move { broker.revoke(actor, id).await }).await?,
+        )))
     }
 
     async fn read_log(&self, request: Request<v1::ReadLogRequest>) -> Answer<v1::ReadLogResponse> {
         let inside = self.enter(&request)?;
         let wanted = ask::log(request.into_inner()).map_err(failed)?;
-        let events = self.whole(inside, |broker, actor| async move { broker.log(actor, wanted).await }).await?;
+        let events =
+            self.whole(inside, |broker, actor| async move { broker.log(actor, wanted).await }).await?;
         Ok(Response::new(v1::ReadLogResponse { events: events.into_iter().map(answer::event).collect() }))
     }
 
     async fn why(&self, request: Request<v1::WhyRequest>) -> Answer<v1::WhyResponse> {
         let inside = self.enter(&request)?;
         let reference = ask::reference(request.into_inner()).map_err(failed)?;
-        let explained = self.whole(inside, |broker, actor| async move { broker.why(actor, reference).await }).await?;
+        let explained =
+            self.whole(inside, |broker, actor| async move { broker.why(actor, reference).await }).await?;
         Ok(Response::new(answer::explained(explained)))
     }
 
@@ -357,7 +425,8 @@ impl AdminService for Admins {
     async fn reset_clock(&self, request: Request<v1::ResetClockRequest>) -> Answer<v1::ResetClockResponse> {
         let inside = self.enter(&request)?;
         let v1::ResetClockRequest {} = request.into_inner();
-        let now_ms = self.whole(inside, |broker, actor| async move { broker.reset_clock(actor).await }).await?;
+        let now_ms =
+            self.whole(inside, |broker, actor| async move { broker.reset_clock(actor).await }).await?;
         Ok(Response::new(v1::ResetClockResponse { now_ms }))
     }
 }

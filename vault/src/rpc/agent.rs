@@ -61,16 +61,17 @@ impl AgentService for Agents {
         // What is current counts as a change: the first message comes at once. Many changes in a row are one message,
         // so a client that does not read costs nothing.
         changes.mark_changed();
-        let stream = futures_util::stream::unfold((changes, self.gate.ended()), |(mut changes, ended)| async {
-            tokio::select! {
-                () = ended.cancelled() => None,
-                changed = changes.changed() => {
-                    changed.ok()?;
-                    let sequence = *changes.borrow_and_update();
-                    Some((Ok(v1::Changed { sequence }), (changes, ended)))
+        let stream =
+            futures_util::stream::unfold((changes, self.gate.ended()), |(mut changes, ended)| async {
+                tokio::select! {
+                    () = ended.cancelled() => None,
+                    changed = changes.changed() => {
+                        changed.ok()?;
+                        let sequence = *changes.borrow_and_update();
+                        Some((Ok(v1::Changed { sequence }), (changes, ended)))
+                    }
                 }
-            }
-        });
+            });
         Ok(Response::new(Box::pin(stream)))
     }
 }

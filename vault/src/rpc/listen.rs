@@ -157,7 +157,8 @@ impl Inherited {
         let mut found = HashMap::new();
         for index in 0..passed.len() {
             let Ok(Some(listener)) = passed.take_unix_listener(index) else { continue };
-            let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+            let path =
+                listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
             if let Some(path) = path {
                 found.insert(path, listener);
             }
@@ -293,12 +294,8 @@ impl Doors {
         let spare = OwnedFd::from(listener.try_clone().map_err(fault)?);
         let listener = tokio::net::UnixListener::from_std(listener).map_err(fault)?;
         let stop = CancellationToken::new();
-        let accept = Arc::clone(&self.reception).accept(
-            listener,
-            door.clone(),
-            self.inside.of(door),
-            stop.clone(),
-        );
+        let accept =
+            Arc::clone(&self.reception).accept(listener, door.clone(), self.inside.of(door), stop.clone());
         self.loops.spawn(accept);
         Ok(Opened { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()), spare, stop })
     }

@@ -116,7 +116,10 @@ impl Serving {
             () = self.clock.sleep_ms(GRACE_MS) => false,
         };
         if !in_time {
-            tracing::warn!(open = self.reception.open(), "calls did not end in time; their connections are closed");
+            tracing::warn!(
+                open = self.reception.open(),
+                "calls did not end in time; their connections are closed"
+            );
         }
         self.reception.end_all();
         self.tasks.wait().await;

@@ -99,14 +99,20 @@ fn parts(error: AdminError) -> (Class, &'static str, Vec<String>) {
         AdminError::StoreUnknown => {
             (Class::Unknown, "", hint("look whether it is there before you do it again"))
         }
-        AdminError::Audit(AuditFault::Busy) => (Class::Busy, "", hint("nothing was done; try again in a moment")),
-        AdminError::Audit(AuditFault::Full | AuditFault::Broken | AuditFault::Closed) => {
-            (Class::Unavailable, "", hint("nothing was done; `claviger status` says what the audit log needs"))
+        AdminError::Audit(AuditFault::Busy) => {
+            (Class::Busy, "", hint("nothing was done; try again in a moment"))
         }
+        AdminError::Audit(AuditFault::Full | AuditFault::Broken | AuditFault::Closed) => (
+            Class::Unavailable,
+            "",
+            hint("nothing was done; `claviger status` says what the audit log needs"),
+        ),
         AdminError::Upstream { why: _, hints } => (Class::Upstream, "", hints),
-        AdminError::NotDurable(_) => {
-            (Class::Unknown, "", hint("make room on the disk, then do it again so that it outlives a restart"))
-        }
+        AdminError::NotDurable(_) => (
+            Class::Unknown,
+            "",
+            hint("make room on the disk, then do it again so that it outlives a restart"),
+        ),
     }
 }
 

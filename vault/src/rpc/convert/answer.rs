@@ -146,10 +146,8 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         grants,
         versions,
     } = secret;
-    let versions = versions.into_iter().map(|VersionView { number, state, created_at_ms }| v1::SecretVersion {
-        number,
-        state: state.to_owned(),
-        created_at_ms,
+    let versions = versions.into_iter().map(|VersionView { number, state, created_at_ms }| {
+        v1::SecretVersion { number, state: state.to_owned(), created_at_ms }
     });
     v1::Secret {
         name: name.to_string(),

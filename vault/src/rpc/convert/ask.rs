@@ -375,7 +375,10 @@ pub fn grant(request: v1::AddGrantRequest) -> Asked<GrantAsk> {
         _ => return Err(invalid("approve is `never`, or left away", "say --approve never, if you mean it")),
     };
     if expires_in_seconds > MAX_LIFE_S {
-        return Err(invalid("the grant would live longer than a hundred years", "use --expires never for no end"));
+        return Err(invalid(
+            "the grant would live longer than a hundred years",
+            "use --expires never for no end",
+        ));
     }
     Ok(GrantAsk {
         agent: agent(&to)?,
@@ -391,10 +394,12 @@ pub fn grant(request: v1::AddGrantRequest) -> Asked<GrantAsk> {
 fn caveat(caveat: v1::Caveat) -> Asked<Caveat> {
     use v1::caveat::Kind;
     let v1::Caveat { kind } = caveat;
-    let unknown = || invalid("a bound of a kind that this vault does not know", "use a command line of its version");
+    let unknown =
+        || invalid("a bound of a kind that this vault does not know", "use a command line of its version");
     Ok(match kind.ok_or_else(unknown)? {
         Kind::Rate(v1::Rate { count, per_seconds }) => Caveat::Rate(
-            Rate::new(count, per_seconds).map_err(|bad| invalid(bad.to_string(), "for example: --rate 60/1h"))?,
+            Rate::new(count, per_seconds)
+                .map_err(|bad| invalid(bad.to_string(), "for example: --rate 60/1h"))?,
         ),
         Kind::Calls(0) => return Err(invalid("0 calls would allow nothing", "leave the grant away")),
         Kind::Calls(calls) => Caveat::Calls(calls),
@@ -409,7 +414,10 @@ fn caveat(caveat: v1::Caveat) -> Asked<Caveat> {
         }
         Kind::Resource(v1::Resource { name, values, shown }) => {
             if !shown.is_empty() {
-                return Err(invalid("names beside ids stand in answers only", "give names, or ids after `id:`"));
+                return Err(invalid(
+                    "names beside ids stand in answers only",
+                    "give names, or ids after `id:`",
+                ));
             }
             let resource: Ident = named(&name, "label")?;
             Caveat::Resource(ResourceBound { resource, ids: words(values, &name)?, shown })
@@ -428,7 +436,10 @@ fn bound(bound: v1::argument_bound::Bound, argument: &str) -> Asked<Bound> {
         Wire::OneOf(v1::Patterns { patterns }) => Bound::OneOf(words(patterns, argument)?),
         Wire::Max(most) if (-MAX_NUMBER..=MAX_NUMBER).contains(&most) => Bound::Max(most),
         Wire::Max(_) => {
-            return Err(invalid(format!("the bound of {argument} is too large"), "numbers have at most 53 bits"));
+            return Err(invalid(
+                format!("the bound of {argument} is too large"),
+                "numbers have at most 53 bits",
+            ));
         }
         Wire::Absent(true) => Bound::Absent,
         Wire::Absent(false) => {
@@ -443,7 +454,10 @@ fn bound(bound: v1::argument_bound::Bound, argument: &str) -> Asked<Bound> {
 fn words(words: Vec<String>, what: &str) -> Asked<Vec<String>> {
     few(&words, what)?;
     if words.is_empty() {
-        return Err(invalid(format!("the list of {what} is empty, and would allow nothing"), "name at least one"));
+        return Err(invalid(
+            format!("the list of {what} is empty, and would allow nothing"),
+            "name at least one",
+        ));
     }
     let word = |word: String| match line(word, what)? {
         word if word.is_empty() => Err(invalid(format!("one of {what} is empty"), "look at the commas")),
@@ -492,7 +506,10 @@ pub fn grant_or_handle(text: &str) -> Asked<GrantOrHandle> {
 pub fn reference(request: v1::WhyRequest) -> Asked<Ref> {
     let v1::WhyRequest { reference } = request;
     reference.parse().map_err(|_| {
-        invalid("that is no reference (ref_ and 16 digits)", "it stands in the refusal, and in `claviger log`")
+        invalid(
+            "that is no reference (ref_ and 16 digits)",
+            "it stands in the refusal, and in `claviger log`",
+        )
     })
 }
 
@@ -513,4 +530,3 @@ pub fn log(request: v1::ReadLogRequest) -> Asked<LogAsk> {
         limit: usize::try_from(limit).unwrap_or(usize::MAX),
     })
 }
-
