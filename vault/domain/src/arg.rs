@@ -1,10 +1,11 @@
 //! The arguments of a tool: a closed set of kinds, parsed once into values that cannot be wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_canonical::Value;
 
 use crate::address::Address;
+use crate::codec::is_invisible;
 use crate::date::Date;
 use crate::name::Ident;
 use crate::refusal::{Class, Denial};
@@ -19,12 +20,14 @@ pub enum ArgKind {
         /// How many at most.
         max: usize,
     },
-    /// One line: up to so many characters, none of them a control or bidirectional-formatting character.
+    /// One line: up to so many characters, none of them a control or another character that hides or reorders text.
+    /// Joiners and direction marks (U+200C to U+200F) stay: several scripts cannot be written without them.
     Line {
         /// How many characters at most.
         max: usize,
     },
-    /// Text: up to so many characters; of control characters only tab and line ends.
+    /// Text: up to so many characters; of control characters only tab and line ends, and no override of direction
+    /// (U+202D, U+202E). Marks, embeddings and isolates stay: a text in Arabic or Hebrew needs them.
     Text {
         /// How many characters at most.
         max: usize,
@@ -60,7 +63,7 @@ pub struct Arg {
     pub required: bool,
     /// What it is where it is not given.
     pub default: Option<ArgValue>,
-    /// Values that are never taken, in any grant.
+    /// Values that are never taken, in any grant. ASCII case does not count: an upstream may ignore it.
     pub deny: Vec<String>,
     /// What the model is told about it.
     pub summary: String,
@@ -106,7 +109,11 @@ impl ArgValue {
 
 /// The arguments of one call: what was given, and defaults for the rest. Only [`Arguments::parse`] makes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arguments(BTreeMap<Ident, ArgValue>);
+pub struct Arguments {
+    values: BTreeMap<Ident, ArgValue>,
+    /// Which of them the caller left out.
+    defaults: BTreeSet<Ident>,
+}
 
 impl Arguments {
     /// Fits canonical arguments to a tool's declaration. Unknown arguments are refused, never dropped.
@@ -124,6 +131,7 @@ impl Arguments {
             }
         }
         let mut values = BTreeMap::new();
+        let mut defaults = BTreeSet::new();
         for (name, arg) in declared {
             match given.get(name.as_str()) {
                 Some(value) => {
@@ -138,22 +146,29 @@ impl Arguments {
                 None => {
                     if let Some(default) = &arg.default {
                         values.insert(name.clone(), default.clone());
+                        defaults.insert(name.clone());
                     }
                 }
             }
         }
-        Ok(Self(values))
+        Ok(Self { values, defaults })
     }
 
     /// The value of that argument, if it was given or has a default.
     #[must_use]
     pub fn get(&self, name: &Ident) -> Option<&ArgValue> {
-        self.0.get(name)
+        self.values.get(name)
+    }
+
+    /// Whether the caller gave that argument; a default that stands in for it does not count.
+    #[must_use]
+    pub fn is_given(&self, name: &Ident) -> bool {
+        self.values.contains_key(name) && !self.defaults.contains(name)
     }
 
     /// All arguments by name.
     pub fn iter(&self) -> impl Iterator<Item = (&Ident, &ArgValue)> {
-        self.0.iter()
+        self.values.iter()
     }
 }
 
@@ -166,7 +181,8 @@ impl Arg {
     /// Fits one value to this declaration; the error is the rule it breaks, for the owner.
     fn parse(&self, value: &Value) -> Result<ArgValue, String> {
         let parsed = self.kind.parse(value)?;
-        if let Some(denied) = parsed.texts().iter().find(|text| self.deny.contains(text)) {
+        let denied = |text: &&String| self.deny.iter().any(|never| never.eq_ignore_ascii_case(text));
+        if let Some(denied) = parsed.texts().iter().find(denied) {
             return Err(format!("is never {denied}"));
         }
         Ok(parsed)
@@ -193,8 +209,8 @@ impl ArgKind {
                 let line = text()?;
                 if line.is_empty() || line.chars().count() > *max {
                     Err(format!("has 1 to {max} characters"))
-                } else if line.chars().any(|c| c.is_control() || misleads(c)) {
-                    Err("is one line without control characters".to_owned())
+                } else if line.chars().any(is_invisible) {
+                    Err("is one line without control or invisible characters".to_owned())
                 } else {
                     Ok(ArgValue::Text(line.to_owned()))
                 }
@@ -205,6 +221,8 @@ impl ArgKind {
                     Err(format!("has at most {max} characters"))
                 } else if long.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
                     Err("has no control characters but tabs and line ends".to_owned())
+                } else if long.contains(['\u{202d}', '\u{202e}']) {
+                    Err("has no characters that override the direction of text".to_owned())
                 } else {
                     Ok(ArgValue::Text(long.to_owned()))
                 }
@@ -266,9 +284,4 @@ fn each<T>(value: &Value, max: usize, parse: impl Fn(&str) -> Result<T, String>)
         return Err(format!("has at most {max} entries"));
     }
     items.iter().map(|item| parse(item.as_str().ok_or_else(|| "is a list of texts".to_owned())?)).collect()
-}
-
-/// Characters that make a line look like another one: bidirectional formatting, zero-width, line separators.
-fn misleads(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
 }

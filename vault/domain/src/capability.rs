@@ -142,8 +142,8 @@ impl Capability {
     /// Checks the parameters an adapter gave for a step and adds those that the vault fills itself.
     ///
     /// # Errors
-    /// Class `bad-step` for a parameter the step does not take from an adapter, or an id that no answer contained;
-    /// `out-of-scope` for an id outside the scope.
+    /// Class `bad-step` for a parameter the step does not take from an adapter, any parameter at all for a tool that
+    /// does not only read, or an id that no answer contained; `out-of-scope` for an id outside the scope.
     pub fn params(
         &self,
         step: &Step,
@@ -153,6 +153,11 @@ impl Capability {
             given.keys().find(|name| !step.params.keys().any(|known| known.as_str() == name.as_str()))
         {
             return Err(Denial::new(Class::BadStep).value(unknown).fix("the step takes no such parameter"));
+        }
+        if !self.minted.effect.is_read() && !given.is_empty() {
+            return Err(Denial::new(Class::BadStep).field("params").fix(
+                "only a tool that reads takes parameters: anything else is made of the arguments alone",
+            ));
         }
         let mut params = BTreeMap::new();
         for (name, source) in &step.params {
@@ -185,17 +190,25 @@ impl Capability {
         given: Option<&String>,
     ) -> Result<Option<String>, Denial> {
         let denial = || Denial::new(Class::OutOfScope).field(resource.as_str());
+        // An empty id would make an empty filter, which filters nothing.
+        let well_formed =
+            |id: &String| parse_id(id).map_err(|why| denial().value(id).fix(format!("the id {why}")));
         match (self.scope.choices(resource), given) {
             (None, None) => Ok(None),
             (None, Some(_)) => Err(Denial::new(Class::BadStep).field(name.as_str()).fix("nothing bounds it")),
-            (Some(ids), Some(given)) if ids.contains(given) => Ok(Some(given.clone())),
+            (Some(ids), Some(given)) if ids.contains(given) => well_formed(given).map(Some),
             (Some(_), Some(given)) => Err(denial().value(given)),
-            (Some(ids), None) if ids.len() == 1 => Ok(ids.into_iter().next()),
-            (Some(_), None) => Err(denial().fix("the step must choose one of the ids in scope")),
+            (Some(ids), None) => match ids.first() {
+                Some(only) if ids.len() == 1 => well_formed(only).map(Some),
+                _ => Err(denial().fix("the step must choose one of the ids in scope")),
+            },
         }
     }
 
     /// Learns the ids that an answer makes usable. Malformed ones are passed over: they can be no parameter.
+    ///
+    /// The answer must be the one that [`Scope::judge`] let through: from any other, ids out of scope would become
+    /// parameters.
     pub fn learn(&mut self, step: &Step, answer: &serde_json::Value) {
         for (name, pointer) in &step.yields {
             let known = self.yielded.entry(name.clone()).or_default();

@@ -2,6 +2,7 @@
 
 use crate::address::{Address, Pattern};
 use crate::arg::{ArgKind, ArgValue, Arguments};
+use crate::codec::is_invisible;
 use crate::name::Ident;
 use crate::rate::Rate;
 use crate::refusal::{Class, Denial};
@@ -42,7 +43,7 @@ pub enum Bound {
     OneOf(Vec<String>),
     /// The number is at most this.
     Max(i64),
-    /// The argument is not given.
+    /// The caller does not give the argument; the catalog's default may stand in for it.
     Absent,
     /// The text has at most so many characters, or the list so many elements.
     MaxLength(u64),
@@ -70,7 +71,9 @@ impl Caveat {
                 let Some(arg) = tool.args.get(name) else {
                     return Err(format!("{} has no argument {name}", tool.name));
                 };
-                if bound.fits(&arg.kind) {
+                if *bound == Bound::Absent && arg.required {
+                    Err(format!("{} must be given {name}", tool.name))
+                } else if bound.fits(&arg.kind) {
                     Ok(())
                 } else {
                     Err(format!("{name} of {} cannot be bounded by {}", tool.name, bound.word()))
@@ -88,7 +91,7 @@ impl Caveat {
             Caveat::Rate(_) | Caveat::Calls(_) => Ok(()),
             Caveat::Recipients(patterns) => decide_recipients(patterns, tool, args),
             Caveat::Resource(bound) => bound.decide(tool, args),
-            Caveat::Argument(name, bound) => bound.decide(name, args.get(name)),
+            Caveat::Argument(name, bound) => bound.decide(name, args.get(name), args.is_given(name)),
         }
     }
 
@@ -120,14 +123,23 @@ impl Caveat {
 }
 
 impl ResourceBound {
-    /// What the ids were called when they were pinned, or the ids themselves.
+    /// What the ids were called when they were pinned, or the ids themselves, with every control and invisible
+    /// character made visible: strangers can name a shared folder, and these names stand in what an owner reads.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.ids.iter().enumerate().map(|(at, id)| self.shown.get(at).unwrap_or(id).clone()).collect()
+        let shown = |c: char| if is_invisible(c) { c.escape_unicode().to_string() } else { c.to_string() };
+        let name = |(at, id): (usize, &String)| self.shown.get(at).unwrap_or(id).chars().map(shown).collect();
+        self.ids.iter().enumerate().map(name).collect()
     }
 
-    /// Decides the arguments that name such an object outright.
+    /// Decides the arguments that name such an object outright. No ids at all allow no call, whatever its arguments.
     fn decide(&self, tool: &Tool, args: &Arguments) -> Result<(), Denial> {
+        if self.ids.is_empty() {
+            return Err(Denial::new(Class::OutOfScope)
+                .field(self.resource.as_str())
+                .caveat(Caveat::Resource(self.clone()).to_text())
+                .fix(format!("the grant names no {}, which allows nothing; make another", self.resource)));
+        }
         for arg in tool.resource_args(&self.resource) {
             let given = args.get(arg).map(ArgValue::texts).unwrap_or_default();
             if given.is_empty() || !given.iter().all(|id| self.ids.contains(id)) {
@@ -179,6 +191,11 @@ impl Bound {
         }
     }
 
+    /// Whether a call that leaves the argument to this default keeps the bound.
+    pub(crate) fn takes_default(&self, name: &Ident, default: &ArgValue) -> bool {
+        self.decide(name, Some(default), false).is_ok()
+    }
+
     /// Whether it says anything about an argument of that kind.
     fn fits(&self, kind: &ArgKind) -> bool {
         let list = matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. });
@@ -195,10 +212,16 @@ impl Bound {
         }
     }
 
-    fn decide(&self, name: &Ident, value: Option<&ArgValue>) -> Result<(), Denial> {
+    /// Decides the value that a call would use; `given` says whether the caller chose it.
+    fn decide(&self, name: &Ident, value: Option<&ArgValue>, given: bool) -> Result<(), Denial> {
         let holds = match (self, value) {
-            (Bound::Absent, value) => value.is_none(),
+            (Bound::Absent, _) => !given,
             (_, None) => false,
+            (Bound::EachIn(words), Some(ArgValue::Addresses(addresses))) => {
+                let one_of =
+                    |address: &Address| words.iter().any(|word| word.parse().as_ref() == Ok(address));
+                !addresses.is_empty() && addresses.iter().all(one_of)
+            }
             (Bound::EachIn(words), Some(value)) => {
                 let given = value.texts();
                 !given.is_empty() && given.iter().all(|text| words.contains(text))
@@ -215,7 +238,7 @@ impl Bound {
             return Ok(());
         }
         let caveat = Caveat::Argument(name.clone(), self.clone()).to_text();
-        let shown = value.map(|value| value.texts().join(", ").chars().take(200).collect::<String>());
+        let shown = value.map(|value| value.texts().join(", "));
         Err(Denial::new(Class::OutOfScope)
             .field(name.as_str())
             .value(shown.unwrap_or_else(|| "(not given)".to_owned()))

@@ -28,3 +28,6 @@ pub mod secret;
 pub mod sentence;
 pub mod step;
 pub mod tool;
+
+#[cfg(test)]
+mod properties;

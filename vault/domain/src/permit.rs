@@ -48,6 +48,12 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// A permit that nobody decided, for this crate's own tests.
+    #[cfg(test)]
+    pub(crate) fn for_tests(tool: ToolName, arguments: Arguments, scope: Scope) -> Self {
+        Self { tool, arguments, scope }
+    }
+
     /// Takes the permit apart; it is gone then.
     #[must_use]
     pub fn consume(self) -> (ToolName, Arguments, Scope) {
@@ -67,6 +73,10 @@ pub fn decide(question: &Question<'_>, verified: &Verified, arguments: &Canonica
     alive(question)?;
     if claim.handle != *question.handle.id.as_bytes() || question.handle.grant != question.grant.id {
         return Err(Denial::new(Class::BadPresentation).field("handle"));
+    }
+    // A child is bound by its parents too, and a question holds none of theirs: what cannot be checked is refused.
+    if !question.handle.ancestors.is_empty() {
+        return Err(Denial::new(Class::BadPresentation).field("handle").fix("handles have no children yet"));
     }
     if claim.digest != arguments.digest() {
         return Err(Denial::new(Class::BadPresentation).field("digest"));
@@ -125,6 +135,12 @@ fn granted<'a>(question: &Question<'a>, name: &str) -> Result<&'a Tool, Denial> 
         .iter()
         .find(|tool| tool.name.to_string() == name)
         .ok_or_else(|| not_granted().fix("make a grant that names this tool"))?;
+    // The grant's secret goes to its own service only, whatever the grant's list of tools says.
+    if granted.name.service() != &question.service.id
+        || question.grant.secret.service() != &question.service.id
+    {
+        return Err(not_granted().fix("the grant's secret is for another service"));
+    }
     let changed = || {
         Denial::new(Class::ToolChanged)
             .field("tool")

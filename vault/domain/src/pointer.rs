@@ -72,6 +72,15 @@ impl Pointer {
         Some(here)
     }
 
+    /// Whether the value is an object that lacks even the member where the way begins. `false` for a pointer that begins
+    /// with `*`, or to the whole value.
+    pub(crate) fn is_left_out(&self, value: &Value) -> bool {
+        match (self.0.first(), value) {
+            (Some(Part::Name(name)), Value::Object(members)) => !members.contains_key(name),
+            _ => false,
+        }
+    }
+
     /// Puts `new` where it points and returns what stood there.
     ///
     /// Returns `None`, and changes nothing, where nothing stands there or the pointer has a `*`; it never makes a

@@ -106,6 +106,9 @@ impl fmt::Display for Class {
     }
 }
 
+/// How many characters of an offending value are kept.
+const VALUE: usize = 500;
+
 /// What a rule says when it refuses: the class and field for the peer, the rest for the owner alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
@@ -142,10 +145,14 @@ impl Denial {
         self
     }
 
-    /// Keeps the offending value for the owner.
+    /// Keeps the offending value for the owner, at most 500 characters of it: a peer's text may be long.
     #[must_use]
     pub fn value(mut self, value: impl Into<String>) -> Self {
-        self.value = Some(value.into());
+        let mut value = value.into();
+        if let Some((end, _)) = value.char_indices().nth(VALUE) {
+            value.truncate(end);
+        }
+        self.value = Some(value);
         self
     }
 

@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::arg::{ArgValue, Arguments};
 use crate::codec::drive_query::{self, DriveTerms};
 use crate::codec::gmail_query::{self, GmailTerms};
-use crate::codec::rfc5322::{self, Mail};
+use crate::codec::rfc5322::{self, Mail, MailError};
 use crate::codec::{base64url, multipart, percent};
 use crate::date::Date;
 use crate::name::Ident;
@@ -67,11 +67,11 @@ pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
             Part::Absent => {}
             Part::Text(text) => query.push((name.clone(), text)),
             Part::Json(Value::Array(items)) => {
-                query.extend(
-                    items.iter().filter_map(Value::as_str).map(|item| (name.clone(), item.to_owned())),
-                );
+                for item in items {
+                    query.push((name.clone(), scalar(item)?));
+                }
             }
-            Part::Json(value) => query.push((name.clone(), value.to_string())),
+            Part::Json(value) => query.push((name.clone(), scalar(value)?)),
             Part::Bytes { .. } => return Err(unfit()),
         }
     }
@@ -86,6 +86,16 @@ pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
         Some(Part::Text(_) | Part::Json(_)) => return Err(unfit()),
     };
     Ok(Request { method: step.method, path_and_query, content_type, body })
+}
+
+/// One value of a query. A list or an object has no place there, and to pass it over could lose a filter.
+fn scalar(value: Value) -> Result<String, Denial> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(yes) => Ok(yes.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => Err(unfit()),
+    }
 }
 
 /// What a template came to.
@@ -135,7 +145,6 @@ impl Filling<'_> {
 
     fn encode(self, codec: Codec, fields: &BTreeMap<String, Template>) -> Result<Part, Denial> {
         let fields = Fields { filling: self, fields };
-        let refuse = |field: &'static str| move || Denial::new(Class::BadArguments).field(field);
         Ok(match codec {
             Codec::Json => match fields.part("fields")? {
                 Part::Absent => Part::Absent,
@@ -157,7 +166,13 @@ impl Filling<'_> {
                 let body = fields.text("body")?.unwrap_or_default();
                 let mail =
                     Mail { to: &to, cc: &cc, bcc: &bcc, reply_to: &reply_to, subject: &subject, body: &body };
-                let bytes = rfc5322::render(&mail).map_err(|_| refuse("subject")())?;
+                let bytes = rfc5322::render(&mail).map_err(|error| {
+                    let field = match error {
+                        MailError::Subject => "subject",
+                        MailError::NoRecipient => "to",
+                    };
+                    fields.refuse(field, &error)
+                })?;
                 Part::Bytes { content_type: "message/rfc822".to_owned(), bytes }
             }
             Codec::GmailQuery => {
@@ -177,7 +192,9 @@ impl Filling<'_> {
                     has_attachment: fields.flag("has_attachment")?,
                     unread: fields.flag("unread")?,
                 };
-                gmail_query::render(&terms).map_err(|error| search(&error))?.map_or(Part::Absent, Part::Text)
+                gmail_query::render(&terms)
+                    .map_err(|error| fields.refuse(error.field, &error))?
+                    .map_or(Part::Absent, Part::Text)
             }
             Codec::DriveQuery => {
                 let [parent, name, part] =
@@ -191,7 +208,7 @@ impl Filling<'_> {
                     mime_type: mime.as_deref(),
                     modified_after: fields.date("modified_after")?,
                 };
-                Part::Text(drive_query::render(&terms).map_err(|error| search(&error))?)
+                Part::Text(drive_query::render(&terms).map_err(|error| fields.refuse(error.field, &error))?)
             }
             Codec::MultipartRelated => {
                 let metadata = fields.part("metadata")?.into_json()?;
@@ -231,6 +248,15 @@ impl Fields<'_> {
             Part::Text(text) => Ok(Some(text)),
             Part::Json(_) | Part::Bytes { .. } => Err(unfit()),
         }
+    }
+
+    /// What a codec said against one of its fields, under the name of the argument that filled it.
+    fn refuse(&self, field: &str, error: &dyn std::fmt::Display) -> Denial {
+        let name = match self.fields.get(field) {
+            Some(Template::Param(name)) => name.as_str(),
+            _ => field,
+        };
+        Denial::new(Class::BadArguments).field(name).fix(error.to_string())
     }
 
     /// The argument a field is made of, with its type.
@@ -297,10 +323,6 @@ fn missing(name: &Ident) -> Denial {
 
 fn bad(name: &Ident) -> Denial {
     Denial::new(Class::BadArguments).field(name.as_str())
-}
-
-fn search(error: &dyn std::fmt::Display) -> Denial {
-    Denial::new(Class::BadArguments).field("search").fix(error.to_string())
 }
 
 /// A template that makes no sense. The catalog's loader refuses these; this is the wall behind it.

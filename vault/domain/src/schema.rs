@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::arg::{Arg, ArgKind};
+use crate::address::{Address, Pattern};
+use crate::arg::{Arg, ArgKind, ArgValue};
 use crate::caveat::{Bound, Caveat};
 use crate::name::Ident;
 use crate::tool::Tool;
@@ -19,7 +20,15 @@ pub fn schema(tool: &Tool, caveats: &[&Caveat]) -> Value {
             continue;
         }
         let mut property = base(arg);
-        bounds.iter().for_each(|caveat| narrow(&mut property, caveat));
+        for caveat in &bounds {
+            narrow(&mut property, caveat);
+            // A default that a bound would refuse is none.
+            if let (Caveat::Argument(_, bound), Some(default)) = (caveat, &arg.default)
+                && !bound.takes_default(name, default)
+            {
+                property.remove("default");
+            }
+        }
         // Without a default that the bounds allow, a call that leaves the argument out would be refused.
         let needed = bounds.iter().any(|caveat| needs(caveat)) && !property.contains_key("default");
         if arg.required || needed {
@@ -75,22 +84,19 @@ fn base(arg: &Arg) -> Map<String, Value> {
         _ => Map::new(),
     };
     property.insert("description".to_owned(), arg.summary.clone().into());
-    if let Some(default) = &arg.default
-        && let Some(value) = default_value(default)
-    {
-        property.insert("default".to_owned(), value);
+    if let Some(default) = &arg.default {
+        property.insert("default".to_owned(), default_value(default));
     }
     property
 }
 
-fn default_value(default: &crate::arg::ArgValue) -> Option<Value> {
-    use crate::arg::ArgValue;
+fn default_value(default: &ArgValue) -> Value {
     match default {
-        ArgValue::Text(text) => Some(text.clone().into()),
-        ArgValue::Integer(number) => Some((*number).into()),
-        ArgValue::Boolean(yes) => Some((*yes).into()),
-        ArgValue::Date(date) => Some(date.to_string().into()),
-        ArgValue::Texts(_) | ArgValue::Addresses(_) => None,
+        ArgValue::Text(text) => text.clone().into(),
+        ArgValue::Integer(number) => (*number).into(),
+        ArgValue::Boolean(yes) => (*yes).into(),
+        ArgValue::Date(date) => date.to_string().into(),
+        ArgValue::Texts(_) | ArgValue::Addresses(_) => default.texts().into(),
     }
 }
 
@@ -98,21 +104,17 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
     let list = property.get("type") == Some(&Value::from("array"));
     match caveat {
         Caveat::Recipients(patterns) => {
-            let exact: Vec<String> =
-                patterns.iter().filter(|p| !p.is_wild()).map(ToString::to_string).collect();
-            if exact.len() == patterns.len() {
-                set_items(property, "enum", exact.into());
+            let all: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            if patterns.iter().any(Pattern::is_wild) {
+                describe(property, &format!("Allowed: {}", all.join(", ")));
             } else {
-                let all = patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                describe(property, &format!("Allowed: {all}"));
+                allow_only(property, all.into_iter().map(Value::from).collect());
             }
         }
         Caveat::Resource(bound) => {
-            let target = if list { "items" } else { "" };
-            if target.is_empty() {
-                property.insert("enum".to_owned(), bound.ids.clone().into());
-            } else {
-                set_items(property, "enum", bound.ids.clone().into());
+            allow_only(property, bound.ids.iter().cloned().map(Value::from).collect());
+            if list {
+                at_least(property, "minItems", 1);
             }
             let names: Vec<String> =
                 bound.ids.iter().zip(bound.names()).map(|(id, name)| format!("{id} is {name}")).collect();
@@ -120,23 +122,21 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
         }
         Caveat::Argument(_, bound) => match bound {
             Bound::EachIn(words) => {
-                set_items(property, "enum", words.clone().into());
-                property.insert("minItems".to_owned(), 1.into());
+                allow_only(property, typed(property, words));
+                at_least(property, "minItems", 1);
             }
-            Bound::OneOf(words) => narrow_one_of(property, words),
-            Bound::Max(number) => {
+            Bound::OneOf(words) => allow_only(property, typed(property, words)),
+            Bound::Max(most) => {
                 let declared = property.get("maximum").and_then(Value::as_i64).unwrap_or(i64::MAX);
-                property.insert("maximum".to_owned(), (*number).min(declared).into());
-                // A default above the bound would be refused, so it is none.
-                if property.get("default").and_then(Value::as_i64).is_some_and(|default| default > *number) {
-                    property.remove("default");
-                }
+                property.insert("maximum".to_owned(), (*most).min(declared).into());
             }
             Bound::MaxLength(length) => {
-                property.insert(if list { "maxItems" } else { "maxLength" }.to_owned(), (*length).into());
+                let key = if list { "maxItems" } else { "maxLength" };
+                let declared = property.get(key).and_then(Value::as_u64).unwrap_or(u64::MAX);
+                property.insert(key.to_owned(), (*length).min(declared).into());
             }
             Bound::MinLength(length) => {
-                property.insert(if list { "minItems" } else { "minLength" }.to_owned(), (*length).into());
+                at_least(property, if list { "minItems" } else { "minLength" }, *length);
             }
             Bound::Absent => {}
         },
@@ -144,24 +144,44 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
     }
 }
 
-/// An enum of the argument's own type: numbers for a number, texts for a text.
-fn narrow_one_of(property: &mut Map<String, Value>, words: &[String]) {
-    let typed: Vec<Value> = match property.get("type").and_then(Value::as_str) {
+/// An owner's words as values of the argument's own type, each in the one spelling that an argument has; words that
+/// can be no value are left out, for they allow nothing.
+fn typed(property: &Map<String, Value>, words: &[String]) -> Vec<Value> {
+    let kind = property.get("type").and_then(Value::as_str);
+    let mail = property.get("items").and_then(|items| items.get("format")) == Some(&Value::from("email"));
+    let value = |word: &String| match kind {
         Some("integer") => {
-            words.iter().filter_map(|word| word.parse::<i64>().ok()).map(Value::from).collect()
+            word.parse::<i64>().ok().filter(|number| number.to_string() == *word).map(Value::from)
         }
-        Some("boolean") => {
-            words.iter().filter_map(|word| word.parse::<bool>().ok()).map(Value::from).collect()
-        }
-        _ => words.iter().cloned().map(Value::from).collect(),
+        Some("boolean") => word.parse::<bool>().ok().map(Value::from),
+        Some("array") if mail => word.parse::<Address>().ok().map(|address| address.to_string().into()),
+        _ => Some(word.clone().into()),
     };
-    property.insert("enum".to_owned(), typed.into());
+    words.iter().filter_map(value).collect()
 }
 
-fn set_items(property: &mut Map<String, Value>, key: &str, value: Value) {
-    if let Some(Value::Object(items)) = property.get_mut("items") {
-        items.insert(key.to_owned(), value);
+/// Lets the value, or each element of a list, be one of these; together with what an earlier bound said.
+fn allow_only(property: &mut Map<String, Value>, values: Vec<Value>) {
+    let place = match property.get_mut("items") {
+        Some(Value::Object(items)) => items,
+        _ => property,
+    };
+    let both: Vec<Value> = match place.get("enum").and_then(Value::as_array) {
+        Some(before) => before.iter().filter(|value| values.contains(value)).cloned().collect(),
+        None => values,
+    };
+    if both.is_empty() || place.contains_key("not") {
+        // An empty `enum` says the same, but some readers of schemas refuse it, and with it the whole list of tools.
+        place.remove("enum");
+        place.insert("not".to_owned(), json!({}));
+    } else {
+        place.insert("enum".to_owned(), both.into());
     }
+}
+
+fn at_least(property: &mut Map<String, Value>, key: &str, least: u64) {
+    let before = property.get(key).and_then(Value::as_u64).unwrap_or(0);
+    property.insert(key.to_owned(), before.max(least).into());
 }
 
 fn describe(property: &mut Map<String, Value>, more: &str) {

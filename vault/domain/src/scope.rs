@@ -58,22 +58,24 @@ impl Scope {
     }
 
     /// Judges a JSON answer: what it says it belongs to must be in scope; elements out of scope are dropped; only the
-    /// step's fields stay.
+    /// step's fields stay. A list that is left out altogether is an empty one, as some upstreams write it.
     ///
     /// # Errors
-    /// Class `out-of-scope` where the object is not within, or does not say.
+    /// Class `out-of-scope` where the object is not within, or does not say, or where the list to be judged is not
+    /// where the catalog says it is; `upstream` where a JSON answer is no object.
     pub fn judge(&self, step: &Step, mut answer: Value) -> Result<Value, Denial> {
         for (bound, check) in self.checks(step)? {
             if let Some(pointer) = &check.response {
                 require_within(bound, &belongs(&answer, pointer))?;
             }
             if let Some(elements) = &check.elements {
-                let Some(list) = elements.list.get_mut(&mut answer) else { continue };
-                match list {
-                    Value::Array(items) => {
+                let left_out = elements.list.is_left_out(&answer);
+                match elements.list.get_mut(&mut answer) {
+                    Some(Value::Array(items)) => {
                         items.retain(|item| require_within(bound, &belongs(item, &elements.at)).is_ok());
                     }
-                    // Not a list where a list was declared: nothing of it can be judged.
+                    None if left_out => {}
+                    // Something else where a list was declared, or on the way to it: nothing of it can be judged.
                     _ => return Err(outside(bound)),
                 }
             }
@@ -112,7 +114,9 @@ pub fn judge_probe(
         arg.as_ref().and_then(|arg| args.get(arg)).map(ArgValue::texts).unwrap_or_default()
     };
     let (added, removed) = (named(&probe.add), named(&probe.remove));
-    let after: Vec<String> = before.into_iter().chain(added).filter(|id| !removed.contains(id)).collect();
+    // Case does not count in what is taken away: whether the upstream tells `label_1` from `Label_1` is not known here.
+    let taken = |id: &String| removed.iter().any(|removed| removed.eq_ignore_ascii_case(id));
+    let after: Vec<String> = before.into_iter().chain(added).filter(|id| !taken(id)).collect();
     require_within(bound, &after)
         .map_err(|denial| denial.fix(format!("it would leave the {} that bounds this grant", bound.resource)))
 }

@@ -154,7 +154,7 @@ impl Broker {
             require_key(&item, &secrets::key(&name))?;
             let value_key = secrets::value_key(&name, record.current);
             let value = self.ports.store.get(&value_key).await?;
-            let value = value.ok_or_else(|| UnsealError::Unreadable { key: value_key })?;
+            let value = value.ok_or(UnsealError::Unreadable { key: value_key })?;
             // Opened once to be sure that it opens, and forgotten.
             self.unseal_item(Purpose::Record, &value).map_err(|fault| forged(&value, fault))?;
             let entry = entry_of(record, item.version, value).ok_or_else(|| unreadable(&item))?;

@@ -160,13 +160,9 @@ fn tool(
     if name.mcp_name(None).is_none() {
         fault("its name is too long for MCP hosts");
     }
-    if effect.is_some_and(|effect| !effect.is_read())
-        && own.iter().any(|step| {
-            step.params.values().any(|source| *source == claviger_domain::step::ParamSource::Answer)
-        })
-    {
+    if effect.is_some_and(|effect| !effect.is_read()) && own.iter().any(|step| !step.params.is_empty()) {
         fault(
-            "only a tool that reads takes parameters from answers: anything else is made of the arguments alone",
+            "only a tool that reads takes parameters besides its arguments: anything else is made of the arguments alone",
         );
     }
     let show = raw.show.iter().filter_map(|text| {
@@ -221,7 +217,15 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         None => None,
         Some(value) => {
             let value = to_canonical(&value)?;
-            Some(kind.parse(&value).map_err(|why| format!("default: it {why}"))?)
+            let default = kind.parse(&value).map_err(|why| format!("default: it {why}"))?;
+            if default
+                .texts()
+                .iter()
+                .any(|text| raw.deny.iter().any(|denied| denied.eq_ignore_ascii_case(text)))
+            {
+                return Err("default: it is denied".to_owned());
+            }
+            Some(default)
         }
     };
     Ok(Arg { kind, required: raw.required, default, deny: raw.deny, summary: raw.summary })

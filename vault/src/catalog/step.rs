@@ -209,6 +209,12 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
     if check.response.is_some() && step.answer == AnswerKind::Bytes {
         return Err("an answer of bytes says nothing of where it belongs; use a probe".to_owned());
     }
+    // One element in scope must not speak for its neighbours.
+    if check.response.as_ref().is_some_and(Pointer::is_many) {
+        return Err(
+            "response points at one object's attribute, without a star; judge a list by elements".to_owned()
+        );
+    }
     match (query, param) {
         (Some(query), Some(param)) => {
             let param: Ident =
@@ -227,11 +233,11 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
     }
     match (elements, probe, at) {
         (Some(list), None, Some(at)) => {
-            let list = pointer(list)?;
-            // A star would make the list unreachable for the judge, and what is not reached is not judged.
-            if list.is_many() {
-                return Err("elements points at one list, without a star".to_owned());
+            // A star would make the list unreachable for the judge; siblings of a deeper list would go out unjudged.
+            if list.matches('/').count() != 1 || list.contains('*') {
+                return Err("elements is a list at the top of the answer, such as /files".to_owned());
             }
+            let list = pointer(list)?;
             check.elements = Some(Elements { list, at: pointer(at)? });
         }
         (None, Some(name), Some(at)) => {

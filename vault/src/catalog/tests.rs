@@ -1,6 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 use super::*;
 
+mod properties;
+mod schemas;
+mod scopes;
+mod wire;
+
 fn built_in() -> Catalog {
     load(None, &BTreeMap::new(), &BTreeMap::new()).expect("the built-in files are sound")
 }
@@ -9,7 +14,8 @@ fn built_in() -> Catalog {
 fn the_built_in_files_are_sound() {
     let catalog = built_in();
     let names: Vec<String> = catalog
-        .services()
+        .services
+        .values()
         .flat_map(|service| service.tools.values().map(|tool| tool.name.to_string()))
         .collect();
     assert_eq!(
@@ -78,6 +84,9 @@ check.box = { response = "/box" }
     refused("{ response = \"/box\" }", "{ again = true }", "nothing");
     refused("{ response = \"/box\" }", "{ probe = \"none\", at = \"/x\" }", "no step");
     refused("{ response = \"/box\" }", "{ arg = \"nothing\" }", "no argument");
+    refused("{ response = \"/box\" }", "{ response = \"/items/*/box\" }", "without a star");
+    refused("{ response = \"/box\" }", "{ elements = \"/a/b\", at = \"/box\" }", "top of the answer");
+    refused("type = \"id\"", "type = \"id\", default = \"Ab\", deny = [\"aB\"]", "it is denied");
     refused("resolve = { step = \"look\"", "resolve = { step = \"lok\"", "no step");
     refused("title = \"X\"", "title = \"X\"\ncolour = 1", "unknown field");
     refused("type = \"id\"", "type = \"regex\"", "type is");

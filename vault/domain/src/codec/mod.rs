@@ -13,4 +13,4 @@ pub mod percent;
 pub mod rfc5322;
 mod term;
 
-pub use term::{Fault, QueryError};
+pub use term::{Fault, QueryError, is_invisible};

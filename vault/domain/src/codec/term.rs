@@ -60,8 +60,11 @@ fn is_quote(c: char) -> bool {
     )
 }
 
+/// Whether a character does not show, or makes what shows another thing than what is there.
+///
 /// Joiners (U+200C, U+200D) and the marks U+200E and U+200F stay: several scripts cannot be written without them.
-fn is_invisible(c: char) -> bool {
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

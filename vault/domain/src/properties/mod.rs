@@ -1,0 +1,13 @@
+//! What must hold of the rules together, for any arguments, bounds and answers.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+mod capability;
+mod caveats;
+mod decision;
+mod forms;
+mod grants;
+mod rate;
+mod render;
+mod schema;
+mod scope;
+mod world;

@@ -1,0 +1,245 @@
+//! What must hold of every built-in tool, for any arguments and parameters.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use claviger_canonical::Canonical;
+use claviger_domain::arg::{ArgKind, Arguments};
+use claviger_domain::caveat::{Caveat, ResourceBound};
+use claviger_domain::name::Ident;
+use claviger_domain::render::{Filling, render};
+use claviger_domain::scope::{Scope, judge_probe};
+use claviger_domain::step::{AnswerKind, Segment};
+use claviger_domain::tool::Tool;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::wire::ident;
+use super::{Catalog, built_in};
+
+static CATALOG: LazyLock<Catalog> = LazyLock::new(built_in);
+
+fn hostile() -> BoxedStrategy<String> {
+    prop_oneof![
+        Just("..".to_owned()),
+        Just("a/../../b?x=1#y".to_owned()),
+        Just("a%2f..%2fb".to_owned()),
+        Just("a\r\nX: y".to_owned()),
+        "[A-Za-z0-9_-]{1,12}",
+        "\\PC{1,8}",
+    ]
+    .boxed()
+}
+
+fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
+    let number = |min: i64, max: i64| (min..=max).prop_map(Value::from).boxed();
+    match kind {
+        ArgKind::Id => prop_oneof![9 => "[A-Za-z0-9_-]{1,20}", 1 => hostile()].prop_map(Value::from).boxed(),
+        ArgKind::Ids { .. } => {
+            prop::collection::vec("[A-Za-z0-9_-]{1,5}", 0..4).prop_map(Value::from).boxed()
+        }
+        ArgKind::Line { .. } | ArgKind::Text { .. } => {
+            prop_oneof![1 => "[a-z ]{1,9}[a-z]", 1 => hostile()].prop_map(Value::from).boxed()
+        }
+        ArgKind::Integer { min, max } => number(*min, *max),
+        ArgKind::Boolean => any::<bool>().prop_map(Value::from).boxed(),
+        ArgKind::Date => "20[0-2][0-9]-0[1-9]-[12][0-9]".prop_map(Value::from).boxed(),
+        ArgKind::Addresses { .. } => {
+            prop::collection::vec("[a-z]{1,5}@[a-z]{1,5}\\.org", 1..2).prop_map(Value::from).boxed()
+        }
+        ArgKind::Choice(words) => prop::sample::select(words.clone()).prop_map(Value::from).boxed(),
+        ArgKind::Page => "page_[0-9a-f]{16}".prop_map(Value::from).boxed(),
+    }
+}
+
+fn call() -> impl Strategy<Value = (Tool, Value)> {
+    let tools: Vec<Tool> =
+        CATALOG.services.values().flat_map(|service| service.tools.values()).cloned().collect();
+    prop::sample::select(tools).prop_flat_map(|tool| {
+        let fields: Vec<_> = tool
+            .args
+            .iter()
+            .map(|(name, arg)| {
+                let name = name.to_string();
+                prop::option::weighted(if arg.required { 0.999 } else { 0.4 }, value(&arg.kind))
+                    .prop_map(move |value| value.map(|value| (name.clone(), value)))
+            })
+            .collect();
+        (Just(tool), fields.prop_map(|fields| Value::Object(fields.into_iter().flatten().collect())))
+    })
+}
+
+/// Parameters for whatever a step names, and for what it does not.
+fn params() -> impl Strategy<Value = BTreeMap<Ident, String>> {
+    let names =
+        vec!["message_id", "label", "folder", "file_id", "folder_id", "to", "subject", "body", "name"];
+    prop::collection::btree_map(prop::sample::select(names).prop_map(ident), hostile(), 0..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// Method, path and query names are the catalog's, whatever fills the template; and the same again the next time.
+    #[test]
+    fn a_request_never_leaves_its_template((tool, given) in call(), params in params(), page in prop::option::of(hostile())) {
+        let Ok(args) = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()) else {
+            return Ok(());
+        };
+        for step in &tool.steps {
+            let filling = Filling { args: &args, params: &params, page_token: page.as_deref() };
+            let Ok(request) = render(step, filling) else { continue };
+            prop_assert_eq!(render(step, filling).unwrap(), request.clone());
+            prop_assert_eq!(request.method, step.method);
+            let (path, query) = request.path_and_query.split_once('?').unwrap_or((&request.path_and_query, ""));
+            let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b));
+            let segments: Vec<&str> = path.strip_prefix('/').unwrap().split('/').collect();
+            prop_assert_eq!(segments.len(), step.path.len());
+            for (segment, template) in segments.iter().zip(&step.path) {
+                match template {
+                    Segment::Literal(text) => prop_assert_eq!(segment, text),
+                    Segment::Param(_) => prop_assert!(plain(segment) && !["", ".", ".."].contains(segment), "{segment}"),
+                }
+            }
+            for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+                let (name, value) = pair.split_once('=').unwrap();
+                let turns = step.page.as_ref().is_some_and(|paging| paging.query == name);
+                prop_assert!(turns || step.query.iter().any(|(known, _)| known == name), "{name}");
+                prop_assert!(plain(value), "{value}");
+            }
+            prop_assert_eq!(request.body.is_empty(), step.body.is_none());
+        }
+    }
+
+    /// What was presented is what is sent: nothing that an adapter or an answer says changes a request with an effect.
+    #[test]
+    fn a_tool_that_acts_is_made_of_its_arguments_alone((tool, given) in call(), params in params(), page in prop::option::of(hostile())) {
+        if tool.effect.is_read() {
+            return Ok(());
+        }
+        let Ok(args) = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()) else {
+            return Ok(());
+        };
+        for step in &tool.steps {
+            prop_assert!(step.params.is_empty());
+            let alone = render(step, Filling { args: &args, params: &BTreeMap::new(), page_token: None });
+            let with = render(step, Filling { args: &args, params: &params, page_token: page.as_deref() });
+            prop_assert_eq!(alone, with);
+        }
+    }
+
+    /// A released answer has the step's fields only, and under a bound only what lies within.
+    #[test]
+    fn an_answer_shows_no_more_than_its_step_says(
+        own in prop::collection::vec(prop::sample::select(vec!["in", "out", "OUT"]), 0..3),
+        items in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["in", "out"]), 0..2), 0..4),
+        bounded in any::<bool>(),
+    ) {
+        for service in CATALOG.services.values() {
+            let resource = service.resources.keys().next().unwrap();
+            let bound = ResourceBound { resource: resource.clone(), ids: vec!["in".to_owned()], shown: Vec::new() };
+            let caveats = [Caveat::Resource(bound)];
+            let scope = Scope::of(caveats.iter().take(usize::from(bounded)));
+            let files: Vec<Value> = items
+                .iter()
+                .map(|has| json!({ "parents": has, "id": has.first().copied().unwrap_or("none"), "name": "n" }))
+                .collect();
+            let answer = json!({
+                "id": "x", "labelIds": own, "parents": own, "files": files, "labels": files, "secretField": 1,
+                "resultSizeEstimate": 7, "nextPageToken": "t", "messages": [], "historyId": "1",
+            });
+            for step in service.tools.values().filter(|tool| !bounded || tool.bounds(resource).is_ok()).flat_map(|tool| &tool.steps) {
+                let AnswerKind::Json { fields } = &step.answer else { continue };
+                let Ok(shown) = scope.judge(step, answer.clone()) else {
+                    prop_assert!(bounded);
+                    continue;
+                };
+                prop_assert!(shown.as_object().unwrap().keys().all(|name| fields.contains(name)));
+                if bounded && let Some(check) = step.checks.get(resource) {
+                    prop_assert!(check.response.is_none() || own.contains(&"in"));
+                    if check.elements.is_some() {
+                        prop_assert!(!shown.to_string().contains("\"out\"") || shown.to_string().contains("\"in\""));
+                        for list in ["files", "labels"] {
+                            for item in shown.get(list).and_then(Value::as_array).into_iter().flatten() {
+                                prop_assert!(item.to_string().contains("\"in\""), "{item}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mail_cannot_be_labelled_out_of_its_scope_nor_into_the_bin() {
+    let catalog = built_in();
+    let tool = catalog.tool(&"gmail.label_message".parse().unwrap()).unwrap();
+    let probe = tool.steps[0].checks[&ident("label")].probe.clone().unwrap();
+    let bound =
+        ResourceBound { resource: ident("label"), ids: vec!["Label_7".to_owned()], shown: Vec::new() };
+    let parse = |change: Value| {
+        let mut given: Map<String, Value> = Map::new();
+        given.insert("message_id".to_owned(), json!("m"));
+        given.extend(change.as_object().unwrap().clone());
+        Arguments::parse(&tool.args, Canonical::from_json(&Value::Object(given)).unwrap().value())
+    };
+    for word in ["TRASH", "Trash", "trash", "SPAM", "spam"] {
+        assert!(parse(json!({ "add": [word] })).is_err(), "{word}");
+        assert!(parse(json!({ "remove": [word] })).is_err(), "{word}");
+    }
+    let has = json!({ "id": "m", "labelIds": ["Label_7", "INBOX"] });
+    let judged = |change: Value| judge_probe(&bound, &probe, &parse(change).unwrap(), &has).is_ok();
+    assert!(judged(json!({ "remove": ["INBOX", "UNREAD"], "add": ["STARRED"] })));
+    assert!(!judged(json!({ "remove": ["Label_7"] })));
+    assert!(!judged(json!({ "remove": ["label_7"] })));
+    assert!(!judged(json!({ "remove": ["Label_7"], "add": ["Label_7"] })));
+}
+
+/// Each tool either is held to its service's resource in every step, or says that it cannot be bounded by it.
+#[test]
+fn what_can_be_bounded() {
+    let catalog = built_in();
+    let bounded: Vec<String> = catalog
+        .services
+        .values()
+        .flat_map(|service| {
+            let resource = service.resources.keys().next().unwrap();
+            service
+                .tools
+                .values()
+                .filter(|tool| tool.bounds(resource).is_ok())
+                .map(|tool| tool.name.to_string())
+        })
+        .collect();
+    assert_eq!(
+        bounded,
+        [
+            "drive.create_file",
+            "drive.get_file_metadata",
+            "drive.list_folder",
+            "drive.read_file",
+            "drive.search_files",
+            "gmail.get_message",
+            "gmail.label_message",
+            "gmail.list_labels",
+            "gmail.search_messages",
+        ]
+    );
+}
+
+#[test]
+fn a_bad_value_is_refused_under_its_arguments_name() {
+    let catalog = built_in();
+    for (tool, given, field) in [
+        ("drive.search_files", json!({ "text": "a\"b" }), "text"),
+        ("gmail.search_messages", json!({ "words": "a\"b" }), "words"),
+        ("gmail.search_messages", json!({ "from": " " }), "from"),
+        ("gmail.send_message", json!({ "to": [], "subject": "x", "body": "" }), "to"),
+    ] {
+        let tool = catalog.tool(&tool.parse().unwrap()).unwrap();
+        let args = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()).unwrap();
+        let filling = Filling { args: &args, params: &BTreeMap::new(), page_token: None };
+        let denial = render(&tool.steps[0], filling).unwrap_err();
+        assert_eq!(denial.field.as_deref(), Some(field));
+    }
+}

@@ -1,0 +1,84 @@
+//! The schemas that agents see of two built-in tools under bounds, in full.
+
+use claviger_domain::caveat::{Bound, Caveat, ResourceBound};
+use claviger_domain::schema::schema;
+use serde_json::{Value, json};
+
+use super::built_in;
+use super::wire::ident;
+
+fn check(tool: &str, caveats: &[Caveat], expected: &Value) {
+    let catalog = built_in();
+    let tool = catalog.tool(&tool.parse().unwrap()).unwrap();
+    for caveat in caveats {
+        assert_eq!(caveat.enforceable(tool), Ok(()));
+    }
+    let found = schema(tool, &caveats.iter().collect::<Vec<_>>());
+    assert_eq!(&found, expected, "{found:#}");
+}
+
+#[test]
+fn sending_to_a_family_only() {
+    let mail = |max: u32, enumerated: bool, summary: &str| {
+        let mut items = json!({ "type": "string", "format": "email" });
+        if enumerated {
+            items["enum"] = json!(["family@example.org", "ann@example.org"]);
+        }
+        json!({ "type": "array", "items": items, "maxItems": max, "description": summary })
+    };
+    check(
+        "gmail.send_message",
+        &[
+            Caveat::Recipients(vec![
+                "Family@example.org".parse().unwrap(),
+                "ann@EXAMPLE.org".parse().unwrap(),
+            ]),
+            Caveat::Argument(ident("bcc"), Bound::Absent),
+            Caveat::Argument(ident("to"), Bound::MaxLength(1)),
+            Caveat::Argument(ident("subject"), Bound::MinLength(5)),
+            Caveat::Rate("5/1h".parse().unwrap()),
+        ],
+        &json!({
+            "type": "object",
+            "properties": {
+                "to": mail(1, true, "Recipients, as plain addresses"),
+                "cc": mail(50, true, "Recipients of a copy"),
+                "reply_to": mail(1, true, "Where answers should go"),
+                "subject": { "type": "string", "minLength": 5, "maxLength": 500, "description": "The subject" },
+                "body": { "type": "string", "maxLength": 100_000, "description": "The text" },
+            },
+            "required": ["body", "subject", "to"],
+            "additionalProperties": false,
+        }),
+    );
+}
+
+#[test]
+fn listing_two_folders_only() {
+    check(
+        "drive.list_folder",
+        &[
+            Caveat::Resource(ResourceBound {
+                resource: ident("folder"),
+                ids: vec!["F_1".to_owned(), "F_2".to_owned()],
+                shown: vec!["AI".to_owned(), "Notes\u{202e}".to_owned()],
+            }),
+            Caveat::Argument(ident("max_results"), Bound::Max(20)),
+        ],
+        &json!({
+            "type": "object",
+            "properties": {
+                "folder_id": {
+                    "type": "string", "minLength": 1, "maxLength": 256, "enum": ["F_1", "F_2"],
+                    "description": "The folder's id. F_1 is AI, F_2 is Notes\\u{202e}",
+                },
+                "max_results": {
+                    "type": "integer", "minimum": 1, "maximum": 20, "description": "How many files at most",
+                },
+                "page": { "type": "string", "description": "next_page of an earlier answer for the same folder" },
+            },
+            "required": ["folder_id", "max_results"],
+            "additionalProperties": false,
+        }),
+    );
+}

@@ -1,0 +1,89 @@
+//! Every OAuth scope that the catalog names is one that Google takes for the method it is used with.
+
+use claviger_domain::step::{Segment, Step};
+
+use super::built_in;
+
+const MAIL: &str = "https://mail.google.com/";
+
+/// Method, path, and the scopes of which any one suffices, as the discovery documents of Gmail v1 and Drive v3 list
+/// them (2026), without those of add-ons, of app data and of single other products.
+const ACCEPTED: [(&str, &str, &[&str]); 9] = [
+    (
+        "GET",
+        "/gmail/v1/users/me/labels",
+        &[MAIL, "gmail.labels", "gmail.metadata", "gmail.modify", "gmail.readonly"],
+    ),
+    ("GET", "/gmail/v1/users/me/messages", &[MAIL, "gmail.metadata", "gmail.modify", "gmail.readonly"]),
+    ("GET", "/gmail/v1/users/me/messages/{}", &[MAIL, "gmail.metadata", "gmail.modify", "gmail.readonly"]),
+    ("POST", "/gmail/v1/users/me/messages/{}/modify", &[MAIL, "gmail.modify"]),
+    ("POST", "/gmail/v1/users/me/messages/send", &[MAIL, "gmail.compose", "gmail.modify", "gmail.send"]),
+    (
+        "GET",
+        "/drive/v3/files",
+        &["drive", "drive.file", "drive.metadata", "drive.metadata.readonly", "drive.readonly"],
+    ),
+    (
+        "GET",
+        "/drive/v3/files/{}",
+        &["drive", "drive.file", "drive.metadata", "drive.metadata.readonly", "drive.readonly"],
+    ),
+    ("GET", "/drive/v3/files/{}/export", &["drive", "drive.file", "drive.readonly"]),
+    ("POST", "/upload/drive/v3/files", &["drive", "drive.file"]),
+];
+
+fn accepted(step: &Step) -> &'static [&'static str] {
+    let path: String = step
+        .path
+        .iter()
+        .map(|segment| match segment {
+            Segment::Literal(text) => format!("/{text}"),
+            Segment::Param(_) => "/{}".to_owned(),
+        })
+        .collect();
+    let method = step.method.as_str();
+    let known = ACCEPTED.iter().find(|(known, at, _)| *known == method && *at == path);
+    known.unwrap_or_else(|| panic!("{method} {path} is in no table")).2
+}
+
+#[test]
+fn each_scope_of_a_tool_is_taken_for_each_of_its_requests() {
+    for service in built_in().services.values() {
+        for tool in service.tools.values() {
+            assert!(!tool.scope.is_empty());
+            for step in &tool.steps {
+                for scope in &tool.scope {
+                    assert!(accepted(step).contains(&scope.as_str()), "{} {}: {scope}", tool.name, step.name);
+                }
+                // One token serves the whole call, so the probes' requests must take it as well.
+                let probes = step.checks.values().filter_map(|check| check.probe.as_ref());
+                for probe in probes.map(|probe| &service.steps[&probe.step]) {
+                    for scope in &tool.scope {
+                        assert!(probe.scope.contains(scope), "{} probes {}: {scope}", tool.name, probe.name);
+                    }
+                }
+            }
+        }
+        for step in service.steps.values() {
+            assert!(!step.scope.is_empty());
+            for scope in &step.scope {
+                assert!(accepted(step).contains(&scope.as_str()), "{} {}: {scope}", service.id, step.name);
+            }
+        }
+    }
+}
+
+/// Gmail refuses a search under `gmail.metadata`, and bodies; Drive gives no content under a metadata scope.
+#[test]
+fn no_tool_counts_on_a_scope_that_hides_what_it_needs() {
+    let catalog = built_in();
+    for (tool, useless) in [
+        ("gmail.search_messages", "gmail.metadata"),
+        ("gmail.get_message", "gmail.metadata"),
+        ("drive.read_file", "drive.metadata.readonly"),
+        ("drive.search_files", "drive.metadata.readonly"),
+    ] {
+        let tool = catalog.tool(&tool.parse().unwrap()).unwrap();
+        assert!(!tool.scope.iter().any(|scope| scope == useless), "{}", tool.name);
+    }
+}

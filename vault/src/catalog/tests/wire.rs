@@ -1,0 +1,249 @@
+//! What goes over the wire for each built-in tool, in full: a change of it must be seen.
+
+use std::collections::BTreeMap;
+
+use claviger_canonical::Canonical;
+use claviger_domain::arg::Arguments;
+use claviger_domain::name::Ident;
+use claviger_domain::render::{Filling, Request, render};
+use claviger_domain::step::Step;
+use serde_json::{Value, json};
+
+use super::built_in;
+
+pub(super) fn ident(text: &str) -> Ident {
+    text.parse().unwrap()
+}
+
+pub(super) fn params(pairs: &[(&str, &str)]) -> BTreeMap<Ident, String> {
+    pairs.iter().map(|(name, value)| (ident(name), (*value).to_owned())).collect()
+}
+
+pub(super) fn rendered(
+    step: &Step,
+    args: &Arguments,
+    params: &BTreeMap<Ident, String>,
+    page: Option<&str>,
+) -> Request {
+    render(step, Filling { args, params, page_token: page }).expect("it renders")
+}
+
+/// A step, the parameters and the page token it gets, and what is sent: method and address, then the body's type and
+/// the body, each on its own line.
+type Sent<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>, &'a str);
+
+fn check(tool: &str, given: Value, steps: &[Sent<'_>]) {
+    let catalog = built_in();
+    let tool = catalog.tool(&tool.parse().unwrap()).unwrap();
+    let args = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()).unwrap();
+    let names: Vec<&str> = tool.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(names, steps.iter().map(|step| step.0).collect::<Vec<_>>(), "{}", tool.name);
+    for (name, pairs, page, expected) in steps {
+        let request = rendered(tool.step(name).unwrap(), &args, &params(pairs), *page);
+        let mut text = format!("{} {}", request.method.as_str(), request.path_and_query);
+        if let Some(kind) = request.content_type {
+            text.push_str(&format!("\n{kind}\n{}", String::from_utf8(request.body).unwrap()));
+        }
+        assert_eq!(text.replace("\r\n", "\n"), *expected, "{}, step {name}", tool.name);
+    }
+}
+
+#[test]
+fn gmail_reads() {
+    check(
+        "gmail.search_messages",
+        json!({
+            "from": "ann@example.org", "to": "me", "subject": "Q3 plan", "words": "OR -in:anywhere",
+            "after": "2026-01-02", "before": "2026-02-01", "has_attachment": true, "unread": false,
+            "max_results": 5, "page": "page_0123456789abcdef",
+        }),
+        &[
+            (
+                "list",
+                &[("label", "Label_7")],
+                Some("tok/en="),
+                "GET /gmail/v1/users/me/messages?labelIds=Label_7&maxResults=5&q=from%3A%22ann%40example.org%22%20to%3A%22me%22\
+                 %20subject%3A%22Q3%22%20subject%3A%22plan%22%20%22OR%22%20%22-in%3Aanywhere%22%20after%3A2026%2F01%2F02%20\
+                 before%3A2026%2F02%2F01%20has%3Aattachment%20-is%3Aunread&pageToken=tok%2Fen%3D",
+            ),
+            (
+                "summary",
+                &[("message_id", "18c2f")],
+                None,
+                "GET /gmail/v1/users/me/messages/18c2f?format=metadata&metadataHeaders=From&metadataHeaders=To\
+                 &metadataHeaders=Cc&metadataHeaders=Subject&metadataHeaders=Date",
+            ),
+        ],
+    );
+    // Nothing asked for, nothing bounded: no empty filter, only the default.
+    check(
+        "gmail.search_messages",
+        json!({}),
+        &[
+            ("list", &[], None, "GET /gmail/v1/users/me/messages?maxResults=10"),
+            (
+                "summary",
+                &[("message_id", "a")],
+                None,
+                "GET /gmail/v1/users/me/messages/a?format=metadata&metadataHeaders=From&metadataHeaders=To\
+                 &metadataHeaders=Cc&metadataHeaders=Subject&metadataHeaders=Date",
+            ),
+        ],
+    );
+    check(
+        "gmail.get_message",
+        json!({ "message_id": "18c2f" }),
+        &[("get", &[], None, "GET /gmail/v1/users/me/messages/18c2f?format=full")],
+    );
+    check("gmail.list_labels", json!({}), &[("list", &[], None, "GET /gmail/v1/users/me/labels")]);
+}
+
+#[test]
+fn gmail_acts() {
+    check(
+        "gmail.label_message",
+        json!({ "message_id": "18c2f", "add": ["Label_7", "STARRED"], "remove": ["UNREAD"] }),
+        &[(
+            "modify",
+            &[],
+            None,
+            "POST /gmail/v1/users/me/messages/18c2f/modify\napplication/json\n\
+             {\"addLabelIds\":[\"Label_7\",\"STARRED\"],\"removeLabelIds\":[\"UNREAD\"]}",
+        )],
+    );
+    let mail = "MIME-Version: 1.0\r\n\
+                To: Ann@example.org, bo@example.org\r\n\
+                Cc: cy@example.org\r\n\
+                Bcc: di@example.org\r\n\
+                Reply-To: me@example.org\r\n\
+                Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n\
+                Content-Type: text/plain; charset=utf-8\r\n\
+                Content-Transfer-Encoding: base64\r\n\r\n\
+                SGVsbG8NCndvcmxkIPCfkYs=\r\n";
+    let raw = claviger_domain::codec::base64url::encode(mail.as_bytes());
+    check(
+        "gmail.send_message",
+        json!({
+            "to": ["Ann@Example.org", "bo@example.org"], "cc": ["cy@example.org"], "bcc": ["di@example.org"],
+            "reply_to": ["me@example.org"], "subject": "Grüße", "body": "Hello\nworld 👋",
+        }),
+        &[(
+            "send",
+            &[],
+            None,
+            &format!("POST /gmail/v1/users/me/messages/send\napplication/json\n{{\"raw\":\"{raw}\"}}"),
+        )],
+    );
+}
+
+#[test]
+fn drive_reads() {
+    const LIST: &str = "fields=nextPageToken%2Cfiles%28id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents%2Cshared%29\
+                        &includeItemsFromAllDrives=true";
+    check(
+        "drive.search_files",
+        json!({
+            "name": "it's", "text": "plan b", "mime_type": "text/plain", "modified_after": "2026-01-02",
+            "max_results": 3, "page": "page_0123456789abcdef",
+        }),
+        &[(
+            "list",
+            &[("folder", "F_1")],
+            Some("next"),
+            &format!(
+                "GET /drive/v3/files?{LIST}&pageSize=3&q=%27F_1%27%20in%20parents%20and%20name%20contains%20%27it%5C%27s%27\
+                 %20and%20fullText%20contains%20%27%22plan%20b%22%27%20and%20mimeType%20%3D%20%27text%2Fplain%27%20and%20\
+                 modifiedTime%20%3E%3D%20%272026-01-02T00%3A00%3A00Z%27%20and%20trashed%20%3D%20false&supportsAllDrives=true\
+                 &pageToken=next"
+            ),
+        )],
+    );
+    check(
+        "drive.list_folder",
+        json!({ "folder_id": "F_1", "max_results": 3 }),
+        &[(
+            "list",
+            &[],
+            None,
+            &format!(
+                "GET /drive/v3/files?{LIST}&pageSize=3&q=%27F_1%27%20in%20parents%20and%20trashed%20%3D%20false&supportsAllDrives=true"
+            ),
+        )],
+    );
+    check(
+        "drive.get_file_metadata",
+        json!({ "file_id": "f-1" }),
+        &[(
+            "get",
+            &[],
+            None,
+            "GET /drive/v3/files/f-1?fields=id%2Cname%2CmimeType%2Csize%2CcreatedTime%2CmodifiedTime%2Cparents%2Cshared\
+             %2Cdescription%2CwebViewLink&supportsAllDrives=true",
+        )],
+    );
+    check(
+        "drive.read_file",
+        json!({ "file_id": "f-1" }),
+        &[
+            (
+                "metadata",
+                &[],
+                None,
+                "GET /drive/v3/files/f-1?fields=id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents&supportsAllDrives=true",
+            ),
+            ("content", &[], None, "GET /drive/v3/files/f-1?alt=media&supportsAllDrives=true"),
+            ("export", &[], None, "GET /drive/v3/files/f-1/export?mimeType=text%2Fplain"),
+        ],
+    );
+}
+
+#[test]
+fn drive_acts() {
+    // It comes from the parts by a hash, so it is the same as long as they are.
+    let boundary = "claviger-c6774421dd7687dd48a1d07a9a9b0b9ed68169a9f65c4bbf";
+    let given = json!({ "folder_id": "F_1", "name": "a \"b\".md", "content": "# Hi\nyou", "mime_type": "text/markdown" });
+    check(
+        "drive.create_file",
+        given,
+        &[(
+            "create",
+            &[],
+            None,
+            &format!(
+                "POST /upload/drive/v3/files?fields=id%2Cname%2CmimeType%2Csize%2Cparents%2CwebViewLink&supportsAllDrives=true\
+                 &uploadType=multipart\nmultipart/related; boundary={boundary}\n--{boundary}\n\
+                 Content-Type: application/json; charset=UTF-8\n\n\
+                 {{\"mimeType\":\"text/markdown\",\"name\":\"a \\\"b\\\".md\",\"parents\":[\"F_1\"]}}\n\
+                 --{boundary}\nContent-Type: text/markdown\n\n# Hi\nyou\n--{boundary}--\n"
+            ),
+        )],
+    );
+}
+
+/// The requests that the vault makes of itself: resolving names, and looking at objects.
+#[test]
+fn the_vaults_own_steps() {
+    let catalog = built_in();
+    let nothing = Canonical::from_json(&json!({})).unwrap();
+    let args = Arguments::parse(&BTreeMap::new(), nothing.value()).unwrap();
+    let steps: Vec<String> = catalog
+        .services
+        .values()
+        .flat_map(|service| service.steps.values())
+        .map(|step| {
+            let filled = params(&[("name", "it's"), ("file_id", "f-1"), ("message_id", "m-1")]);
+            let request = rendered(step, &args, &filled, None);
+            format!("{} {}", request.method.as_str(), request.path_and_query)
+        })
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            "GET /drive/v3/files/f-1?fields=id%2Cparents%2Ctrashed&supportsAllDrives=true",
+            "GET /drive/v3/files?fields=files%28id%2Cname%29&pageSize=100&q=name%20%3D%20%27it%5C%27s%27%20and%20\
+             mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27%20and%20trashed%20%3D%20false",
+            "GET /gmail/v1/users/me/labels",
+            "GET /gmail/v1/users/me/messages/m-1?fields=id%2ClabelIds&format=minimal",
+        ]
+    );
+}
