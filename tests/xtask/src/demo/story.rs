@@ -224,7 +224,7 @@ fn rotation(stage: &Stage) -> anyhow::Result<()> {
 fn revocation(stage: &Stage, grant: &str) -> anyhow::Result<()> {
     title("Revoked is revoked");
     let mail = inside(stage)?;
-    stage.must(&format!("claviger-agent call gmail_get_message message_id={mail} --json"), 1)?;
+    stage.must(&format!("claviger-agent call gmail_get_message message_id={mail}"), 3)?;
     stage.must(&format!("claviger revoke {grant}"), 4)?;
     let shown = stage.show(&format!("claviger-agent call gmail_get_message message_id={mail}"), 6)?;
     ensure!(shown.code != 0, "a call went through after the revocation");
