@@ -68,11 +68,14 @@ pub async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     log_to_stderr(config.log);
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
 
     let daemon = Daemon::start(config, unlock, adapters, inherited, Arc::new(SystemClock::new())).await?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        // The terminal it ran in was closed.
+        _ = hangup.recv() => {}
         () = daemon.sealing.cancelled() => {
             let listeners = daemon.seal().await;
             return Err(reexec::sealed(listeners)).context("sealed, but the vault could not start anew");
