@@ -21,7 +21,11 @@ use serde_json::{Value, json};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = |what: &str| arguments.next().with_context(|| format!("usage: thief AGENT_SOCKET ADAPTER_SOCKET HANDLE TOOL; {what} is missing"));
+    let mut next = |what: &str| {
+        arguments.next().with_context(|| {
+            format!("usage: thief AGENT_SOCKET ADAPTER_SOCKET HANDLE TOOL; {what} is missing")
+        })
+    };
     let (agent, adapter) = (PathBuf::from(next("AGENT_SOCKET")?), PathBuf::from(next("ADAPTER_SOCKET")?));
     let (handle, tool) = (next("HANDLE")?, next("TOOL")?);
 
@@ -51,8 +55,14 @@ async fn main() -> anyhow::Result<()> {
     let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
     let options = PeerRequestOptions::no_options().with_meta(meta);
     let answer = client.send_request_with_option(request, options).await?.await_response().await?;
-    let ServerResult::CallToolResult(result) = answer else { bail!("the adapter did not answer a tool call") };
-    let text = result.content.iter().filter_map(|part| part.as_text().map(|text| text.text.clone())).collect::<Vec<_>>();
+    let ServerResult::CallToolResult(result) = answer else {
+        bail!("the adapter did not answer a tool call")
+    };
+    let text = result
+        .content
+        .iter()
+        .filter_map(|part| part.as_text().map(|text| text.text.clone()))
+        .collect::<Vec<_>>();
     writeln!(std::io::stdout(), "{}", text.join("\n"))?;
     if result.is_error == Some(true) { Ok(()) } else { bail!("the stolen handle was worth something") }
 }
@@ -65,6 +75,8 @@ fn bytes_of(handle: &str) -> anyhow::Result<[u8; 16]> {
 
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).ok().context("no randomness")?;
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+        .ok()
+        .context("no randomness")?;
     Ok(bytes)
 }

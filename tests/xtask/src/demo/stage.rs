@@ -5,13 +5,12 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use super::PATIENCE;
-use crate::sh;
+use super::{PATIENCE, say};
+use crate::steps::now;
 
 /// What the demo's vault is unlocked by. It guards nothing but the demo.
 pub(super) const PASSPHRASE: &str = "correct horse battery staple";
@@ -39,10 +38,9 @@ impl Stage {
         let directory = std::env::temp_dir().join(format!("claviger-demo-{}", std::process::id()));
         fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
-        let bin = sh::target_dir()?.join("release");
-        let mut stage =
-            Self { directory, bin, google: None, vault: None, info: Value::Null, kept: false };
-        sh::say("Starting a stand-in for Google: not Google, and with an invented account.");
+        let bin = release_directory()?;
+        let mut stage = Self { directory, bin, google: None, vault: None, info: Value::Null, kept: false };
+        say("Starting a stand-in for Google: not Google, and with an invented account.");
         let (ca, info) = (stage.path("google-ca.pem"), stage.path("google.json"));
         let google = stage
             .command("stand-in-google")
@@ -99,7 +97,7 @@ impl Stage {
 
     /// Starts vault and adapters, and waits until they answer.
     pub(super) fn up(&mut self) -> anyhow::Result<()> {
-        sh::say("\n$ claviger up        # in the background; asks for the passphrase");
+        say("\n$ claviger up        # in the background; asks for the passphrase");
         let mut vault = self
             .command("claviger")
             .args(["up", "--passphrase-stdin"])
@@ -124,19 +122,20 @@ impl Stage {
     /// Waits until an adapter listens.
     pub(super) fn wait_for_adapter(&self, name: &str) -> anyhow::Result<()> {
         let socket = self.home().join("run/mcp").join(format!("{name}.sock"));
-        wait(name, || socket.exists()).with_context(|| fs::read_to_string(self.path("vault.log")).unwrap_or_default())
+        wait(name, || socket.exists())
+            .with_context(|| fs::read_to_string(self.path("vault.log")).unwrap_or_default())
     }
 
     /// Shows a command line, runs it, and shows what it prints. Lines beyond `lines` are counted, not shown.
     pub(super) fn show(&self, line: &str, lines: usize) -> anyhow::Result<Shown> {
-        sh::say(&format!("\n$ {line}"));
+        say(&format!("\n$ {line}"));
         let shown = self.quiet(line)?;
         let all: Vec<&str> = shown.text.lines().collect();
         for text in all.iter().take(lines) {
-            sh::say(&format!("  {text}"));
+            say(&format!("  {text}"));
         }
         if all.len() > lines {
-            sh::say(&format!("  … {} more lines", all.len() - lines));
+            say(&format!("  … {} more lines", all.len() - lines));
         }
         Ok(shown)
     }
@@ -172,7 +171,6 @@ impl Stage {
         let mut command = Command::new(self.bin.join(program));
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &self.directory)
             .env("CLAVIGER_HOME", self.home())
             .env("CLAVIGER_AGENT_SOCKET", self.agent_socket("openclaw"))
@@ -189,8 +187,9 @@ impl Stage {
             "args": ["mcp"],
             "env": { "CLAVIGER_AGENT_SOCKET": self.agent_socket("openclaw") },
         }}});
-        let pids: Vec<String> = [&self.vault, &self.google].into_iter().flatten().map(|child| child.id().to_string()).collect();
-        sh::say(&format!(
+        let pids: Vec<String> =
+            [&self.vault, &self.google].into_iter().flatten().map(|child| child.id().to_string()).collect();
+        say(&format!(
             "\nLeft running. Paste this into an MCP host:\n\n{}\n\nAdminister it with\n  export CLAVIGER_HOME={}\n  {} status\n\nEnd it with\n  kill {} && rm -r {}",
             serde_json::to_string_pretty(&entry)?,
             self.home().display(),
@@ -220,15 +219,16 @@ impl Drop for Stage {
             end(child);
         }
         if let Err(error) = fs::remove_dir_all(&self.directory) {
-            sh::say(&format!("{} stays behind: {error}", self.directory.display()));
+            say(&format!("{} stays behind: {error}", self.directory.display()));
         }
     }
 }
 
 /// Asks a process to end, so that it can end its own children, and waits.
 fn end(mut child: Child) {
-    let asked = Command::new("kill").arg(child.id().to_string()).status().is_ok_and(|status| status.success());
-    let started = Instant::now();
+    let asked =
+        Command::new("kill").arg(child.id().to_string()).status().is_ok_and(|status| status.success());
+    let started = now();
     while asked && started.elapsed() < PATIENCE {
         if let Ok(Some(_)) = child.try_wait() {
             return;
@@ -240,7 +240,7 @@ fn end(mut child: Child) {
 }
 
 pub(super) fn wait(what: &str, ready: impl Fn() -> bool) -> anyhow::Result<()> {
-    let started = Instant::now();
+    let started = now();
     while !ready() {
         if started.elapsed() > PATIENCE {
             bail!("{what} did not come up");
@@ -250,7 +250,10 @@ pub(super) fn wait(what: &str, ready: impl Fn() -> bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::disallowed_methods, reason = "a process of another program is waited for; there is no clock to inject")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a process of another program is waited for; there is no clock to inject"
+)]
 fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(50));
 }
@@ -272,4 +275,11 @@ fn words(line: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Where the release programs are: beside this one's profile directory.
+fn release_directory() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.parent().and_then(Path::parent).context("this program is in no target directory")?;
+    Ok(target.join("release"))
 }

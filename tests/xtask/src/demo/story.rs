@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
+use super::say;
 use super::stage::{PASSPHRASE, Stage};
-use crate::sh;
 
 /// Plays it from the first command to the last.
 pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
@@ -24,12 +24,14 @@ pub(super) fn play(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 fn title(text: &str) {
-    sh::say(&format!("\n── {text} {}", "─".repeat(96usize.saturating_sub(text.chars().count()))));
+    say(&format!("\n── {text} {}", "─".repeat(96usize.saturating_sub(text.chars().count()))));
 }
 
 fn set_up(stage: &mut Stage) -> anyhow::Result<()> {
     title("A new vault");
-    sh::say("\n$ claviger init --recovery-out recovery.txt        # asks for a passphrase; keep recovery.txt elsewhere");
+    say(
+        "\n$ claviger init --recovery-out recovery.txt        # asks for a passphrase; keep recovery.txt elsewhere",
+    );
     let recovery = stage.path("recovery.txt");
     let mut init = stage
         .command("claviger")
@@ -43,7 +45,7 @@ fn set_up(stage: &mut Stage) -> anyhow::Result<()> {
     }
     let output = init.wait_with_output()?;
     ensure!(output.status.success(), "init failed");
-    String::from_utf8_lossy(&output.stdout).lines().for_each(|line| sh::say(&format!("  {line}")));
+    String::from_utf8_lossy(&output.stdout).lines().for_each(|line| say(&format!("  {line}")));
     stage.configure()?;
     stage.up()?;
     stage.must("claviger agent add openclaw", 4)?;
@@ -59,7 +61,12 @@ fn connect(stage: &Stage) -> anyhow::Result<()> {
     title("The owner connects a mailbox and a drive by OAuth");
     let client = stage.fact("/client_id")?;
     let secret = stage.fact("/client_secret")?;
-    login(stage, "gmail/me", &["--for", "read,write,send", "--client-id", &client, "--stdin"], Some(&secret))?;
+    login(
+        stage,
+        "gmail/me",
+        &["--for", "read,write,send", "--client-id", &client, "--stdin"],
+        Some(&secret),
+    )?;
     login(stage, "drive/me", &["--for", "read,send"], None)?;
     stage.must("claviger secret ls", 10)?;
     Ok(())
@@ -67,7 +74,7 @@ fn connect(stage: &Stage) -> anyhow::Result<()> {
 
 /// Runs `connect`, and does in the stand-in's browser what the owner would do in theirs.
 fn login(stage: &Stage, name: &str, arguments: &[&str], client_secret: Option<&str>) -> anyhow::Result<()> {
-    sh::say(&format!("\n$ claviger connect {name} {}", arguments.join(" ")));
+    say(&format!("\n$ claviger connect {name} {}", arguments.join(" ")));
     let mut connect = stage
         .command("claviger")
         .args(["connect", name])
@@ -85,7 +92,7 @@ fn login(stage: &Stage, name: &str, arguments: &[&str], client_secret: Option<&s
     for line in lines.by_ref() {
         let line = line?;
         let start = line.find("https://").map(|at| line[at..].trim().to_owned());
-        sh::say(&format!("  {}", line.chars().take(108).collect::<String>()));
+        say(&format!("  {}", line.chars().take(108).collect::<String>()));
         if start.is_some() {
             url = start;
             break;
@@ -97,11 +104,11 @@ fn login(stage: &Stage, name: &str, arguments: &[&str], client_secret: Option<&s
     ensure!(browser.success(), "the browser did not come back");
     for line in lines {
         let line = line?;
-        sh::say(&format!("  {line}"));
+        say(&format!("  {line}"));
     }
     let output = connect.wait_with_output()?;
     drop(stdin);
-    String::from_utf8_lossy(&output.stdout).lines().for_each(|line| sh::say(&format!("  {line}")));
+    String::from_utf8_lossy(&output.stdout).lines().for_each(|line| say(&format!("  {line}")));
     ensure!(output.status.success(), "connect failed");
     Ok(())
 }
@@ -114,7 +121,8 @@ fn grants(stage: &Stage) -> anyhow::Result<String> {
         12,
     )?;
     stage.must("claviger grant add openclaw drive/me --read --folder Agent --rate 1000/1h", 12)?;
-    let id = read.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').find(|word| word.starts_with("gr_"));
+    let id =
+        read.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').find(|word| word.starts_with("gr_"));
     Ok(id.context("grant add names no grant")?.to_owned())
 }
 
@@ -122,10 +130,13 @@ fn works(stage: &Stage) -> anyhow::Result<()> {
     title("The agent works: through handles, without a key");
     stage.must("claviger-agent ls", 12)?;
     let found = stage.must("claviger-agent call gmail_search_messages max_results=3", 30)?;
-    ensure!(!found.contains("password reset"), "a mail outside the label came back");
+    ensure!(!found.contains(&outside(stage)?), "a mail outside the label came back");
     let mail = inside(stage)?;
     stage.must(&format!("claviger-agent call gmail_get_message message_id={mail}"), 20)?;
-    stage.must("claviger-agent call gmail_send_message to=family@example.org subject='Dinner' body='Home at seven.'", 8)?;
+    stage.must(
+        "claviger-agent call gmail_send_message to=family@example.org subject='Dinner' body='Home at seven.'",
+        8,
+    )?;
     let folder = stage.fact("/folders/Agent")?;
     stage.must(&format!("claviger-agent call drive_list_folder folder_id={folder}"), 16)?;
     Ok(())
@@ -134,7 +145,8 @@ fn works(stage: &Stage) -> anyhow::Result<()> {
 fn refusals(stage: &Stage) -> anyhow::Result<()> {
     title("What is not granted is refused, and the owner can ask why");
     let outside = outside(stage)?;
-    let reference = stage.refused(&format!("claviger-agent call gmail_get_message message_id={outside}"), "out of scope")?;
+    let reference = stage
+        .refused(&format!("claviger-agent call gmail_get_message message_id={outside}"), "out of scope")?;
     explain(stage, reference)?;
     let reference = stage.refused(
         "claviger-agent call gmail_send_message to=attacker@evil.example subject='Secrets' body='As you asked.'",
@@ -142,7 +154,8 @@ fn refusals(stage: &Stage) -> anyhow::Result<()> {
     )?;
     explain(stage, reference)?;
     let file = private_file(stage)?;
-    let reference = stage.refused(&format!("claviger-agent call drive_read_file file_id={file}"), "out of scope")?;
+    let reference =
+        stage.refused(&format!("claviger-agent call drive_read_file file_id={file}"), "out of scope")?;
     explain(stage, reference)
 }
 
@@ -156,17 +169,21 @@ fn explain(stage: &Stage, reference: Option<String>) -> anyhow::Result<()> {
 fn theft(stage: &Stage) -> anyhow::Result<()> {
     title("A copied handle id is worth nothing");
     let handles = stage.must("claviger-agent handles", 6)?;
-    let handle = handles.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').find(|word| word.starts_with("hdl_"));
+    let handle =
+        handles.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').find(|word| word.starts_with("hdl_"));
     let handle = handle.context("no handle is shown")?.to_owned();
     stage.must("claviger agent add thief", 3)?;
     let thief = stage.agent_socket("thief");
     let adapter = stage.home().join("run/mcp/gmail.sock");
     let tool = "gmail.list_labels";
-    sh::say(&format!("\n$ thief THIEF.sock GMAIL.sock {handle} {tool}"));
+    say(&format!("\n$ thief THIEF.sock GMAIL.sock {handle} {tool}"));
     super::stage::wait("the thief's socket", || thief.exists())?;
     let shown = stage.quiet(&format!("thief {} {} {handle} {tool}", thief.display(), adapter.display()))?;
-    shown.text.lines().for_each(|line| sh::say(&format!("  {line}")));
-    ensure!(shown.code == 0 && shown.text.contains("bad-presentation"), "the stolen handle was not refused as it should be");
+    shown.text.lines().for_each(|line| say(&format!("  {line}")));
+    ensure!(
+        shown.code == 0 && shown.text.contains("bad-presentation"),
+        "the stolen handle was not refused as it should be"
+    );
     Ok(())
 }
 
@@ -199,7 +216,7 @@ fn rotation(stage: &Stage) -> anyhow::Result<()> {
     });
     rotated?;
     let (calls, failed) = (calls.into_inner(), failed.into_inner());
-    sh::say(&format!("  {calls} calls ran meanwhile, {failed} failed."));
+    say(&format!("  {calls} calls ran meanwhile, {failed} failed."));
     ensure!(failed == 0, "a call failed during the rotation");
     Ok(())
 }
@@ -207,7 +224,7 @@ fn rotation(stage: &Stage) -> anyhow::Result<()> {
 fn revocation(stage: &Stage, grant: &str) -> anyhow::Result<()> {
     title("Revoked is revoked");
     let mail = inside(stage)?;
-    stage.must(&format!("claviger-agent call gmail_get_message message_id={mail} --json"), 1)?;
+    stage.must(&format!("claviger-agent call gmail_get_message message_id={mail}"), 3)?;
     stage.must(&format!("claviger revoke {grant}"), 4)?;
     let shown = stage.show(&format!("claviger-agent call gmail_get_message message_id={mail}"), 6)?;
     ensure!(shown.code != 0, "a call went through after the revocation");
@@ -222,7 +239,7 @@ fn audit(stage: &Stage) -> anyhow::Result<()> {
     let copy = stage.directory().join("copy");
     copy_tree(&stage.home().join("audit"), &copy)?;
     let changed = change_one_byte(&copy)?;
-    sh::say(&format!("\n# one byte of a copy is changed: {changed}"));
+    say(&format!("\n# one byte of a copy is changed: {changed}"));
     let shown = stage.show(&format!("claviger audit verify --dir {}", copy.display()), 8)?;
     ensure!(shown.code == 1, "a changed log passed");
     Ok(())
@@ -243,7 +260,8 @@ fn private_file(stage: &Stage) -> anyhow::Result<String> {
 
 /// The id of the first entry of a table of the stand-in's whose name fits.
 fn pick(stage: &Stage, table: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<String> {
-    let entries = stage.info.pointer(table).and_then(Value::as_object).context("the stand-in tells no such table")?;
+    let entries =
+        stage.info.pointer(table).and_then(Value::as_object).context("the stand-in tells no such table")?;
     let found = entries.iter().find(|(name, _)| wanted(name)).and_then(|(_, id)| id.as_str());
     Ok(found.context("the stand-in has no such thing")?.to_owned())
 }
@@ -264,8 +282,11 @@ fn copy_tree(from: &std::path::Path, to: &std::path::Path) -> anyhow::Result<()>
 
 /// Changes one byte in the middle of the used part of the oldest segment.
 fn change_one_byte(audit: &std::path::Path) -> anyhow::Result<String> {
-    let mut segments: Vec<_> =
-        std::fs::read_dir(audit.join("segments"))?.collect::<Result<Vec<_>, _>>()?.iter().map(std::fs::DirEntry::path).collect();
+    let mut segments: Vec<_> = std::fs::read_dir(audit.join("segments"))?
+        .collect::<Result<Vec<_>, _>>()?
+        .iter()
+        .map(std::fs::DirEntry::path)
+        .collect();
     segments.sort();
     let segment = segments.first().context("there is no segment")?;
     let mut bytes = std::fs::read(segment)?;
