@@ -13,7 +13,11 @@ use std::{env, fs};
 #[must_use]
 pub fn path(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a running test has a path");
-    let folder = test.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
+    let mut folder = test.parent().expect("a running test is in a folder");
+    // A test is in target/PROFILE/deps, a program in target/PROFILE itself.
+    if folder.ends_with("deps") {
+        folder = folder.parent().expect("a test is in target/PROFILE/deps");
+    }
     let program = folder.join(name);
     let built = time(&program).unwrap_or_else(|| {
         panic!("{} is not there: run `cargo build --workspace --bins`", program.display())

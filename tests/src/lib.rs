@@ -8,3 +8,4 @@ pub mod metadata;
 pub mod peers;
 pub mod repository;
 pub mod source;
+pub mod world;
