@@ -103,8 +103,8 @@ impl Upstream for FakeUpstream {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let credential = match &request.inject {
                 Inject::Nothing => String::new(),
-                // EXPOSE: the upstream is who it is for.
                 Inject::Bearer(token) | Inject::Form(token) | Inject::Header(_, token) => {
+                    // EXPOSE: the upstream is who it is for.
                     text(token.expose_secret())
                 }
                 // EXPOSE: as above.
