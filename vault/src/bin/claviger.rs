@@ -8,6 +8,6 @@ fn main() -> ExitCode {
     claviger_vault::cli::main(Hooks { serve })
 }
 
-fn serve(_: DaemonOptions) -> Serving {
-    Box::pin(async { anyhow::bail!("the daemon is not in this build") })
+fn serve(options: DaemonOptions) -> Serving {
+    Box::pin(claviger_vault::daemon::serve(options))
 }

@@ -1,0 +1,257 @@
+//! Unseal, seal, sign, and what the broker does not know of the vault.
+
+use std::sync::Arc;
+
+use claviger_domain::event::{Actor, Kind};
+use claviger_domain::refusal::Class;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::compose::Vault;
+use super::quiet;
+use crate::audit::CheckpointFault;
+use crate::audit::checkpoint::Verifier;
+use crate::broker::UnsealError;
+use crate::broker::error::AdminError;
+use crate::keys::guard;
+use crate::keys::root::RootKey;
+use crate::keys::wrap::{UnlockFault, unlock_with_identity, unlock_with_passphrase};
+use crate::port::{AuditFault, BoxFuture};
+use crate::rpc::admin::{Facts, Keeper};
+use crate::rpc::convert::ask::Key;
+use crate::rpc::gate::Gate;
+use crate::rpc::status::{failed, told};
+
+/// How long after a failed attempt to unseal the next one may begin, in microseconds.
+const PAUSE_US: u64 = 1_000_000;
+
+/// The keeper of a real vault.
+pub(super) struct DaemonKeeper {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    vault: Arc<Vault>,
+    gate: Gate,
+    sealing: CancellationToken,
+    /// One attempt to unseal at a time, and when the next may begin.
+    not_before_us: tokio::sync::Mutex<u64>,
+}
+
+/// Why the vault stays sealed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Locked {
+    /// Another attempt is under way.
+    #[error("somebody else is unsealing the vault")]
+    Busy,
+    /// The last one failed a moment ago.
+    #[error("the last attempt to unseal failed a moment ago")]
+    TooSoon,
+    /// It is not sealed.
+    #[error("the vault is unsealed already")]
+    Unsealed,
+    /// The key does not fit.
+    #[error(transparent)]
+    Key(#[from] UnlockFault),
+    /// The log is another vault's, or cannot sign.
+    #[error("the audit log cannot be signed: {0}")]
+    Log(#[from] CheckpointFault),
+    /// It could not be recorded.
+    #[error("it could not be recorded: {0}")]
+    Audit(#[from] AuditFault),
+    /// The records are not what they should be.
+    #[error(transparent)]
+    Records(#[from] UnsealError),
+    /// Deriving or reading broke off.
+    #[error("unsealing broke off")]
+    Broken,
+}
+
+impl Locked {
+    fn status(&self) -> Status {
+        let (class, hint) = match self {
+            Locked::Busy => (Class::Busy, "wait for it, then look at `claviger status`"),
+            Locked::TooSoon => (Class::RateLimited, "wait a second, then try again"),
+            Locked::Unsealed => (Class::BadArguments, "`claviger seal` seals it"),
+            Locked::Key(UnlockFault::WrongPassphrase) => {
+                (Class::BadArguments, "type it again, or use the recovery identity: --identity FILE")
+            }
+            Locked::Key(UnlockFault::WrongIdentity | UnlockFault::BadIdentity(_)) => {
+                (Class::BadArguments, "`claviger status` names the recipients")
+            }
+            Locked::Key(UnlockFault::NoSuchKind(_)) => (Class::BadArguments, "use the other kind of key"),
+            Locked::Key(_) => (Class::Unavailable, "restore the keys directory from a backup"),
+            Locked::Log(_) => (Class::Unavailable, "store, keys and audit log must be those of one vault"),
+            Locked::Audit(_) => (Class::Unavailable, "make room for the audit log, then try again"),
+            Locked::Records(_) => (Class::Unavailable, "store and keys must be those of one vault"),
+            Locked::Broken => (Class::Unavailable, "try again"),
+        };
+        told(class, &self.to_string(), hint)
+    }
+}
+
+impl DaemonKeeper {
+    /// Of that vault. `sealing` is cancelled when the process must start anew.
+    pub(super) fn new(vault: Arc<Vault>, gate: Gate, sealing: CancellationToken) -> Self {
+        Self { inner: Arc::new(Inner { vault, gate, sealing, not_before_us: tokio::sync::Mutex::new(0) }) }
+    }
+
+    /// Unlocks, and takes everything over. Goes on to its end even if nobody waits for it any more.
+    pub(super) async fn unlock(&self, actor: Actor, key: Key) -> Result<(), Locked> {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move { inner.unlock(actor, key).await }).await.map_err(|_| Locked::Broken)?
+    }
+}
+
+impl Inner {
+    async fn unlock(&self, actor: Actor, key: Key) -> Result<(), Locked> {
+        let vault = &self.vault;
+        let mut not_before_us = self.not_before_us.try_lock().map_err(|_| Locked::Busy)?;
+        if vault.broker.is_unsealed() {
+            return Err(Locked::Unsealed);
+        }
+        if vault.clock.mono_us() < *not_before_us {
+            return Err(Locked::TooSoon);
+        }
+        let keys = vault.config.keys_dir.clone();
+        let unlocked = tokio::task::spawn_blocking(move || match key {
+            Key::Identity(text) => unlock_with_identity(&keys, &text),
+            Key::Passphrase(text) => unlock_with_passphrase(&keys, text),
+        });
+        let result = match unlocked.await {
+            Ok(Ok(root)) => self.take_over(root, actor).await,
+            Ok(Err(fault)) => Err(fault.into()),
+            Err(_) => Err(Locked::Broken),
+        };
+        if let Err(fault) = &result {
+            *not_before_us = vault.clock.mono_us().saturating_add(PAUSE_US);
+            tracing::warn!(%fault, "the vault stays sealed");
+        } else {
+            tracing::info!("the vault is unsealed");
+        }
+        result
+    }
+
+    /// All of it or nothing: whatever fails, the keys are forgotten again.
+    async fn take_over(&self, root: RootKey, actor: Actor) -> Result<(), Locked> {
+        let vault = &self.vault;
+        vault.sealer.unseal(root).map_err(|_| Locked::Unsealed)?;
+        let taken = async {
+            vault.audit.unsealed(vault.ring.vault).await?;
+            vault.broker.record(Kind::Unsealed, actor).await?;
+            let loaded = vault.broker.load().await;
+            if loaded.is_err()
+                && let Err(fault) = vault.broker.record(Kind::Sealed, Actor::Vault).await
+            {
+                tracing::warn!(%fault, "it could not be recorded that the vault is sealed again");
+            }
+            Ok(loaded?)
+        };
+        let taken: Result<(), Locked> = taken.await;
+        if taken.is_err() {
+            // It forgets its key whether or not it could sign once more.
+            let _ = vault.audit.sealing().await;
+            vault.sealer.forget();
+        }
+        taken
+    }
+
+    /// Stops intake, waits, records. Whatever fails, the vault seals.
+    async fn seal(&self, actor: Actor) {
+        self.gate.close();
+        quiet(&self.vault, &self.gate).await;
+        if let Err(fault) = self.vault.broker.record(Kind::Sealed, actor).await {
+            tracing::error!(%fault, "sealing could not be recorded; the vault seals all the same");
+        }
+        if let Err(fault) = self.vault.audit.sealing().await {
+            tracing::warn!(%fault, "the audit log could not be signed; it will be after the next unseal");
+        }
+        tracing::info!("sealed; starting anew without a key");
+        self.sealing.cancel();
+    }
+}
+
+impl Keeper for DaemonKeeper {
+    fn facts(&self) -> Facts {
+        let vault = &self.inner.vault;
+        Facts {
+            started_at_ms: vault.started_at_ms,
+            key_memory: vault.sealer.kind().map(|kind| kind.to_string()),
+            audit_records: vault.audit.size(),
+            recipients: vault.ring.holders.iter().map(|holder| holder.name.clone()).collect(),
+            warnings: warnings(vault),
+        }
+    }
+
+    fn unseal(&self, actor: Actor, key: Key) -> BoxFuture<'_, Result<(), Status>> {
+        Box::pin(async move { self.unlock(actor, key).await.map_err(|locked| locked.status()) })
+    }
+
+    fn seal(&self, actor: Actor) -> BoxFuture<'_, Result<(), Status>> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            // Once begun it goes on, whether or not whoever asked still waits.
+            let sealed = tokio::spawn(async move { inner.seal(actor).await });
+            sealed.await.map_err(|_| told(Class::Unavailable, "sealing broke off", "stop the process"))
+        })
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'_, Result<(String, String), Status>> {
+        Box::pin(async move {
+            let vault = &self.inner.vault;
+            let note =
+                vault.audit.checkpoint(Some(vault.store.revision().0)).await.map_err(
+                    |fault| match fault {
+                        CheckpointFault::Sealed => failed(AdminError::Sealed),
+                        CheckpointFault::Log(fault) => failed(AdminError::Audit(fault)),
+                        CheckpointFault::OtherKey => told(
+                            Class::Unavailable,
+                            &fault.to_string(),
+                            "keys and audit log must be those of one vault",
+                        ),
+                    },
+                )?;
+            let path = vault.config.audit.dir.join("audit.pub");
+            let key =
+                tokio::fs::read_to_string(&path).await.ok().and_then(|text| Verifier::parse(&text).ok());
+            let key = key.ok_or_else(|| {
+                told(Class::Unavailable, "audit.pub cannot be read", "look at the audit log's directory")
+            })?;
+            Ok((note, key.text()))
+        })
+    }
+}
+
+/// What an owner should act on, besides what the broker knows.
+fn warnings(vault: &Vault) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |when: bool, text: &str| {
+        if when {
+            warnings.push(text.to_owned());
+        }
+    };
+    warn(
+        vault.config.single_user(),
+        "single-user: everything runs as one user, and this does not isolate: an agent that runs commands as this \
+         user can reach the vault",
+    );
+    warn(
+        vault.config.allow_key_on_disk,
+        "allow-key-on-disk is set: with an identity on this disk, a stolen disk or backup opens the vault",
+    );
+    warn(
+        vault.rolled_back,
+        "the store is older than the audit log: it was restored from a backup, and grants that were revoked since may \
+         be back",
+    );
+    warn(vault.ring.holders.len() < 2, "there is only one key: if it is lost, so is the vault");
+    warn(
+        vault.sealer.kind() == Some(guard::Kind::Plain),
+        "the keys lie in ordinary memory that may be swapped: raise the limit of locked memory (`ulimit -l`)",
+    );
+    warn(
+        vault.system_roots == 0,
+        "this machine trusts no certificate authority: only services with roots of their own can be reached",
+    );
+    warnings
+}

@@ -1,0 +1,444 @@
+//! `AdminService`: what an admin may do. While the vault is sealed, only `Status` and `Unseal` answer.
+
+use std::sync::Arc;
+
+use claviger_domain::event::Actor;
+use claviger_domain::refusal::Class;
+use claviger_proto::v1;
+use claviger_proto::v1::admin_service_server::AdminService;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tonic::{Request, Response, Status};
+
+use super::convert::{answer, ask};
+use super::gate::Gate;
+use super::listen::Places;
+use super::peer::{Peer, Users};
+use super::status::{bare, failed, told};
+use crate::broker::Broker;
+use crate::broker::error::AdminError;
+use crate::broker::view::StatusView;
+use crate::port::BoxFuture;
+
+/// What the broker does not know of the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// When this process started, in milliseconds since 1970.
+    pub started_at_ms: u64,
+    /// How the keys are guarded; `None` while sealed.
+    pub key_memory: Option<String>,
+    /// How many records the audit log has.
+    pub audit_records: u64,
+    /// Who can unlock the root key, by name.
+    pub recipients: Vec<String>,
+    /// What an owner should act on.
+    pub warnings: Vec<String>,
+}
+
+/// Whoever holds the vault together: keys, log and process.
+pub trait Keeper: Send + Sync {
+    /// How the vault is.
+    fn facts(&self) -> Facts;
+    /// Unlocks, and takes everything over; all of it or nothing.
+    fn unseal(&self, actor: Actor, key: ask::Key) -> BoxFuture<'_, Result<(), Status>>;
+    /// Stops intake, drains and records. When this returns, the process is about to start anew without a key.
+    fn seal(&self, actor: Actor) -> BoxFuture<'_, Result<(), Status>>;
+    /// Signs the audit log: the note, and the key that verifies it.
+    fn checkpoint(&self) -> BoxFuture<'_, Result<(String, String), Status>>;
+}
+
+/// The service for admins.
+#[derive(Clone)]
+pub struct Admins {
+    broker: Arc<Broker>,
+    keeper: Arc<dyn Keeper>,
+    gate: Gate,
+    places: Arc<Places>,
+    users: Arc<Users>,
+}
+
+/// An admin who was let in, with the call counted until it is over.
+struct Inside {
+    actor: Actor,
+    _counted: TaskTrackerToken,
+}
+
+impl Admins {
+    /// Over that broker and keeper, behind that gate.
+    #[must_use]
+    pub fn new(
+        broker: Arc<Broker>,
+        keeper: Arc<dyn Keeper>,
+        gate: Gate,
+        places: Places,
+        users: Users,
+    ) -> Self {
+        Self { broker, keeper, gate, places: Arc::new(places), users: Arc::new(users) }
+    }
+
+    /// Who asks, sealed or not.
+    fn admin<T>(request: &Request<T>) -> Result<Actor, Status> {
+        match request.extensions().get::<Peer>() {
+            Some(peer @ Peer::Admin(_)) => Ok(peer.actor()),
+            Some(Peer::Agent(..) | Peer::Adapter(..)) | None => Err(bare(Class::NotGranted)),
+        }
+    }
+
+    /// Who asks; refused while the vault is sealed or about to be.
+    fn enter<T>(&self, request: &Request<T>) -> Result<Inside, Status> {
+        let actor = Self::admin(request)?;
+        let counted = self.gate.enter().map_err(|_| failed(AdminError::Sealed))?;
+        if self.broker.is_unsealed() {
+            Ok(Inside { actor, _counted: counted })
+        } else {
+            Err(failed(AdminError::Sealed))
+        }
+    }
+
+    /// Runs a command to its end, even if whoever asked goes away: half of it would be worse than all or nothing.
+    async fn whole<T, F>(
+        &self,
+        inside: Inside,
+        run: impl FnOnce(Arc<Broker>, Actor) -> F,
+    ) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AdminError>> + Send + 'static,
+    {
+        let command = run(Arc::clone(&self.broker), inside.actor.clone());
+        let task = tokio::spawn(async move {
+            let _inside = inside;
+            command.await
+        });
+        match task.await {
+            Ok(result) => result.map_err(failed),
+            // It panicked; what it had done is in the store or is not.
+            Err(_) => Err(failed(AdminError::StoreUnknown)),
+        }
+    }
+
+    fn agent(&self, agent: crate::broker::view::AgentView) -> v1::Agent {
+        let socket = self.places.agent(agent.name.as_str()).to_string_lossy().into_owned();
+        answer::agent(agent, socket)
+    }
+
+    fn adapter(&self, adapter: crate::broker::view::AdapterView) -> v1::Adapter {
+        let socket = self.places.adapter(adapter.name.as_str()).to_string_lossy().into_owned();
+        answer::adapter(adapter, socket)
+    }
+
+    fn auth(&self) -> impl FnOnce(&claviger_domain::name::SecretName) -> Option<claviger_domain::tool::Auth> {
+        |name| self.broker.catalog().service_of(name).map(|service| service.auth.clone())
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl AdminService for Admins {
+    async fn status(&self, request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
+        Self::admin(&request)?;
+        let v1::StatusRequest {} = request.into_inner();
+        let Facts { started_at_ms, key_memory, audit_records, recipients, warnings: mut all } =
+            self.keeper.facts();
+        let StatusView {
+            sealed,
+            audit_trouble,
+            clock_refuses,
+            warnings,
+            agents,
+            adapters,
+            secrets,
+            grants,
+            live_capabilities,
+        } = self.broker.status();
+        all.extend(warnings);
+        Ok(Response::new(v1::StatusResponse {
+            sealed: sealed || self.gate.is_closed(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            vault: self.broker.settings().vault.to_string(),
+            started_at_ms,
+            single_user: self.broker.settings().single_user,
+            key_memory: key_memory.unwrap_or_default(),
+            warnings: all,
+            audit_trouble: audit_trouble.unwrap_or_default(),
+            audit_records,
+            agents,
+            adapters,
+            secrets,
+            grants,
+            live_capabilities,
+            clock_refuses,
+            recipients,
+        }))
+    }
+
+    async fn unseal(&self, request: Request<v1::UnsealRequest>) -> Answer<v1::UnsealResponse> {
+        let actor = Self::admin(&request)?;
+        let key = ask::key(request.into_inner()).map_err(failed)?;
+        let _counted =
+            self.gate.enter().map_err(|_| told(Class::Busy, "the vault is about to stop", "try again"))?;
+        self.keeper.unseal(actor, key).await?;
+        Ok(Response::new(v1::UnsealResponse {}))
+    }
+
+    async fn seal(&self, request: Request<v1::SealRequest>) -> Answer<v1::SealResponse> {
+        // Not counted as inside: sealing waits for whoever is.
+        let actor = self.enter(&request)?.actor;
+        let v1::SealRequest {} = request.into_inner();
+        self.keeper.seal(actor).await?;
+        Ok(Response::new(v1::SealResponse {}))
+    }
+
+    async fn list_services(
+        &self,
+        request: Request<v1::ListServicesRequest>,
+    ) -> Answer<v1::ListServicesResponse> {
+        let _inside = self.enter(&request)?;
+        let v1::ListServicesRequest {} = request.into_inner();
+        let services = self.broker.catalog().services.values();
+        let services = services.map(|service| answer::service(service, self.broker.service_tools(service)));
+        Ok(Response::new(v1::ListServicesResponse { services: services.collect() }))
+    }
+
+    async fn add_agent(&self, request: Request<v1::AddAgentRequest>) -> Answer<v1::Agent> {
+        let inside = self.enter(&request)?;
+        let (name, uid, opaque, vault_only) =
+            ask::add_agent(request.into_inner(), &self.users).map_err(failed)?;
+        let added = self
+            .whole(inside, |broker, actor| async move {
+                broker.add_agent(actor, name, uid, opaque, vault_only).await
+            })
+            .await;
+        Ok(Response::new(self.agent(added?)))
+    }
+
+    async fn list_agents(&self, request: Request<v1::ListAgentsRequest>) -> Answer<v1::ListAgentsResponse> {
+        let _inside = self.enter(&request)?;
+        let v1::ListAgentsRequest {} = request.into_inner();
+        let agents = self.broker.agents().into_iter().map(|agent| self.agent(agent)).collect();
+        Ok(Response::new(v1::ListAgentsResponse { agents }))
+    }
+
+    async fn remove_agent(
+        &self,
+        request: Request<v1::RemoveAgentRequest>,
+    ) -> Answer<v1::RemoveAgentResponse> {
+        let inside = self.enter(&request)?;
+        let v1::RemoveAgentRequest { name } = request.into_inner();
+        let name = ask::agent(&name).map_err(failed)?;
+        let revoked_grants = self
+            .whole(inside, |broker, actor| async move { broker.remove_agent(actor, &name).await })
+            .await?;
+        Ok(Response::new(v1::RemoveAgentResponse { revoked_grants }))
+    }
+
+    async fn freeze(&self, request: Request<v1::FreezeRequest>) -> Answer<v1::Agent> {
+        let inside = self.enter(&request)?;
+        let (name, why) = ask::freeze(request.into_inner()).map_err(failed)?;
+        let frozen = self
+            .whole(inside, |broker, actor| async move { broker.freeze(actor, &name, &why).await })
+            .await?;
+        Ok(Response::new(self.agent(frozen)))
+    }
+
+    async fn thaw(&self, request: Request<v1::ThawRequest>) -> Answer<v1::Agent> {
+        let inside = self.enter(&request)?;
+        let v1::ThawRequest { name } = request.into_inner();
+        let name = ask::agent(&name).map_err(failed)?;
+        let thawed =
+            self.whole(inside, |broker, actor| async move { broker.thaw(actor, &name).await }).await?;
+        Ok(Response::new(self.agent(thawed)))
+    }
+
+    async fn add_adapter(&self, request: Request<v1::AddAdapterRequest>) -> Answer<v1::Adapter> {
+        let inside = self.enter(&request)?;
+        let (name, uid, endpoint) = ask::add_adapter(request.into_inner(), &self.users).map_err(failed)?;
+        let added =
+            self.whole(inside, |broker, actor| async move {
+                broker.add_adapter(actor, name, uid, endpoint).await
+            })
+            .await?;
+        Ok(Response::new(self.adapter(added)))
+    }
+
+    async fn list_adapters(
+        &self,
+        request: Request<v1::ListAdaptersRequest>,
+    ) -> Answer<v1::ListAdaptersResponse> {
+        let _inside = self.enter(&request)?;
+        let v1::ListAdaptersRequest {} = request.into_inner();
+        let adapters = self.broker.adapters().into_iter().map(|adapter| self.adapter(adapter)).collect();
+        Ok(Response::new(v1::ListAdaptersResponse { adapters }))
+    }
+
+    async fn remove_adapter(
+        &self,
+        request: Request<v1::RemoveAdapterRequest>,
+    ) -> Answer<v1::RemoveAdapterResponse> {
+        let inside = self.enter(&request)?;
+        let v1::RemoveAdapterRequest { name } = request.into_inner();
+        let name = ask::adapter(&name).map_err(failed)?;
+        self.whole(inside, |broker, actor| async move { broker.remove_adapter(actor, &name).await }).await?;
+        Ok(Response::new(v1::RemoveAdapterResponse {}))
+    }
+
+    async fn begin_connect(
+        &self,
+        request: Request<v1::BeginConnectRequest>,
+    ) -> Answer<v1::BeginConnectResponse> {
+        let inside = self.enter(&request)?;
+        let wanted = ask::begin_connect(request.into_inner()).map_err(failed)?;
+        let begun = self
+            .whole(inside, |broker, actor| async move { broker.begin_connect(actor, wanted).await })
+            .await?;
+        let crate::broker::view::ConnectBegun { session, authorize_url } = begun;
+        Ok(Response::new(v1::BeginConnectResponse { session, authorize_url }))
+    }
+
+    async fn finish_connect(
+        &self,
+        request: Request<v1::FinishConnectRequest>,
+    ) -> Answer<v1::FinishConnectResponse> {
+        let inside = self.enter(&request)?;
+        let (session, code, state) = ask::finish_connect(request.into_inner()).map_err(failed)?;
+        let connected = self
+            .whole(inside, |broker, actor| async move {
+                broker.finish_connect(actor, &session, code, &state).await
+            })
+            .await;
+        Ok(Response::new(answer::connected(connected?)))
+    }
+
+    async fn add_secret(&self, request: Request<v1::AddSecretRequest>) -> Answer<v1::Secret> {
+        let inside = self.enter(&request)?;
+        let (name, value) = ask::add_secret(request.into_inner(), self.auth()).map_err(failed)?;
+        let added = self
+            .whole(inside, |broker, actor| async move { broker.add_secret(actor, name, value).await })
+            .await?;
+        Ok(Response::new(answer::secret(added)))
+    }
+
+    async fn list_secrets(
+        &self,
+        request: Request<v1::ListSecretsRequest>,
+    ) -> Answer<v1::ListSecretsResponse> {
+        let _inside = self.enter(&request)?;
+        let v1::ListSecretsRequest {} = request.into_inner();
+        let secrets = self.broker.secrets().map_err(failed)?;
+        Ok(Response::new(v1::ListSecretsResponse {
+            secrets: secrets.into_iter().map(answer::secret).collect(),
+        }))
+    }
+
+    async fn show_secret(&self, request: Request<v1::ShowSecretRequest>) -> Answer<v1::Secret> {
+        let _inside = self.enter(&request)?;
+        let v1::ShowSecretRequest { name } = request.into_inner();
+        let name = ask::secret(&name).map_err(failed)?;
+        Ok(Response::new(answer::secret(self.broker.secret(&name).map_err(failed)?)))
+    }
+
+    async fn rotate_secret(
+        &self,
+        request: Request<v1::RotateSecretRequest>,
+    ) -> Answer<v1::RotateSecretResponse> {
+        let inside = self.enter(&request)?;
+        let (name, value) = ask::rotate_secret(request.into_inner(), self.auth()).map_err(failed)?;
+        let rotated = self
+            .whole(inside, |broker, actor| async move { broker.rotate_secret(actor, &name, value).await })
+            .await?;
+        let (secret, old_version_upstream) = rotated;
+        Ok(Response::new(v1::RotateSecretResponse {
+            secret: Some(answer::secret(secret)),
+            old_version_upstream,
+        }))
+    }
+
+    async fn remove_secret(
+        &self,
+        request: Request<v1::RemoveSecretRequest>,
+    ) -> Answer<v1::RemoveSecretResponse> {
+        let inside = self.enter(&request)?;
+        let (name, revoke_upstream) = ask::remove_secret(request.into_inner()).map_err(failed)?;
+        let removed = self
+            .whole(inside, |broker, actor| async move {
+                broker.remove_secret(actor, &name, revoke_upstream).await
+            })
+            .await;
+        let (upstream, revoked_grants) = removed?;
+        Ok(Response::new(v1::RemoveSecretResponse { upstream, revoked_grants }))
+    }
+
+    async fn add_grant(&self, request: Request<v1::AddGrantRequest>) -> Answer<v1::Grant> {
+        let inside = self.enter(&request)?;
+        let wanted = ask::grant(request.into_inner()).map_err(failed)?;
+        let granted =
+            self.whole(inside, |broker, actor| async move { broker.add_grant(actor, wanted).await }).await?;
+        Ok(Response::new(answer::grant(granted)))
+    }
+
+    async fn list_grants(&self, request: Request<v1::ListGrantsRequest>) -> Answer<v1::ListGrantsResponse> {
+        let _inside = self.enter(&request)?;
+        let (agent, all) = ask::list_grants(request.into_inner()).map_err(failed)?;
+        let grants = self.broker.grants(agent.as_ref(), all).map_err(failed)?;
+        Ok(Response::new(v1::ListGrantsResponse { grants: grants.into_iter().map(answer::grant).collect() }))
+    }
+
+    async fn show_grant(&self, request: Request<v1::ShowGrantRequest>) -> Answer<v1::Grant> {
+        let _inside = self.enter(&request)?;
+        let v1::ShowGrantRequest { id } = request.into_inner();
+        let id = self.grant_id(&id)?;
+        Ok(Response::new(answer::grant(self.broker.grant(id).map_err(failed)?)))
+    }
+
+    async fn revoke(&self, request: Request<v1::RevokeRequest>) -> Answer<v1::Grant> {
+        let inside = self.enter(&request)?;
+        let v1::RevokeRequest { id } = request.into_inner();
+        let id = self.grant_id(&id)?;
+        Ok(Response::new(answer::grant(
+            self.whole(inside, |broker, actor| async move { broker.revoke(actor, id).await }).await?,
+        )))
+    }
+
+    async fn read_log(&self, request: Request<v1::ReadLogRequest>) -> Answer<v1::ReadLogResponse> {
+        let inside = self.enter(&request)?;
+        let wanted = ask::log(request.into_inner()).map_err(failed)?;
+        let events =
+            self.whole(inside, |broker, actor| async move { broker.log(actor, wanted).await }).await?;
+        Ok(Response::new(v1::ReadLogResponse { events: events.into_iter().map(answer::event).collect() }))
+    }
+
+    async fn why(&self, request: Request<v1::WhyRequest>) -> Answer<v1::WhyResponse> {
+        let inside = self.enter(&request)?;
+        let reference = ask::reference(request.into_inner()).map_err(failed)?;
+        let explained =
+            self.whole(inside, |broker, actor| async move { broker.why(actor, reference).await }).await?;
+        Ok(Response::new(answer::explained(explained)))
+    }
+
+    async fn checkpoint(&self, request: Request<v1::CheckpointRequest>) -> Answer<v1::CheckpointResponse> {
+        let _inside = self.enter(&request)?;
+        let v1::CheckpointRequest {} = request.into_inner();
+        let (note, key) = self.keeper.checkpoint().await?;
+        Ok(Response::new(v1::CheckpointResponse { note, key }))
+    }
+
+    async fn reset_clock(&self, request: Request<v1::ResetClockRequest>) -> Answer<v1::ResetClockResponse> {
+        let inside = self.enter(&request)?;
+        let v1::ResetClockRequest {} = request.into_inner();
+        let now_ms =
+            self.whole(inside, |broker, actor| async move { broker.reset_clock(actor).await }).await?;
+        Ok(Response::new(v1::ResetClockResponse { now_ms }))
+    }
+}
+
+impl Admins {
+    /// The grant that is meant by its id or by a handle's.
+    fn grant_id(&self, text: &str) -> Result<claviger_domain::id::GrantId, Status> {
+        match ask::grant_or_handle(text).map_err(failed)? {
+            ask::GrantOrHandle::Grant(id) => Ok(id),
+            ask::GrantOrHandle::Handle(id) => self.broker.grant_of_handle(id).ok_or_else(|| {
+                failed(AdminError::Missing { what: "handle", name: id.to_string(), near: Vec::new() })
+            }),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `AgentService`: what an agent's client may ask.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use claviger_domain::name::AgentName;
+use claviger_domain::refusal::Class;
+use claviger_proto::v1;
+use claviger_proto::v1::agent_service_server::AgentService;
+use futures_util::Stream;
+use tonic::{Request, Response, Status};
+
+use super::convert::answer;
+use super::gate::Gate;
+use super::peer::Peer;
+use super::status::{bare, refused};
+use crate::broker::Broker;
+
+/// The service for agents.
+#[derive(Clone)]
+pub struct Agents {
+    broker: Arc<Broker>,
+    gate: Gate,
+}
+
+impl Agents {
+    /// Over that broker, behind that gate.
+    #[must_use]
+    pub fn new(broker: Arc<Broker>, gate: Gate) -> Self {
+        Self { broker, gate }
+    }
+
+    /// Who asks; refused while the vault is sealed.
+    fn caller<T>(&self, request: &Request<T>) -> Result<AgentName, Status> {
+        match request.extensions().get::<Peer>() {
+            Some(Peer::Agent(name, _)) if self.broker.is_unsealed() => Ok(name.clone()),
+            Some(Peer::Agent(..)) => Err(bare(Class::Sealed)),
+            Some(Peer::Admin(_) | Peer::Adapter(..)) | None => Err(bare(Class::NotGranted)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl AgentService for Agents {
+    async fn open(&self, request: Request<v1::OpenRequest>) -> Result<Response<v1::OpenResponse>, Status> {
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let agent = self.caller(&request)?;
+        let v1::OpenRequest {} = request.into_inner();
+        let opened = self.broker.open(&agent).map_err(|refusal| refused(&refusal))?;
+        Ok(Response::new(answer::opened(opened)))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::Changed, Status>> + Send>>;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        // Not counted as inside: it ends when the gate closes.
+        drop(self.gate.enter().map_err(|_| bare(Class::Sealed))?);
+        self.caller(&request)?;
+        let v1::WatchRequest {} = request.into_inner();
+        let mut changes = self.broker.changes();
+        // What is current counts as a change: the first message comes at once. Many changes in a row are one message,
+        // so a client that does not read costs nothing.
+        changes.mark_changed();
+        let stream =
+            futures_util::stream::unfold((changes, self.gate.ended()), |(mut changes, ended)| async {
+                tokio::select! {
+                    () = ended.cancelled() => None,
+                    changed = changes.changed() => {
+                        changed.ok()?;
+                        let sequence = *changes.borrow_and_update();
+                        Some((Ok(v1::Changed { sequence }), (changes, ended)))
+                    }
+                }
+            });
+        Ok(Response::new(Box::pin(stream)))
+    }
+}

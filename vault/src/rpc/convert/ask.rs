@@ -1,0 +1,532 @@
+//! Wire to domain: strict, each fault in words and with what to do. What is not exactly right is refused, not mended.
+
+use std::str::FromStr;
+
+use claviger_domain::address::Pattern;
+use claviger_domain::caveat::{Bound, Caveat, ResourceBound};
+use claviger_domain::effect::Effect;
+use claviger_domain::id::{GrantId, HandleId, Ref};
+use claviger_domain::name::{AdapterName, AgentName, BadName, Ident, SecretName, ToolName};
+use claviger_domain::rate::Rate;
+use claviger_domain::secret::SecretBytes;
+use claviger_domain::tool::Auth;
+use claviger_proto::v1;
+use secrecy::SecretString;
+use zeroize::Zeroize;
+
+use crate::broker::error::AdminError;
+use crate::broker::view::{ConnectAsk, GrantAsk, LogAsk, NewValue};
+
+/// The longest secret, in bytes: a header of any server takes less.
+const MAX_SECRET: usize = 16 << 10;
+/// The longest text of any other kind, in bytes.
+const MAX_TEXT: usize = 2048;
+/// The most items of any list.
+const MAX_ITEMS: usize = 1000;
+/// The longest life of a grant that has an end, in seconds: a hundred years of 365 days.
+const MAX_LIFE_S: u64 = 100 * 365 * 86_400;
+/// Numbers in arguments lie within plus and minus this, which every JSON parser keeps exact.
+const MAX_NUMBER: i64 = (1 << 53) - 1;
+/// How many events are shown where nothing is said, and at most.
+const LOG_LINES: (u32, u32) = (100, 10_000);
+/// The longest path of a unix socket, in bytes (`sun_path` of unix(7), without the final zero).
+const SOCKET_PATH_MAX: usize = 107;
+
+type Asked<T> = Result<T, AdminError>;
+
+fn invalid(why: impl Into<String>, hint: impl Into<String>) -> AdminError {
+    AdminError::Invalid { why: why.into(), hints: vec![hint.into()] }
+}
+
+fn named<T: FromStr<Err = BadName>>(text: &str, example: &str) -> Asked<T> {
+    text.parse().map_err(|bad: BadName| invalid(bad.to_string(), format!("for example: {example}")))
+}
+
+/// An agent's name.
+///
+/// # Errors
+/// It is none.
+pub fn agent(text: &str) -> Asked<AgentName> {
+    named(text, "openclaw")
+}
+
+/// An adapter's name.
+///
+/// # Errors
+/// It is none.
+pub fn adapter(text: &str) -> Asked<AdapterName> {
+    named(text, "gmail")
+}
+
+/// A secret's name.
+///
+/// # Errors
+/// It is none.
+pub fn secret(text: &str) -> Asked<SecretName> {
+    named(text, "gmail/me")
+}
+
+fn tools(texts: &[String]) -> Asked<Vec<ToolName>> {
+    few(texts, "tools")?;
+    texts.iter().map(|text| named(text, "gmail.search_messages")).collect()
+}
+
+fn effects(texts: &[String]) -> Asked<Vec<Effect>> {
+    few(texts, "effects")?;
+    let effect = |text: &String| {
+        text.parse::<Effect>().map_err(|bad| invalid(bad.to_string(), "for example: --all-effects read"))
+    };
+    texts.iter().map(effect).collect()
+}
+
+fn few<T>(items: &[T], what: &str) -> Asked<()> {
+    if items.len() <= MAX_ITEMS {
+        Ok(())
+    } else {
+        Err(invalid(format!("there are more than {MAX_ITEMS} {what}"), "make several grants"))
+    }
+}
+
+/// A text that people wrote: not too long, and nothing in it that moves a cursor.
+fn line(text: String, what: &str) -> Asked<String> {
+    if text.len() > MAX_TEXT {
+        return Err(invalid(format!("{what} is longer than {MAX_TEXT} bytes"), "say it shorter"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(invalid(format!("{what} contains a control character"), "type it again, on one line"));
+    }
+    Ok(text)
+}
+
+/// Who is to be registered as an agent: name, user, opaque refusals, inputs only from the vault.
+///
+/// # Errors
+/// A name, a user or a word that is none.
+pub fn add_agent(
+    request: v1::AddAgentRequest,
+    users: &super::super::peer::Users,
+) -> Asked<(AgentName, Option<u32>, bool, bool)> {
+    let v1::AddAgentRequest { name, uid, opaque_refusals, inputs } = request;
+    let vault_only = match inputs.as_str() {
+        "" | "open" => false,
+        "vault" => true,
+        _ => return Err(invalid("inputs are `open` or `vault`", "leave it away for `open`")),
+    };
+    Ok((agent(&name)?, user(uid, users)?, opaque_refusals, vault_only))
+}
+
+/// Who is to be registered as an adapter: name, user, endpoint.
+///
+/// # Errors
+/// A name, a user or a path that is none.
+pub fn add_adapter(
+    request: v1::AddAdapterRequest,
+    users: &super::super::peer::Users,
+) -> Asked<(AdapterName, Option<u32>, Option<String>)> {
+    let v1::AddAdapterRequest { name, uid, endpoint } = request;
+    let endpoint = match line(endpoint, "the endpoint")? {
+        endpoint if endpoint.is_empty() => None,
+        endpoint if endpoint.starts_with('/') && endpoint.len() <= SOCKET_PATH_MAX => Some(endpoint),
+        _ => {
+            return Err(invalid(
+                format!("an endpoint is an absolute path of at most {SOCKET_PATH_MAX} bytes"),
+                "leave it away for the default place",
+            ));
+        }
+    };
+    Ok((adapter(&name)?, user(uid, users)?, endpoint))
+}
+
+/// A user that can be told from the vault's own and from nobody in particular.
+fn user(uid: Option<u32>, users: &super::super::peer::Users) -> Asked<Option<u32>> {
+    let Some(uid) = uid else { return Ok(None) };
+    let hint = "make a user of its own for it: `useradd --system NAME`";
+    if uid == u32::MAX || uid == users.overflow {
+        return Err(invalid(format!("uid {uid} is no user: the kernel shows others by it"), hint));
+    }
+    if uid == 0 || uid == users.own {
+        return Err(invalid(format!("uid {uid} can reach into the vault itself"), hint));
+    }
+    Ok(Some(uid))
+}
+
+/// Which agent to freeze, and why.
+///
+/// # Errors
+/// A name that is none, or a reason that cannot be shown.
+pub fn freeze(request: v1::FreezeRequest) -> Asked<(AgentName, String)> {
+    let v1::FreezeRequest { name, why } = request;
+    Ok((agent(&name)?, line(why, "the reason")?))
+}
+
+/// What unlocks the root key.
+pub enum Key {
+    /// The text of an age identity file.
+    Identity(SecretString),
+    /// A passphrase.
+    Passphrase(SecretString),
+}
+
+/// The key of an unseal request. The request's own copy is wiped.
+///
+/// # Errors
+/// There is none.
+pub fn key(request: v1::UnsealRequest) -> Asked<Key> {
+    let v1::UnsealRequest { key } = request;
+    let missing = || invalid("there is no key in the request", "give --identity FILE or a passphrase");
+    match key.ok_or_else(missing)? {
+        v1::unseal_request::Key::Identity(text) => Ok(Key::Identity(moved(text))),
+        v1::unseal_request::Key::Passphrase(text) => Ok(Key::Passphrase(moved(text))),
+    }
+}
+
+/// Moves a secret text into its newtype and wipes where it was.
+fn moved(mut text: String) -> SecretString {
+    let secret = SecretString::from(text.as_str());
+    text.zeroize();
+    secret
+}
+
+/// What to connect.
+///
+/// # Errors
+/// A name, an address or a client that is none.
+pub fn begin_connect(request: v1::BeginConnectRequest) -> Asked<ConnectAsk> {
+    let v1::BeginConnectRequest {
+        secret: name,
+        effects: of,
+        tools: whole,
+        redirect_uri,
+        client_id,
+        client_secret,
+        renew,
+    } = request;
+    let client_secret = SecretBytes::from_text(client_secret);
+    let client_id = line(client_id, "the client id")?;
+    let client = match (client_id.is_empty(), client_secret.is_empty()) {
+        (true, true) => None,
+        (true, false) => {
+            return Err(invalid("a client secret came without a client id", "give both, or neither"));
+        }
+        (false, _) => {
+            // A public client has an empty secret.
+            if !client_secret.is_empty() {
+                fit(&client_secret, "the client secret")?;
+            }
+            Some((client_id, client_secret))
+        }
+    };
+    Ok(ConnectAsk {
+        secret: secret(&name)?,
+        effects: effects(&of)?,
+        tools: tools(&whole)?,
+        redirect_uri: line(redirect_uri, "the redirect address")?,
+        client,
+        renew,
+    })
+}
+
+/// How a connection ended: session, code, state.
+///
+/// # Errors
+/// One of them is missing.
+pub fn finish_connect(request: v1::FinishConnectRequest) -> Asked<(String, SecretBytes, String)> {
+    let v1::FinishConnectRequest { session, code, state } = request;
+    let code = SecretBytes::from_text(code);
+    fit(&code, "the code")?;
+    Ok((line(session, "the session")?, code, line(state, "the state")?))
+}
+
+/// A new secret's name and value. `auth` tells how its service is authenticated to, if there is such a service.
+///
+/// # Errors
+/// A name that is none, no value, or one that its service does not take.
+pub fn add_secret(
+    request: v1::AddSecretRequest,
+    auth: impl FnOnce(&SecretName) -> Option<Auth>,
+) -> Asked<(SecretName, NewValue)> {
+    let v1::AddSecretRequest { name, value: given } = request;
+    // Taken over first, so that a bad name does not leave the value unwiped.
+    let given = given.map(taken).transpose()?;
+    let name = secret(&name)?;
+    let given = given.ok_or_else(no_value)?;
+    check_header(&given, auth(&name).as_ref())?;
+    Ok((name, given.value))
+}
+
+/// A secret's name and its next value, if one is given.
+///
+/// # Errors
+/// As [`add_secret`].
+pub fn rotate_secret(
+    request: v1::RotateSecretRequest,
+    auth: impl FnOnce(&SecretName) -> Option<Auth>,
+) -> Asked<(SecretName, Option<NewValue>)> {
+    let v1::RotateSecretRequest { name, value: given } = request;
+    let given = given.map(taken).transpose()?;
+    let name = secret(&name)?;
+    if let Some(given) = &given {
+        check_header(given, auth(&name).as_ref())?;
+    }
+    Ok((name, given.map(|given| given.value)))
+}
+
+fn no_value() -> AdminError {
+    invalid("there is no value in the request", "give one by prompt or with --stdin")
+}
+
+/// A value in its newtypes, with the header name that was said.
+struct Given {
+    value: NewValue,
+    header: Option<String>,
+}
+
+fn taken(value: v1::SecretValue) -> Asked<Given> {
+    use v1::secret_value::Kind;
+    let v1::SecretValue { kind } = value;
+    let (value, header) = match kind.ok_or_else(no_value)? {
+        Kind::Bearer(token) => (NewValue::Bearer(sound(token, "the token")?), None),
+        Kind::Header(v1::HeaderValue { name, value }) => {
+            let value = sound(value, "the header's value")?;
+            (NewValue::Header(value), Some(line(name, "the header's name")?).filter(|name| !name.is_empty()))
+        }
+        Kind::Basic(v1::BasicValue { user, password }) => {
+            let password = sound(password, "the password")?;
+            let user = line(user, "the user")?;
+            if user.is_empty() || user.contains(':') {
+                return Err(invalid("a user is not empty and has no colon (RFC 7617)", "look at --user"));
+            }
+            (NewValue::Basic(user, password), None)
+        }
+        Kind::Oauth2(v1::Oauth2Value { client_id, client_secret, refresh_token }) => {
+            let client_secret = SecretBytes::from_text(client_secret);
+            let refresh_token = sound(refresh_token, "the refresh token")?;
+            if !client_secret.is_empty() {
+                fit(&client_secret, "the client secret")?;
+            }
+            let client_id = line(client_id, "the client id")?;
+            if client_id.is_empty() {
+                return Err(invalid("there is no client id", "a refresh token works with its client only"));
+            }
+            (NewValue::OAuth2 { client_id, client_secret, refresh_token }, None)
+        }
+    };
+    Ok(Given { value, header })
+}
+
+/// A header goes where its service says, never where a request says; a name that differs is a misunderstanding.
+fn check_header(given: &Given, auth: Option<&Auth>) -> Asked<()> {
+    let (Some(said), Some(Auth::Header { name })) = (&given.header, auth) else { return Ok(()) };
+    if said.eq_ignore_ascii_case(name) {
+        return Ok(());
+    }
+    Err(invalid(format!("this service takes its key in the header `{name}`"), "leave the header's name away"))
+}
+
+fn sound(text: String, what: &str) -> Asked<SecretBytes> {
+    let secret = SecretBytes::from_text(text);
+    fit(&secret, what)?;
+    Ok(secret)
+}
+
+/// Whether it can be a credential at all. Nothing of it is told.
+fn fit(secret: &SecretBytes, what: &str) -> Asked<()> {
+    // EXPOSE: looked through for what would break a header or a form; only yes or no leaves.
+    let bytes = secret.expose_secret();
+    if bytes.is_empty() {
+        return Err(invalid(format!("{what} is empty"), "copy it again"));
+    }
+    if bytes.len() > MAX_SECRET {
+        return Err(invalid(format!("{what} is longer than {MAX_SECRET} bytes"), "copy it again"));
+    }
+    if bytes.iter().any(|byte| byte.is_ascii_control()) {
+        return Err(invalid(format!("{what} contains a control character"), "copy it again, on one line"));
+    }
+    Ok(())
+}
+
+/// Which secret to remove, and whether at its provider too.
+///
+/// # Errors
+/// A name that is none.
+pub fn remove_secret(request: v1::RemoveSecretRequest) -> Asked<(SecretName, bool)> {
+    let v1::RemoveSecretRequest { name, revoke_upstream } = request;
+    Ok((secret(&name)?, revoke_upstream))
+}
+
+/// What to grant.
+///
+/// # Errors
+/// A name, a word or a bound that is none; a bound that nothing can satisfy.
+pub fn grant(request: v1::AddGrantRequest) -> Asked<GrantAsk> {
+    let v1::AddGrantRequest {
+        agent: to,
+        secret: with,
+        tools: whole,
+        effects: of,
+        caveats,
+        expires_in_seconds,
+        approve,
+    } = request;
+    few(&caveats, "bounds")?;
+    let approve_never = match approve.as_str() {
+        "" => false,
+        "never" => true,
+        _ => return Err(invalid("approve is `never`, or left away", "say --approve never, if you mean it")),
+    };
+    if expires_in_seconds > MAX_LIFE_S {
+        return Err(invalid(
+            "the grant would live longer than a hundred years",
+            "use --expires never for no end",
+        ));
+    }
+    Ok(GrantAsk {
+        agent: agent(&to)?,
+        secret: secret(&with)?,
+        tools: tools(&whole)?,
+        effects: effects(&of)?,
+        caveats: caveats.into_iter().map(caveat).collect::<Asked<_>>()?,
+        expires_in_s: (expires_in_seconds > 0).then_some(expires_in_seconds),
+        approve_never,
+    })
+}
+
+fn caveat(caveat: v1::Caveat) -> Asked<Caveat> {
+    use v1::caveat::Kind;
+    let v1::Caveat { kind } = caveat;
+    let unknown =
+        || invalid("a bound of a kind that this vault does not know", "use a command line of its version");
+    Ok(match kind.ok_or_else(unknown)? {
+        Kind::Rate(v1::Rate { count, per_seconds }) => Caveat::Rate(
+            Rate::new(count, per_seconds)
+                .map_err(|bad| invalid(bad.to_string(), "for example: --rate 60/1h"))?,
+        ),
+        Kind::Calls(0) => return Err(invalid("0 calls would allow nothing", "leave the grant away")),
+        Kind::Calls(calls) => Caveat::Calls(calls),
+        Kind::Recipients(v1::Patterns { patterns }) => {
+            let patterns = words(patterns, "recipients")?;
+            let pattern = |text: &String| {
+                text.parse::<Pattern>().map_err(|bad| {
+                    invalid(format!("`{text}` is no recipient: {bad}"), "for example: --to '*@example.com'")
+                })
+            };
+            Caveat::Recipients(patterns.iter().map(pattern).collect::<Asked<_>>()?)
+        }
+        Kind::Resource(v1::Resource { name, values, shown }) => {
+            if !shown.is_empty() {
+                return Err(invalid(
+                    "names beside ids stand in answers only",
+                    "give names, or ids after `id:`",
+                ));
+            }
+            let resource: Ident = named(&name, "label")?;
+            Caveat::Resource(ResourceBound { resource, ids: words(values, &name)?, shown })
+        }
+        Kind::Argument(v1::ArgumentBound { argument, bound: limit }) => {
+            let name: Ident = named(&argument, "limit")?;
+            Caveat::Argument(name, bound(limit.ok_or_else(unknown)?, &argument)?)
+        }
+    })
+}
+
+fn bound(bound: v1::argument_bound::Bound, argument: &str) -> Asked<Bound> {
+    use v1::argument_bound::Bound as Wire;
+    Ok(match bound {
+        Wire::EachIn(v1::Patterns { patterns }) => Bound::EachIn(words(patterns, argument)?),
+        Wire::OneOf(v1::Patterns { patterns }) => Bound::OneOf(words(patterns, argument)?),
+        Wire::Max(most) if (-MAX_NUMBER..=MAX_NUMBER).contains(&most) => Bound::Max(most),
+        Wire::Max(_) => {
+            return Err(invalid(
+                format!("the bound of {argument} is too large"),
+                "numbers have at most 53 bits",
+            ));
+        }
+        Wire::Absent(true) => Bound::Absent,
+        Wire::Absent(false) => {
+            return Err(invalid("`absent` is said or not said, never denied", "leave the bound away"));
+        }
+        Wire::MaxLength(most) => Bound::MaxLength(most),
+        Wire::MinLength(least) => Bound::MinLength(least),
+    })
+}
+
+/// A list that something can satisfy: no empty list, no empty word.
+fn words(words: Vec<String>, what: &str) -> Asked<Vec<String>> {
+    few(&words, what)?;
+    if words.is_empty() {
+        return Err(invalid(
+            format!("the list of {what} is empty, and would allow nothing"),
+            "name at least one",
+        ));
+    }
+    let word = |word: String| match line(word, what)? {
+        word if word.is_empty() => Err(invalid(format!("one of {what} is empty"), "look at the commas")),
+        word => Ok(word),
+    };
+    words.into_iter().map(word).collect()
+}
+
+/// Whose grants to list, and whether those that are over, too.
+///
+/// # Errors
+/// A name that is none.
+pub fn list_grants(request: v1::ListGrantsRequest) -> Asked<(Option<AgentName>, bool)> {
+    let v1::ListGrantsRequest { agent: whose, all } = request;
+    Ok((optional(&whose, agent)?, all))
+}
+
+fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Asked<T>) -> Asked<Option<T>> {
+    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// A grant, or a handle of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantOrHandle {
+    /// A grant.
+    Grant(GrantId),
+    /// A handle.
+    Handle(HandleId),
+}
+
+/// Which grant, by its own id or by a handle's.
+///
+/// # Errors
+/// Neither.
+pub fn grant_or_handle(text: &str) -> Asked<GrantOrHandle> {
+    let by_grant = text.parse().map(GrantOrHandle::Grant);
+    by_grant.or_else(|_| text.parse().map(GrantOrHandle::Handle)).map_err(|_| {
+        invalid("that is neither a grant (gr_…) nor a handle (hdl_…)", "`claviger grant ls` lists them")
+    })
+}
+
+/// What `claviger why` was given.
+///
+/// # Errors
+/// It is no reference.
+pub fn reference(request: v1::WhyRequest) -> Asked<Ref> {
+    let v1::WhyRequest { reference } = request;
+    reference.parse().map_err(|_| {
+        invalid(
+            "that is no reference (ref_ and 16 digits)",
+            "it stands in the refusal, and in `claviger log`",
+        )
+    })
+}
+
+/// What to look for in the log.
+///
+/// # Errors
+/// A name that is none.
+pub fn log(request: v1::ReadLogRequest) -> Asked<LogAsk> {
+    let v1::ReadLogRequest { agent: whose, secret: of, tool, refused, since_ms, limit } = request;
+    let (default, most) = LOG_LINES;
+    let limit = if limit == 0 { default } else { limit.min(most) };
+    Ok(LogAsk {
+        agent: optional(&whose, agent)?,
+        secret: optional(&of, secret)?,
+        tool: optional(&tool, |text| named(text, "gmail.search_messages"))?,
+        refused,
+        since_ms,
+        limit: usize::try_from(limit).unwrap_or(usize::MAX),
+    })
+}

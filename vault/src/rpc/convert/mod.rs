@@ -1,0 +1,8 @@
+//! Between the wire and the domain, field by field: a message is taken apart without `..`, so a new field breaks the
+//! build until somebody has thought about it.
+
+pub mod answer;
+pub mod ask;
+
+#[cfg(test)]
+mod tests;
