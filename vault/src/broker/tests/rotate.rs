@@ -160,6 +160,30 @@ async fn no_call_fails_on_many_threads() {
 }
 
 #[tokio::test]
+async fn who_waited_for_a_token_while_the_provider_renewed_goes_on_with_the_new_version() {
+    let world = Arc::new(world().await);
+    world.google.lock().unwrap().renews = true;
+    world.upstream.gate(false);
+    let rotation = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move { world.broker.rotate_secret(ADMIN, &secret("gmail/me"), None).await }
+    });
+    world.upstream.wait_for(1).await;
+    let call = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move { get(&world).await }
+    });
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.upstream.token_requests().len(), 1, "nobody else spends the token meanwhile");
+    world.upstream.gate(true);
+    rotation.await.unwrap().unwrap();
+    call.await.unwrap().unwrap();
+    assert!(!world.broker.secret(&secret("gmail/me")).unwrap().needs_login);
+}
+
+#[tokio::test]
 async fn rotation_by_the_provider_survives_a_store_that_does_not_take_it() {
     for (fault, happens) in [(Commit::Full, false), (Commit::Unavailable, false), (Commit::Unknown, false)] {
         let mut world = world().await;
