@@ -120,7 +120,11 @@ async fn a_broken_store_is_told_and_not_touched() {
 async fn a_second_vault_on_the_same_home_does_not_start() {
     let world = World::ready().await;
     let ran = world.second_vault(&world.home()).await.code(1);
-    assert!(ran.err.contains("another") || ran.err.contains("in use") || ran.err.contains("locked"), "{}", ran.err);
+    assert!(
+        ran.err.contains("another") || ran.err.contains("in use") || ran.err.contains("locked"),
+        "{}",
+        ran.err
+    );
     assert!(ran.err.contains("hint: "), "{}", ran.err);
     // The first one did not notice.
     let _ = world.call("gmail_list_labels", json!({})).await.ok();
@@ -139,7 +143,16 @@ async fn a_changed_log_does_not_verify() {
     let (key, note) = (checkpoint["key"].as_str().unwrap().to_owned(), world.base().join("note"));
     std::fs::write(&note, checkpoint["note"].as_str().unwrap()).unwrap();
     let verify = async |dir: &std::path::Path| {
-        let line = ["audit", "verify", "--dir", dir.to_str().unwrap(), "--key", &key, "--checkpoint", note.to_str().unwrap()];
+        let line = [
+            "audit",
+            "verify",
+            "--dir",
+            dir.to_str().unwrap(),
+            "--key",
+            &key,
+            "--checkpoint",
+            note.to_str().unwrap(),
+        ];
         world.offline(&line).await
     };
     let original = world.home().join("audit");
@@ -192,7 +205,9 @@ async fn a_full_log_refuses_uses_and_nothing_else() {
             let calls: Vec<_> = (0..16)
                 .map(|_| {
                     let session = std::sync::Arc::clone(&session);
-                    tokio::spawn(async move { session.call("gmail_list_labels", serde_json::Map::new()).await.unwrap() })
+                    tokio::spawn(async move {
+                        session.call("gmail_list_labels", serde_json::Map::new()).await.unwrap()
+                    })
                 })
                 .collect();
             for call in calls {
@@ -269,7 +284,11 @@ async fn garbage_at_a_socket_disturbs_nobody() {
             open.push(stream);
         }
         let outcome = session.call("gmail_list_labels", serde_json::Map::new()).await.unwrap();
-        assert!(matches!(outcome, claviger_agent::CallOutcome::Answered(_)), "{}: {outcome:?}", socket.display());
+        assert!(
+            matches!(outcome, claviger_agent::CallOutcome::Answered(_)),
+            "{}: {outcome:?}",
+            socket.display()
+        );
     }
     // Far more connections than a peer may have, and none of them says a word.
     for socket in &sockets {
