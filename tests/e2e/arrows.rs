@@ -185,7 +185,8 @@ fn whatever_the_vault_depends_on_is_used_and_says_what_for() {
         })
         .collect();
     let mut count = 0;
-    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+    {
         let name = line.split(['.', ' ']).next().unwrap();
         assert!(named.contains(&name.replace('-', "_")), "{name} is not used");
         let says = line.contains(" # ") || at > 0 && lines[at - 1].starts_with("# ");
