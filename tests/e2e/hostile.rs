@@ -39,10 +39,13 @@ async fn redirects_carry_no_credential_anywhere() {
             assert_eq!(called.refused().class, "upstream", "{status} {location}");
             assert!(!called.ran.all().contains(&location), "the location is told");
         }
-        world.google.fault_once("/gmail/v1/users/me/messages/send", Fault::Redirect {
-            status,
-            location: format!("{}/gmail/v1/users/me/messages/send", elsewhere.origin()),
-        });
+        world.google.fault_once(
+            "/gmail/v1/users/me/messages/send",
+            Fault::Redirect {
+                status,
+                location: format!("{}/gmail/v1/users/me/messages/send", elsewhere.origin()),
+            },
+        );
         let _ = world.call("gmail_send_message", letter()).await.refused();
     }
     assert!(elsewhere.log().is_empty(), "somebody followed: {:?}", elsewhere.log());
@@ -50,7 +53,10 @@ async fn redirects_carry_no_credential_anywhere() {
     assert!(world.google.outbox().is_empty());
     // A token endpoint that redirects gets no further either.
     world.google.advance(Duration::from_secs(7200));
-    world.google.fault_once("/token", Fault::Redirect { status: 307, location: format!("{}/token", elsewhere.origin()) });
+    world.google.fault_once(
+        "/token",
+        Fault::Redirect { status: 307, location: format!("{}/token", elsewhere.origin()) },
+    );
     assert_eq!(read(&world).await.refused().class, "upstream");
     assert!(elsewhere.log().is_empty());
     let _ = read(&world).await.ok();
@@ -80,10 +86,17 @@ async fn a_slow_upstream_keeps_nobody_else_waiting() {
     let slow = read(&world);
     tokio::pin!(slow);
     let others = async {
-        world.eventually("the slow request is there", async || {
-            world.google.log().iter().filter(|request| request.path.contains("/messages/")).nth(1).map(|_| ())
-        })
-        .await;
+        world
+            .eventually("the slow request is there", async || {
+                world
+                    .google
+                    .log()
+                    .iter()
+                    .filter(|request| request.path.contains("/messages/"))
+                    .nth(1)
+                    .map(|_| ())
+            })
+            .await;
         for _ in 0..3 {
             let _ = world.call("gmail_list_labels", json!({})).await.ok();
         }

@@ -28,7 +28,6 @@ async fn names_are_exact_and_never_corrected() {
         "",
     ] {
         assert!(host.try_call(name, json!({})).await.is_err(), "{name:?} was called");
-        let _ = world.agent(&["call", "--json", "--", name]).await;
     }
     for name in ["gmail_serach_messages", "GMAIL_SEARCH_MESSAGES", "gmail.search_messages"] {
         let ran = world.agent(&["call", name]).await.code(2);
@@ -62,7 +61,10 @@ async fn no_file_address_or_command_is_taken_from_an_argument() {
         "--help".to_owned(),
     ] {
         let body = format!("body={value}");
-        let ran = world.agent(&["call", "gmail_send_message", "to=mona@example.com", "subject=x", &body]).await.success();
+        let ran = world
+            .agent(&["call", "gmail_send_message", "to=mona@example.com", "subject=x", &body])
+            .await
+            .success();
         assert!(!ran.all().contains("CANARY"));
         let sent = world.google.outbox().pop().unwrap();
         let raw = String::from_utf8_lossy(&sent.raw).into_owned();
@@ -113,15 +115,20 @@ async fn an_adapters_surroundings_hold_no_secret() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_rpc_names_a_file_or_changes_where_the_log_goes() {
     let admin = include_str!("../../proto/claviger/v1/admin.proto");
-    let peers =
-        [include_str!("../../proto/claviger/v1/agent.proto"), include_str!("../../proto/claviger/v1/adapter.proto")];
-    let requests = admin.split("message ").filter(|message| {
-        message.split_whitespace().next().is_some_and(|name| name.ends_with("Request"))
-    });
+    let peers = [
+        include_str!("../../proto/claviger/v1/agent.proto"),
+        include_str!("../../proto/claviger/v1/adapter.proto"),
+    ];
+    let requests = admin
+        .split("message ")
+        .filter(|message| message.split_whitespace().next().is_some_and(|name| name.ends_with("Request")));
     for request in requests {
         let fields = request.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<String>();
         for word in ["path", "file", "dir", "audit", "target", "log_to", "command"] {
-            assert!(!fields.to_lowercase().contains(&format!(" {word}")), "a request names a {word}: {fields}");
+            assert!(
+                !fields.to_lowercase().contains(&format!(" {word}")),
+                "a request names a {word}: {fields}"
+            );
         }
     }
     for peer in peers {
@@ -132,7 +139,11 @@ async fn no_rpc_names_a_file_or_changes_where_the_log_goes() {
     let before = std::fs::read(world.home().join("claviger.toml")).unwrap();
     let _ = world.claviger(&["audit", "--help"]).await.success();
     world.grant(&[AGENT, "gmail/me", "--tool", "gmail.list_labels"]).await;
-    assert_eq!(std::fs::read(world.home().join("claviger.toml")).unwrap(), before, "the vault writes its configuration");
+    assert_eq!(
+        std::fs::read(world.home().join("claviger.toml")).unwrap(),
+        before,
+        "the vault writes its configuration"
+    );
 }
 
 /// Token passthrough: what an MCP client brings as a credential of its own goes nowhere, and what the vault uses comes
@@ -145,10 +156,16 @@ async fn a_token_that_a_client_brings_is_not_passed_on() {
     let agent = world.thief(AGENT).await;
     let mcp = world.mcp_client("gmail", Who::Agent).await;
     // As the presentation, as an argument, as a bound parameter.
-    assert_eq!(class_in(&call_adapter(&mcp, "gmail.list_labels", &json!({}), &foreign).await), "bad-presentation");
+    assert_eq!(
+        class_in(&call_adapter(&mcp, "gmail.list_labels", &json!({}), &foreign).await),
+        "bad-presentation"
+    );
     let smuggled = json!({"authorization": format!("Bearer {foreign}")});
     let (presentation, _) = agent.present("gmail.list_labels", &smuggled);
-    assert_eq!(class_in(&call_adapter(&mcp, "gmail.list_labels", &smuggled, &presentation).await), "bad-arguments");
+    assert_eq!(
+        class_in(&call_adapter(&mcp, "gmail.list_labels", &smuggled, &presentation).await),
+        "bad-arguments"
+    );
     let search = json!({"words": foreign});
     let _ = world.call("gmail_search_messages", search).await.ok();
     assert!(!world.google.log().iter().any(|request| request.authorization.as_deref() == Some(&id)));
@@ -164,7 +181,8 @@ async fn two_agents_share_an_adapter_and_nothing_else() {
     let private = world.google.mail_id("Your laboratory results").unwrap();
     for (agent, own, foreign) in [(AGENT, &ai, &private), ("other", &private, &ai), (AGENT, &ai, &private)] {
         let _ = world.call_as(agent, "gmail_get_message", json!({"message_id": own})).await.ok();
-        let refused = world.call_as(agent, "gmail_get_message", json!({"message_id": foreign})).await.refused();
+        let refused =
+            world.call_as(agent, "gmail_get_message", json!({"message_id": foreign})).await.refused();
         assert_eq!(refused.class, "out-of-scope");
     }
     // A presentation of one agent's does not open the other's mail at the same adapter.
@@ -208,7 +226,9 @@ async fn no_answer_holds_a_stored_secret() {
     world.usual_grants().await;
     let _ = world.call("gmail_list_labels", json!({})).await.ok();
     let _ = world.call("drive_search_files", json!({})).await.ok();
-    let _ = world.call("gmail_send_message", json!({"to": ["a@evil.example"], "subject": "x", "body": "x"})).await;
+    let _ = world
+        .call("gmail_send_message", json!({"to": ["a@evil.example"], "subject": "x", "body": "x"}))
+        .await;
     let mut said = String::new();
     for line in [
         &["status"][..],
@@ -229,7 +249,9 @@ async fn no_answer_holds_a_stored_secret() {
     said.push_str(&world.agent(&["handles", "--json"]).await.success().all());
     said.push_str(&world.agent(&["ls", "--json"]).await.success().all());
     said.push_str(&world.logs());
-    for secret in [gmail.as_str(), &drive, world.google.client_secret(), "ya29.", "1//0", "GOCSPX-", "claviger1."] {
+    for secret in
+        [gmail.as_str(), &drive, world.google.client_secret(), "ya29.", "1//0", "GOCSPX-", "claviger1."]
+    {
         assert!(!said.contains(secret), "{secret} is told");
     }
     let opened = format!("{:?}", world.thief(AGENT).await.opened);
@@ -264,7 +286,9 @@ async fn what_has_ended_is_over_at_once_and_stays_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_spelling_hits_one_counter() {
     let world = World::with_secrets().await;
-    world.grant(&[AGENT, "gmail/me", "--tool", "gmail.search_messages", "--label", "AI", "--calls", "3"]).await;
+    world
+        .grant(&[AGENT, "gmail/me", "--tool", "gmail.search_messages", "--label", "AI", "--calls", "3"])
+        .await;
     let mut answered = 0;
     for words in [
         &["max_results:=3"][..],
@@ -311,8 +335,14 @@ async fn peers_have_no_admin_methods() {
         let channel = claviger_tests::world::raw::channel_as(&socket, own).await.unwrap();
         let mut admin = AdminServiceClient::new(channel);
         let unknown = tonic::Code::Unimplemented;
-        assert_eq!(admin.list_grants(claviger_proto::v1::ListGrantsRequest::default()).await.unwrap_err().code(), unknown);
-        assert_eq!(admin.thaw(claviger_proto::v1::ThawRequest { name: AGENT.to_owned() }).await.unwrap_err().code(), unknown);
+        assert_eq!(
+            admin.list_grants(claviger_proto::v1::ListGrantsRequest::default()).await.unwrap_err().code(),
+            unknown
+        );
+        assert_eq!(
+            admin.thaw(claviger_proto::v1::ThawRequest { name: AGENT.to_owned() }).await.unwrap_err().code(),
+            unknown
+        );
         assert_eq!(admin.seal(claviger_proto::v1::SealRequest {}).await.unwrap_err().code(), unknown);
     }
     assert_eq!(world.admin(&["status"]).await["sealed"], false);
