@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use claviger_tests::world::raw::{class, mint, send};
 use claviger_tests::world::{AGENT, Plan, World, disk};
 use serde_json::{Value, json};
 use stand_in_google::Fault;
@@ -157,14 +158,14 @@ async fn a_changed_log_does_not_verify() {
     };
     let original = world.home().join("audit");
     let _ = verify(&original).await.success();
-    // The largest file that is no sidecar holds the records.
-    let segment = std::fs::read_dir(&original)
+    let mut segments: Vec<_> = std::fs::read_dir(original.join("segments"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| disk::contains(&std::fs::read(path).unwrap_or_default(), b"gmail.list_labels"))
-        .max_by_key(|path| std::fs::metadata(path).unwrap().len())
-        .expect("the log has the calls");
-    let name = segment.file_name().unwrap();
+        .filter(|path| disk::contains(&std::fs::read(path).unwrap(), AGENT.as_bytes()))
+        .collect();
+    assert_eq!(segments.len(), 1, "one segment has all that happened here");
+    let segment = segments.remove(0);
+    let name = std::path::Path::new("segments").join(segment.file_name().unwrap());
     let bytes = std::fs::read(&segment).unwrap();
     let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
     let copy = world.base().join("copy");
@@ -172,7 +173,7 @@ async fn a_changed_log_does_not_verify() {
         disk::copy(&original, &copy);
         let mut changed = bytes.clone();
         changed[at] ^= 1;
-        std::fs::write(copy.join(name), &changed).unwrap();
+        std::fs::write(copy.join(&name), &changed).unwrap();
         let ran = verify(&copy).await.code(1);
         assert!(ran.err.contains("hint: "), "{}", ran.err);
         std::fs::remove_dir_all(&copy).unwrap();
@@ -181,7 +182,7 @@ async fn a_changed_log_does_not_verify() {
     disk::copy(&original, &copy);
     let mut cut = bytes.clone();
     cut[used / 4..].fill(0);
-    std::fs::write(copy.join(name), &cut).unwrap();
+    std::fs::write(copy.join(&name), &cut).unwrap();
     let _ = verify(&copy).await.code(1);
     std::fs::remove_dir_all(&copy).unwrap();
     // An unchanged copy does verify, and so does the original still.
@@ -190,41 +191,26 @@ async fn a_changed_log_does_not_verify() {
     let _ = verify(&original).await.success();
 }
 
-/// No record, no use: when the log may grow no more, nothing is used; who looks and who revokes is served; when there is
-/// room again, it goes on.
+/// No record, no use: when the log may grow no more, nothing is used; who looks, revokes and freezes is served; with more
+/// room, all goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_log_refuses_uses_and_nothing_else() {
     let audit = "max-bytes = \"4 MiB\"\nsegment-bytes = \"1 MiB\"".to_owned();
-    let world = World::start(Plan { audit, ..Plan::default() }).await;
+    let mut world = World::start(Plan { audit, ..Plan::default() }).await;
     world.add_secrets().await;
     let grants = world.usual_grants().await;
-    let session = std::sync::Arc::new(world.session().await);
-    // Labels are cheap; each call writes some records.
-    let full = async {
-        loop {
-            let calls: Vec<_> = (0..16)
-                .map(|_| {
-                    let session = std::sync::Arc::clone(&session);
-                    tokio::spawn(async move {
-                        session.call("gmail_list_labels", serde_json::Map::new()).await.unwrap()
-                    })
-                })
-                .collect();
-            for call in calls {
-                if let claviger_agent::CallOutcome::Refused(refusal) = call.await.unwrap() {
-                    if refusal.class() == "unavailable" {
-                        return refusal;
-                    }
-                    assert_eq!(refusal.class(), "busy", "{refusal}");
-                }
-            }
-        }
-    };
-    let refusal = tokio::time::timeout(Duration::from_secs(240), full).await.expect("the log never fills");
-    assert_eq!(refusal.class(), "unavailable");
+    fill(&world).await;
+    world
+        .eventually("the log is full to the last record", async || {
+            let called = world.call("gmail_list_labels", json!({})).await;
+            (called.ran.code != 0 && called.refused().class == "unavailable").then_some(())
+        })
+        .await;
     let asked = world.google.log().len();
-    assert_eq!(world.call("gmail_list_labels", json!({})).await.refused().class, "unavailable");
-    assert_eq!(world.call("gmail_send_message", letter()).await.refused().class, "unavailable");
+    for _ in 0..2 {
+        assert_eq!(world.call("gmail_list_labels", json!({})).await.refused().class, "unavailable");
+        assert_eq!(world.call("gmail_send_message", letter()).await.refused().class, "unavailable");
+    }
     assert_eq!(world.google.log().len(), asked, "used without a record");
     let status = world.admin(&["status"]).await;
     assert!(!status["audit_trouble"].as_str().unwrap().is_empty(), "{status}");
@@ -232,9 +218,51 @@ async fn a_full_log_refuses_uses_and_nothing_else() {
     assert_eq!(world.admin(&["grant", "ls"]).await["grants"].as_array().unwrap().len(), grants.len());
     world.admin(&["revoke", grants[1]["id"].as_str().unwrap()]).await;
     world.admin(&["freeze", AGENT]).await;
-    let _ = world.offline(&["audit", "verify"]).await;
-    world.admin(&["seal"]).await;
-    assert_eq!(world.admin(&["status"]).await["sealed"], true);
+    assert!(world.stop_vault().await.success());
+
+    let file = world.home().join("claviger.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("max-bytes = \"4 MiB\"", "max-bytes = \"16 MiB\"")).unwrap();
+    world.start_unsealed().await;
+    assert_eq!(world.call("gmail_list_labels", json!({})).await.refused().class, "frozen");
+    world.admin(&["thaw", AGENT]).await;
+    let _ = world.call("gmail_list_labels", json!({})).await.ok();
+    assert!(world.stop_vault().await.success());
+    let _ = world.offline(&["audit", "verify"]).await.success();
+}
+
+/// Calls, as an adapter does, until the vault says that nothing can be recorded any more.
+async fn fill(world: &World) {
+    let agent = std::sync::Arc::new(world.thief(AGENT).await);
+    let full = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut workers = Vec::new();
+    for _ in 0..6 {
+        let adapter = world.adapter("gmail").await;
+        for _ in 0..16 {
+            let (mut adapter, agent, full) =
+                (adapter.clone(), std::sync::Arc::clone(&agent), std::sync::Arc::clone(&full));
+            workers.push(tokio::spawn(async move {
+                while !full.load(std::sync::atomic::Ordering::SeqCst) {
+                    let presented = agent.present("gmail.list_labels", &json!({}));
+                    let used = match mint(&mut adapter, presented).await {
+                        Ok(minted) => send(&mut adapter, &minted.capability, "list", &[]).await.map(drop),
+                        Err(status) => Err(status),
+                    };
+                    match used.map_err(|status| class(&status)) {
+                        Ok(()) => {}
+                        Err(class) if class == "unavailable" => {
+                            full.store(true, std::sync::atomic::Ordering::SeqCst);
+                        }
+                        // More at once than the vault keeps in mind; it forgets in time.
+                        Err(class) => assert_eq!(class, "busy"),
+                    }
+                }
+            }));
+        }
+    }
+    for worker in workers {
+        tokio::time::timeout(Duration::from_secs(240), worker).await.expect("the log never fills").unwrap();
+    }
 }
 
 /// Garbage, half messages, messages that are too long, and connections without end, at each socket: whoever else is

@@ -90,7 +90,7 @@ async fn nothing_is_sent_to_a_stranger_however_the_address_is_written() {
     let refused = called.refused();
     assert!(!called.ran.all().contains("evil.example"), "a refusal never holds a value");
     let grant = grant_id(&grants, "gmail.send_message");
-    let mentions = [grant.as_str(), "recipients", "*@example.com", stranger, "fix", "grant add"];
+    let mentions = [grant.as_str(), "recipients", "*@example.com", stranger, "fix", "new grant"];
     let _ = why(&world, &refused, &mentions).await;
     // The owner can do what is proposed, and then it works.
     world.admin(&["revoke", &grant]).await;
@@ -134,9 +134,7 @@ async fn arguments_that_no_tool_takes_reach_nobody() {
     let world = World::ready().await;
     let before = world.google.log().len();
     // By the command line they do not even leave the client.
-    for words in
-        [&["query:=\"in:anywhere\""][..], &["q=in:anywhere"], &["max_results=ten"], &["max_results:=1.5"]]
-    {
+    for words in [&["query:=\"in:anywhere\""][..], &["q=in:anywhere"], &["max_results=ten"]] {
         let line = [&["call", "gmail_search_messages"][..], words].concat();
         let ran = world.agent(&line).await.code(2);
         assert!(!ran.err.contains("in:anywhere") && ran.err.contains("next: "), "{}", ran.err);
@@ -149,6 +147,7 @@ async fn arguments_that_no_tool_takes_reach_nobody() {
         ("gmail_search_messages", json!({"q": "in:anywhere"}), None),
         ("gmail_search_messages", json!({"max_results": 1_000_000}), Some("max_results")),
         ("gmail_search_messages", json!({"max_results": -1}), Some("max_results")),
+        ("gmail_search_messages", json!({"max_results": 1.5}), Some("max_results")),
         ("gmail_search_messages", json!({"from": "x OR label:Private"}), None),
         ("gmail_search_messages", json!({"subject": "a\u{0}b"}), Some("subject")),
         ("gmail_get_message", json!({}), Some("message_id")),
@@ -193,8 +192,14 @@ async fn counters_bounds_and_ends_hold() {
         .grant(&[&line[..], &["--bound", "max_results.max=3", "--bound", "words.absent"]].concat())
         .await;
     let search = |args: Value| world.call("gmail_search_messages", args);
-    search(json!({"max_results": 5})).await.assert_refused("out-of-scope", "max_results");
-    search(json!({"words": "x"})).await.assert_refused("out-of-scope", "words");
+    // What the bounds rule out is not offered, and refused to a client that asks all the same.
+    let _ = world.agent(&["call", "gmail_search_messages", "words=x"]).await.code(2);
+    let session = world.session().await;
+    for (args, field) in [(json!({"max_results": 5}), "max_results"), (json!({"words": "x"}), "words")] {
+        let outcome = session.call("gmail_search_messages", args.as_object().unwrap().clone()).await.unwrap();
+        let claviger_agent::CallOutcome::Refused(refusal) = outcome else { panic!("{args} was answered") };
+        assert_eq!((refusal.class(), refusal.field()), ("out-of-scope", Some(field)));
+    }
     let _ = search(json!({"max_results": 3})).await.ok();
     let _ = search(json!({"max_results": 3})).await.ok();
     let refused = search(json!({"max_results": 3})).await.refused();

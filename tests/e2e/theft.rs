@@ -224,7 +224,7 @@ async fn an_adapters_user_sees_the_calls_that_happen_and_no_more() {
     // An id that no answer of this call contained; parameters that come from the arguments, or from nowhere.
     assert_eq!(refused("summary", &[("message_id", &outside)]).await, "bad-step");
     assert_eq!(refused("summary", &[("message_id", "../../../drive/v3/files")]).await, "bad-step");
-    assert_eq!(refused("list", &[("label", "Label_2")]).await, "bad-step", "a label outside the grant");
+    assert_eq!(refused("list", &[("label", "Label_2")]).await, "out-of-scope", "a label outside the grant");
     let label = world.google.label_id("AI").unwrap();
     for extra in ["from", "q", "maxResults", "host", "url", "Authorization"] {
         assert_eq!(refused("list", &[("label", &label), (extra, "x")]).await, "bad-step", "{extra}");

@@ -4,6 +4,7 @@
 //! - [`ran`]: what a program that ended has said. [`called`]: what became of a tool call.
 //! - [`users`]: who runs as whom. [`host`]: an MCP host over `claviger-agent mcp`.
 //! - [`raw`]: peers that speak to the sockets without any of our programs, as thieves do.
+//! - [`upstream`]: requests that go around the vault.
 //! - [`disk`]: what lies on the disk, for those who look for secrets in it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
@@ -16,6 +17,7 @@ mod process;
 pub mod ran;
 pub mod raw;
 mod set_up;
+pub mod upstream;
 pub mod users;
 
 use std::path::{Path, PathBuf};

@@ -20,9 +20,8 @@ pub struct Plan {
     pub google: Config,
     /// More lines of `[audit]` in the configuration.
     pub audit: String,
-    /// The addresses in the configuration: of another upstream than the stand-in, with the PEM of its authority. The
-    /// first is the origin of everything, the second the path of the token endpoint.
-    pub upstream: Option<(String, String, String)>,
+    /// Another upstream than the stand-in: the origin of everything, and the PEM of its authority.
+    pub upstream: Option<(String, String)>,
 }
 
 impl Default for Plan {
@@ -60,10 +59,8 @@ impl World {
         let dir = tempfile::Builder::new().prefix("clv").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let base = dir.path().to_owned();
-        let (origin, ca, token) = match upstream {
-            Some((origin, token, ca)) => (origin, ca, token),
-            None => (google.origin().to_owned(), google.ca_pem().to_owned(), "/token".to_owned()),
-        };
+        let own = || (google.origin().to_owned(), google.ca_pem().to_owned());
+        let (origin, ca) = upstream.unwrap_or_else(own);
         std::fs::write(base.join("ca.pem"), ca).unwrap();
         std::fs::create_dir(base.join("logs")).unwrap();
         users.make_dir(Who::Vault, &base.join("home"), 0o700);
@@ -76,7 +73,7 @@ impl World {
         }
         let world = Self { dir: Some(dir), google, users, vault: None, adapters: Vec::new(), starts: 0 };
         world.init().await;
-        world.configure(&origin, &token, &audit);
+        world.configure(&origin, &audit);
         world
     }
 
@@ -93,7 +90,7 @@ impl World {
     }
 
     /// Points the vault at the upstream.
-    fn configure(&self, origin: &str, token: &str, audit: &str) {
+    fn configure(&self, origin: &str, audit: &str) {
         let file = self.home().join("claviger.toml");
         let text = std::fs::read_to_string(&file).unwrap();
         let ca = self.base().join("ca.pem").display().to_string();
@@ -103,13 +100,9 @@ impl World {
         for service in ADAPTERS {
             text.push_str(&format!("[service.{service}]\norigin = \"{origin}\"\n{place}\n"));
         }
-        let (revoke, userinfo) = match token {
-            "/token" => ("/revoke", "/oauth2/v3/userinfo"),
-            _ => ("/oauth2/revoke", "/oauth2/v2/userinfo"),
-        };
         text.push_str(&format!(
-            "[provider.google]\nauthorize = \"{origin}/o/oauth2/v2/auth\"\ntoken = \"{origin}{token}\"\n\
-             revoke = \"{origin}{revoke}\"\nuserinfo = \"{origin}{userinfo}\"\n{place}"
+            "[provider.google]\nauthorize = \"{origin}/o/oauth2/v2/auth\"\ntoken = \"{origin}/token\"\n\
+             revoke = \"{origin}/revoke\"\nuserinfo = \"{origin}/oauth2/v3/userinfo\"\n{place}"
         ));
         // Written over, so that the file stays its owner's.
         std::fs::write(&file, text).unwrap();
@@ -158,9 +151,13 @@ impl World {
 
     /// Stores a secret by its refresh token.
     pub async fn add_secret(&self, name: &str, token: &str) {
-        let line =
-            ["secret", "add", name, "--kind", "oauth2", "--client-id", self.google.client_id(), "--stdin"];
-        let values = format!("{}\n{token}\n", self.google.client_secret());
+        self.add_secret_of((self.google.client_id(), self.google.client_secret()), name, token).await;
+    }
+
+    /// As [`World::add_secret`], of another OAuth client: its id and its secret.
+    pub async fn add_secret_of(&self, client: (&str, &str), name: &str, token: &str) {
+        let line = ["secret", "add", name, "--kind", "oauth2", "--client-id", client.0, "--stdin"];
+        let values = format!("{}\n{token}\n", client.1);
         let _ = self.claviger_with(&line, &values).await.success();
     }
 
@@ -256,7 +253,7 @@ impl World {
         Ran::of(&mut command, "").await
     }
 
-    /// Kills the adapter of that name where it is a child of this test.
+    /// Kills the adapters of a world of one user, which are children of the vault.
     pub fn kill_children_of_vault(&self) {
         for child in process::children(self.vault_pid()) {
             process::kill(child);
