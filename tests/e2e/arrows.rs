@@ -5,7 +5,7 @@ use std::fs;
 
 use claviger_tests::metadata::Metadata;
 use claviger_tests::repository::{read, root};
-use claviger_tests::source::{Source, sources};
+use claviger_tests::source::{Source, Word, sources, words};
 
 /// The modules of the vault, and the others that each may name. Of these only `daemon` puts parts together.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -169,6 +169,30 @@ fn crates_know_only_the_crates_below_them() {
         let used: BTreeSet<&str> = metadata.direct(member).intersection(&ours).copied().collect();
         assert!(used.is_subset(&allowed), "{member} knows {used:?}, not only {allowed:?}");
     }
+}
+
+#[test]
+fn whatever_the_vault_depends_on_is_used_and_says_what_for() {
+    let manifest = read("vault/Cargo.toml");
+    let (_, rest) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let lines: Vec<&str> = rest.lines().take_while(|line| !line.starts_with('[')).collect();
+    let named: BTreeSet<String> = sources("vault/src")
+        .iter()
+        .flat_map(|source| words(&source.text))
+        .filter_map(|token| match token.word {
+            Word::Name(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    let mut count = 0;
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        let name = line.split(['.', ' ']).next().unwrap();
+        assert!(named.contains(&name.replace('-', "_")), "{name} is not used");
+        let says = line.contains(" # ") || at > 0 && lines[at - 1].starts_with("# ");
+        assert!(says, "{name}: say in vault/Cargo.toml what it is for");
+        count += 1;
+    }
+    assert!(count > 20, "the dependencies are read");
 }
 
 #[test]

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 async fn why(world: &World, refused: &Refused, mentions: &[&str]) -> Value {
     let json = world.admin(&["why", &refused.reference]).await;
     let event = &json["event"];
-    assert_eq!((event["class"].as_str(), event["agent"].as_str()), (Some(refused.class.as_str()), Some(AGENT)));
+    assert_eq!(
+        (event["class"].as_str(), event["agent"].as_str()),
+        (Some(refused.class.as_str()), Some(AGENT))
+    );
     let text = world.claviger(&["why", &refused.reference]).await.success().out;
     for mention in mentions {
         assert!(text.contains(mention), "`why` does not say {mention:?}:\n{text}");
@@ -33,7 +36,11 @@ async fn a_mail_outside_the_label_reads_as_one_that_is_not_there() {
     assert_eq!((refused.class.as_str(), &refused.field), ("out-of-scope", &gone.field));
     assert_eq!(refused.class, gone.class);
     let same = |ran: &Called, reference: &str| ran.ran.all().replace(reference, "REF");
-    assert_eq!(same(&called, &refused.reference), same(&absent, &gone.reference), "the agent can tell them apart");
+    assert_eq!(
+        same(&called, &refused.reference),
+        same(&absent, &gone.reference),
+        "the agent can tell them apart"
+    );
     assert!(!called.ran.all().contains("493 028"), "the mail's text is told");
     let grant = grant_id(&grants, "gmail.get_message");
     let told = why(&world, &refused, &["gmail.get_message", &grant, "label", &outside]).await;
@@ -74,7 +81,10 @@ async fn nothing_is_sent_to_a_stranger_however_the_address_is_written() {
         assert!(["bad-arguments", "out-of-scope"].contains(&refused.class.as_str()), "{bad}: {refused:?}");
     }
     assert!(world.google.outbox().is_empty(), "a mail went out");
-    assert!(!world.google.log().iter().any(|request| request.path.ends_with("/send")), "the upstream was asked");
+    assert!(
+        !world.google.log().iter().any(|request| request.path.ends_with("/send")),
+        "the upstream was asked"
+    );
 
     let called = world.call("gmail_send_message", letter(json!({"to": [stranger]}))).await;
     let refused = called.refused();
@@ -84,7 +94,8 @@ async fn nothing_is_sent_to_a_stranger_however_the_address_is_written() {
     let _ = why(&world, &refused, &mentions).await;
     // The owner can do what is proposed, and then it works.
     world.admin(&["revoke", &grant]).await;
-    let line = [AGENT, "gmail/me", "--tool", "gmail.send_message", "--recipients", stranger, "--approve", "never"];
+    let line =
+        [AGENT, "gmail/me", "--tool", "gmail.send_message", "--recipients", stranger, "--approve", "never"];
     world.grant(&line).await;
     let _ = world.call("gmail_send_message", letter(json!({"to": [stranger]}))).await.ok();
     assert_eq!(world.google.outbox().len(), 1);
@@ -123,7 +134,9 @@ async fn arguments_that_no_tool_takes_reach_nobody() {
     let world = World::ready().await;
     let before = world.google.log().len();
     // By the command line they do not even leave the client.
-    for words in [&["query:=\"in:anywhere\""][..], &["q=in:anywhere"], &["max_results=ten"], &["max_results:=1.5"]] {
+    for words in
+        [&["query:=\"in:anywhere\""][..], &["q=in:anywhere"], &["max_results=ten"], &["max_results:=1.5"]]
+    {
         let line = [&["call", "gmail_search_messages"][..], words].concat();
         let ran = world.agent(&line).await.code(2);
         assert!(!ran.err.contains("in:anywhere") && ran.err.contains("next: "), "{}", ran.err);
@@ -145,7 +158,11 @@ async fn arguments_that_no_tool_takes_reach_nobody() {
         ("gmail_get_message", json!({"message_id": "a\u{0}"}), Some("message_id")),
         ("gmail_get_message", json!({"message_id": ".."}), Some("message_id")),
         ("gmail_label_message", json!({"message_id": "a", "add": ["TRASH"]}), Some("add")),
-        ("drive_create_file", json!({"folder_id": "a", "name": "x", "content": "x", "mime_type": "text/html"}), None),
+        (
+            "drive_create_file",
+            json!({"folder_id": "a", "name": "x", "content": "x", "mime_type": "text/html"}),
+            None,
+        ),
     ] {
         let outcome = session.call(tool, args.as_object().unwrap().clone()).await.unwrap();
         match outcome {
@@ -172,7 +189,9 @@ async fn arguments_that_no_tool_takes_reach_nobody() {
 async fn counters_bounds_and_ends_hold() {
     let world = World::with_secrets().await;
     let line = [AGENT, "gmail/me", "--tool", "gmail.search_messages", "--label", "AI", "--calls", "2"];
-    let grant = world.grant(&[&line[..], &["--bound", "max_results.max=3", "--bound", "words.absent"]].concat()).await;
+    let grant = world
+        .grant(&[&line[..], &["--bound", "max_results.max=3", "--bound", "words.absent"]].concat())
+        .await;
     let search = |args: Value| world.call("gmail_search_messages", args);
     search(json!({"max_results": 5})).await.assert_refused("out-of-scope", "max_results");
     search(json!({"words": "x"})).await.assert_refused("out-of-scope", "words");
@@ -184,7 +203,9 @@ async fn counters_bounds_and_ends_hold() {
     let shown = world.admin(&["grant", "show", grant["id"].as_str().unwrap()]).await;
     assert_eq!(shown["calls_made"], 2, "a refused call is not charged");
 
-    let slow = world.grant(&[AGENT, "drive/me", "--tool", "drive.search_files", "--folder", "Agent", "--rate", "1/1h"]).await;
+    let slow = world
+        .grant(&[AGENT, "drive/me", "--tool", "drive.search_files", "--folder", "Agent", "--rate", "1/1h"])
+        .await;
     let _ = world.call("drive_search_files", json!({})).await.ok();
     let refused = world.call("drive_search_files", json!({})).await.refused();
     assert_eq!(refused.class, "rate-limited");
@@ -232,7 +253,16 @@ async fn opaque_agents_learn_class_and_reference_alone() {
     world.admin(&["agent", "add", "quiet", "--opaque-refusals"]).await;
     let socket = world.agent_socket("quiet");
     world.eventually("the agent's socket", async || socket.exists().then_some(())).await;
-    let line = ["quiet", "gmail/me", "--tool", "gmail.send_message", "--recipients", "a@example.com", "--approve", "never"];
+    let line = [
+        "quiet",
+        "gmail/me",
+        "--tool",
+        "gmail.send_message",
+        "--recipients",
+        "a@example.com",
+        "--approve",
+        "never",
+    ];
     world.grant(&line).await;
     let args = json!({"to": ["b@example.com"], "subject": "x", "body": "x"});
     let refused = world.call_as("quiet", "gmail_send_message", args).await.refused();
@@ -272,7 +302,9 @@ async fn exit_codes_and_json_are_for_programs() {
     let refused = world.call("gmail_get_message", json!({"message_id": "18f0000000000000"})).await;
     assert_eq!(refused.ran.code, 1);
     // 2: wrong usage.
-    for line in [&["statsu"][..], &["grant", "add"], &["grant", "add", AGENT, "gmail/me"], &["log", "--limit", "0"]] {
+    for line in
+        [&["statsu"][..], &["grant", "add"], &["grant", "add", AGENT, "gmail/me"], &["log", "--limit", "0"]]
+    {
         let ran = world.claviger(line).await.code(2);
         assert!(!ran.err.is_empty());
     }

@@ -41,7 +41,11 @@ impl Callers {
     /// Waits until so many more calls were answered.
     async fn go_on(&self, world: &World, more: usize) {
         let goal = self.answered.load(Ordering::SeqCst) + more;
-        world.eventually("calls are answered", async || (self.answered.load(Ordering::SeqCst) >= goal).then_some(())).await;
+        world
+            .eventually("calls are answered", async || {
+                (self.answered.load(Ordering::SeqCst) >= goal).then_some(())
+            })
+            .await;
     }
 
     async fn end(self) -> Vec<String> {
@@ -89,12 +93,25 @@ async fn a_value_is_entered_under_calls_and_the_old_one_is_revoked_upstream() {
     callers.go_on(&world, 6).await;
     let second = world.google.direct_refresh_token(&["gmail.modify", "gmail.send"]);
     let values = format!("{}\n{second}\n", world.google.client_secret());
-    let line = ["--json", "secret", "rotate", "gmail/me", "--enter", "--stdin", "--client-id", world.google.client_id()];
+    let line = [
+        "--json",
+        "secret",
+        "rotate",
+        "gmail/me",
+        "--enter",
+        "--stdin",
+        "--client-id",
+        world.google.client_id(),
+    ];
     let rotated = world.claviger_with(&line, &values).await.success().json();
     assert_eq!(rotated["secret"]["version"], 2);
     callers.go_on(&world, 6).await;
     assert_eq!(callers.end().await, Vec::<String>::new(), "calls failed during a rotation");
-    assert!(!world.google.revoke(&first), "the old refresh token still lives: {}", rotated["old_version_upstream"]);
+    assert!(
+        !world.google.revoke(&first),
+        "the old refresh token still lives: {}",
+        rotated["old_version_upstream"]
+    );
     let _ = world.call("gmail_list_labels", json!({})).await.ok();
     // And nothing of either is said.
     assert!(!rotated.to_string().contains(&second[..12]));
@@ -129,7 +146,9 @@ async fn an_expired_access_token_is_renewed_once_for_all_callers() {
         })
         .collect();
     for call in calls {
-        assert!(matches!(call.await.unwrap(), CallOutcome::Answered(answer) if answer.is_error != Some(true)));
+        assert!(
+            matches!(call.await.unwrap(), CallOutcome::Answered(answer) if answer.is_error != Some(true))
+        );
     }
     let refreshes = world.google.log().iter().filter(|request| request.path == "/token").count();
     assert_eq!(refreshes, 1, "parallel callers refresh once");
@@ -164,7 +183,9 @@ async fn revoking_and_freezing_hold_from_the_next_call_on() {
     world.admin(&["thaw", AGENT]).await;
     assert_eq!(class("gmail_list_labels").await, "revoked");
     let listed = world.admin(&["grant", "ls", "--all"]).await;
-    let state = |id: &str| listed["grants"].as_array().unwrap().iter().find(|grant| grant["id"] == id).unwrap()["state"].clone();
+    let state = |id: &str| {
+        listed["grants"].as_array().unwrap().iter().find(|grant| grant["id"] == id).unwrap()["state"].clone()
+    };
     assert_eq!(state(grants[0]["id"].as_str().unwrap()), "revoked");
 }
 
@@ -195,9 +216,16 @@ async fn a_call_of_several_uses_is_cut_by_a_revocation() {
         let session = world.session().await;
         async move { session.call("gmail_search_messages", Map::new()).await.unwrap() }
     });
-    world.eventually("the list is asked for", async || world.google.log().iter().any(|r| r.path.ends_with("/messages")).then_some(())).await;
+    world
+        .eventually("the list is asked for", async || {
+            world.google.log().iter().any(|r| r.path.ends_with("/messages")).then_some(())
+        })
+        .await;
     world.admin(&["revoke", grants[0]["id"].as_str().unwrap()]).await;
     let CallOutcome::Refused(refusal) = search.await.unwrap() else { panic!("it was answered") };
     assert_eq!(refusal.class(), "revoked");
-    assert!(!world.google.log().iter().any(|request| request.path.contains("/messages/")), "a use began after it");
+    assert!(
+        !world.google.log().iter().any(|request| request.path.contains("/messages/")),
+        "a use began after it"
+    );
 }

@@ -73,7 +73,10 @@ async fn an_account_is_connected_and_an_agent_works_with_it() {
     assert!(!sent.ok()["id"].as_str().unwrap().is_empty());
     let outbox = world.google.outbox();
     assert_eq!(outbox.len(), 1);
-    assert_eq!((&outbox[0].to[..], outbox[0].subject.as_str()), (&["mona@example.com".to_owned()][..], "Grüße"));
+    assert_eq!(
+        (&outbox[0].to[..], outbox[0].subject.as_str()),
+        (&["mona@example.com".to_owned()][..], "Grüße")
+    );
 
     let found = world.call("drive_search_files", json!({})).await;
     assert_eq!(names(found.ok()), ["Notes.txt", "Plan", "Reports", "Shared list.txt"]);
@@ -96,11 +99,21 @@ async fn an_account_is_connected_and_an_agent_works_with_it() {
     let log = world.admin(&["log", "--agent", AGENT, "--limit", "500"]).await;
     let events = log["events"].as_array().unwrap();
     let sends = events.iter().filter(|event| event["tool"] == "gmail.send_message");
-    assert!(sends.clone().any(|event| event["kind"] == "outcome" && event["ending"] == "released"), "{events:?}");
+    assert!(
+        sends.clone().any(|event| event["kind"] == "outcome" && event["ending"] == "released"),
+        "{events:?}"
+    );
     let checkpoint = world.admin(&["audit", "checkpoint"]).await;
     let note = world.base().join("note");
     std::fs::write(&note, checkpoint["note"].as_str().unwrap()).unwrap();
-    let line = ["audit", "verify", "--key", checkpoint["key"].as_str().unwrap(), "--checkpoint", note.to_str().unwrap()];
+    let line = [
+        "audit",
+        "verify",
+        "--key",
+        checkpoint["key"].as_str().unwrap(),
+        "--checkpoint",
+        note.to_str().unwrap(),
+    ];
     assert_eq!(world.admin(&line).await["whole"], true);
 }
 
@@ -141,9 +154,12 @@ async fn works_over_mcp(version: ProtocolVersion) {
     let _ = host.ok("drive_get_file_metadata", json!({"file_id": notes})).await;
     let text = host.ok("drive_read_file", json!({"file_id": notes})).await;
     assert!(text["text"].as_str().unwrap().contains("The fence is green."));
-    let made = host.ok("drive_create_file", json!({"folder_id": agent, "name": "a.txt", "content": "x"})).await;
+    let made =
+        host.ok("drive_create_file", json!({"folder_id": agent, "name": "a.txt", "content": "x"})).await;
     assert_eq!(world.google.file_content(made["id"].as_str().unwrap()).unwrap(), b"x");
-    let told = host.refused("gmail_send_message", json!({"to": ["a@evil.example"], "subject": "x", "body": "x"})).await;
+    let told = host
+        .refused("gmail_send_message", json!({"to": ["a@evil.example"], "subject": "x", "body": "x"}))
+        .await;
     assert!(told.contains("out of scope") && told.contains("claviger why ref_"), "{told}");
 }
 

@@ -9,7 +9,7 @@ use claviger_canonical::{Canonical, Presentation, ProofKey};
 use claviger_proto::v1::{
     FreezeRequest, ListAgentsRequest, ListSecretsRequest, ListToolsRequest, OpenRequest, StatusRequest,
 };
-use claviger_tests::world::raw::{call_adapter, class, class_in, dial_as, mint, send};
+use claviger_tests::world::raw::{call_adapter, channel_as, class, class_in, dial_as, mint, send};
 use claviger_tests::world::users::Who;
 use claviger_tests::world::{AGENT, World, disk};
 use serde_json::{Value, json};
@@ -283,8 +283,7 @@ async fn a_user_reaches_the_socket_of_its_role_and_no_other() {
     // Who has a role reaches its own service, and on that connection no other service answers.
     let mut admin = world.admin_client(Who::Admin).await.unwrap();
     assert!(admin.status(StatusRequest {}).await.is_ok());
-    let channel = claviger_tests::world::raw::channel_as(&world.agent_socket(AGENT), world.users.uid(Who::Agent));
-    let channel = channel.await.unwrap();
+    let channel = channel_as(&world.agent_socket(AGENT), world.users.uid(Who::Agent)).await.unwrap();
     let mut as_admin = claviger_proto::v1::admin_service_client::AdminServiceClient::new(channel.clone());
     let status = as_admin.list_secrets(ListSecretsRequest {}).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unimplemented);
@@ -376,7 +375,8 @@ async fn the_disk_and_the_logs_hold_no_secret_and_no_content() {
     disk::copy(&world.home().join("audit"), &copy);
     let names: Vec<_> = std::fs::read_dir(&copy).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!names.is_empty());
-    let told = disk::find(&copy, &[SEND.to_owned(), AGENT.to_owned()]);
+    let known = [SEND.to_owned(), AGENT.to_owned()];
+    let told = disk::find(&copy, &known);
     assert!(!told.is_empty(), "the log has who and which tool: {names:?}");
 }
 

@@ -9,7 +9,9 @@ use claviger_canonical::{Canonical, Claim, Presentation, ProofKey};
 use claviger_proto::v1::adapter_service_client::AdapterServiceClient;
 use claviger_proto::v1::admin_service_client::AdminServiceClient;
 use claviger_proto::v1::agent_service_client::AgentServiceClient;
-use claviger_proto::v1::{MintRequest, MintResponse, OpenRequest, OpenResponse, Refusal, SendRequest, SendResponse};
+use claviger_proto::v1::{
+    MintRequest, MintResponse, OpenRequest, OpenResponse, Refusal, SendRequest, SendResponse,
+};
 use hyper_util::rt::TokioIo;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, RequestMetaObject, ServerResult,
@@ -21,8 +23,8 @@ use tokio::net::UnixStream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-use super::users::{Users, Who};
 use super::World;
+use super::users::{Users, Who};
 
 /// Connects to a socket as that user. Only the thread that connects becomes the user, and it ends with that.
 ///
@@ -138,6 +140,7 @@ impl Thief {
     #[must_use]
     pub fn claim(&self, tool: &str, arguments: &Canonical) -> (Claim, ProofKey) {
         let handle = self.handle(tool);
+        #[allow(clippy::disallowed_methods, reason = "a client of the real programs has their clock")]
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let mut nonce = [0; 12];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut nonce).unwrap();
@@ -165,7 +168,8 @@ impl Thief {
     /// The handle by which that tool is granted.
     #[must_use]
     pub fn handle(&self, tool: &str) -> &claviger_proto::v1::OpenHandle {
-        let holds = |handle: &&claviger_proto::v1::OpenHandle| handle.tools.iter().any(|held| held.name == tool);
+        let holds =
+            |handle: &&claviger_proto::v1::OpenHandle| handle.tools.iter().any(|held| held.name == tool);
         self.opened.handles.iter().find(holds).expect("the tool is granted")
     }
 }

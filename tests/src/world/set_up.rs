@@ -158,7 +158,8 @@ impl World {
 
     /// Stores a secret by its refresh token.
     pub async fn add_secret(&self, name: &str, token: &str) {
-        let line = ["secret", "add", name, "--kind", "oauth2", "--client-id", self.google.client_id(), "--stdin"];
+        let line =
+            ["secret", "add", name, "--kind", "oauth2", "--client-id", self.google.client_id(), "--stdin"];
         let values = format!("{}\n{token}\n", self.google.client_secret());
         let _ = self.claviger_with(&line, &values).await.success();
     }
@@ -239,16 +240,7 @@ impl World {
                 "never",
             ],
             &[AGENT, "drive/me", "--read", "--folder", "Agent"],
-            &[
-                AGENT,
-                "drive/me",
-                "--tool",
-                "drive.create_file",
-                "--folder",
-                "Agent",
-                "--approve",
-                "never",
-            ],
+            &[AGENT, "drive/me", "--tool", "drive.create_file", "--folder", "Agent", "--approve", "never"],
         ];
         let mut grants = Vec::new();
         for line in lines {
