@@ -1,10 +1,14 @@
-//! The whole of Claviger with its real programs, in one binary of tests.
+//! The end-to-end tests, and those that hold the repository to its own rules, in one program.
 //!
-//! Each test has a world of its own (`claviger_tests::world`): a vault, adapters, an agent, and a stand-in Google.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+//! Each end-to-end test has a world of its own (`claviger_tests::world`): a vault, adapters, an agent, and a stand-in
+//! Google.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod arrows;
+mod exposures;
 mod faults;
 mod hostile;
+mod hygiene;
 mod lessons;
 mod peers;
 mod refusals;

@@ -317,6 +317,7 @@ impl World {
                     return found;
                 }
                 // Another process has to get there; it has no clock that could be put forward.
+                #[allow(clippy::disallowed_methods, reason = "as said above")]
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };

@@ -53,6 +53,7 @@ impl Program {
 }
 
 /// Waits until somebody serves that socket.
+#[allow(clippy::disallowed_methods, reason = "another process that starts gives no event to wait for")]
 pub(super) async fn wait_for_socket(path: &Path, program: &mut Program) {
     let started = tokio::time::Instant::now();
     while UnixStream::connect(path).is_err() {

@@ -67,6 +67,7 @@ impl Users {
 
     /// A program that will run as that part, with an empty environment but for `PATH` and `HOME`.
     #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "of our environment, programs under test get the path only")]
     pub fn command(&self, who: Who, program: &Path, base: &Path) -> Command {
         let mut command = Command::new(self.reachable(program, base));
         command
