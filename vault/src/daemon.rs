@@ -188,6 +188,7 @@ impl Daemon {
         self.doors.remove().await;
         self.shut.cancel();
         let vault = self.down().await;
+        keeper::mark_revision(&vault).await;
         if let Err(fault) = vault.broker.record(Kind::Stopped, Actor::Vault).await {
             tracing::warn!(%fault, "the stop could not be recorded");
         }
@@ -267,6 +268,7 @@ async fn tick(vault: Arc<Vault>, stop: CancellationToken) {
             if let Err(fault) = vault.audit.sweep(vault.clock.wall_ms()).await {
                 tracing::warn!(%fault, "old details could not be erased");
             }
+            keeper::mark_revision(&vault).await;
         }
     }
 }

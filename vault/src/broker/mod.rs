@@ -16,6 +16,7 @@ mod capabilities;
 mod connect;
 mod counters;
 mod explain;
+mod flights;
 mod freeze;
 mod grants;
 mod load;
@@ -103,6 +104,7 @@ pub struct Broker {
     nonces: Mutex<Nonces>,
     pages: Mutex<Pages>,
     sessions: Mutex<Sessions>,
+    flights: flights::Flights,
     time: VaultTime,
     /// Commands that change the same records take turns.
     admin: tokio::sync::Mutex<()>,
@@ -131,6 +133,7 @@ impl Broker {
             nonces: Mutex::default(),
             pages: Mutex::default(),
             sessions: Mutex::default(),
+            flights: flights::Flights::default(),
             time,
             admin: tokio::sync::Mutex::new(()),
             changes: watch::Sender::new(0),
@@ -160,6 +163,11 @@ impl Broker {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Refuses everything from now on, uses that are under way included: none begins another request. The keys go next.
+    pub fn shut(&self) {
+        self.write().unsealed = false;
     }
 
     /// Waits until every use under way has its outcome. New ones must be kept out by whoever calls this.

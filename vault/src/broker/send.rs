@@ -18,6 +18,7 @@ use claviger_domain::tool::{Service, Tool};
 use serde_json::Value;
 
 use super::capabilities::Live;
+use super::flights::Flight;
 use super::mint::shown;
 use super::pages::{self, Page};
 use super::refuse::About;
@@ -31,6 +32,8 @@ const HEADERS: [&str; 1] = ["content-type"];
 
 /// One step of one call, ready to be done.
 struct Errand {
+    /// Its place among the agent's uses under way.
+    _flight: Flight,
     live: Live,
     step: Ident,
     params: BTreeMap<Ident, String>,
@@ -104,6 +107,7 @@ impl Broker {
 
         let mut held = lock(&live);
         held.spend(adapter, &secret, self.ports.clock.mono_us())?;
+        let flight = self.flights.begin(&held.minted().agent)?;
         let minted = held.minted().clone();
         about.agent = Some(minted.agent.clone());
         about.secret = Some(minted.secret.clone());
@@ -138,6 +142,7 @@ impl Broker {
             taints,
         };
         Ok(Errand {
+            _flight: flight,
             live,
             step: step.name.clone(),
             params,
@@ -190,10 +195,11 @@ impl Broker {
         let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
         self.taint(&errand.purpose).await?;
         self.probe(errand, service, step, |_| true).await?;
-        let (begun, answer) =
-            self.perform(errand, &tool.scope, &errand.purpose, errand.request.clone()).await?;
+        let unjudged = |denial| veil(errand, step, denial);
+        let performed = self.perform(errand, &tool.scope, &errand.purpose, errand.request.clone()).await;
+        let (begun, answer) = performed.map_err(unjudged)?;
         let looked_again = self.probe(errand, service, step, |probe| probe.again).await;
-        let judged = looked_again.and_then(|()| self.judge(errand, step, &answer));
+        let judged = looked_again.and_then(|()| self.judge(errand, step, &answer)).map_err(unjudged);
         let judged = self.conclude(begun, &answer, judged).await?;
         self.release(errand, tool, step, answer, judged)
     }
@@ -339,6 +345,18 @@ impl Broker {
         if let Some(handle) = handle {
             lock(&self.pages).keep(handle, mark, page);
         }
+    }
+}
+
+/// An answer that cannot be taken (too long, too deep) cannot be judged either. Where the answer alone says what the
+/// object belongs to, such an object is told like one that is not there: that it is there may be out of scope.
+fn veil(errand: &Errand, step: &Step, denial: Denial) -> Denial {
+    let judged_by_answer = step.checks.values().any(|check| check.response.is_some());
+    let unreadable = denial.class == Class::Upstream && denial.field.as_deref() == Some("answer");
+    if unreadable && judged_by_answer && errand.purpose.effect.is_read() && !errand.scope.is_unbounded() {
+        Denial { class: Class::OutOfScope, ..denial.field("object") }
+    } else {
+        denial
     }
 }
 

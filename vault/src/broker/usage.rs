@@ -93,6 +93,9 @@ impl Broker {
     fn still_allowed(&self, purpose: &Purposeful) -> Result<(), Denial> {
         self.require_clock()?;
         let state = self.read();
+        if !state.unsealed {
+            return Err(Denial::new(Class::Sealed));
+        }
         if let Some(id) = purpose.about.grant {
             let gone = || Denial::new(Class::Revoked).field("grant");
             state.grants.get(&id).ok_or_else(gone)?.alive(self.now_ms())?;

@@ -124,6 +124,13 @@ impl From<Status> for Failure {
                     .hint("it is of another version: restart `claviger serve` with this one"),
                 Code::PermissionDenied => Failure::new("this user may not administer the vault")
                     .hint("`admin-uids` in claviger.toml says who may"),
+                // A connection that is dropped without an answer: how the vault treats users it does not know.
+                Code::Unknown | Code::Cancelled => Failure::new(
+                    "the vault closed the connection without an answer",
+                )
+                .hint(
+                    "it talks only to users it knows: `admin-uids` in claviger.toml says who may administer",
+                ),
                 code => {
                     Failure::new(format!("the vault answered with an error: {code}: {}", status.message()))
                 }

@@ -155,7 +155,9 @@ impl Inner {
             {
                 tracing::warn!(%fault, "it could not be recorded that the vault is sealed again");
             }
-            Ok(loaded?)
+            loaded?;
+            self.freeze_restored().await;
+            Ok(())
         };
         let taken: Result<(), Locked> = taken.await;
         if taken.is_err() {
@@ -166,19 +168,50 @@ impl Inner {
         taken
     }
 
+    /// A store that is older than the log may hold grants that were revoked since: every agent stays frozen until an
+    /// admin has looked.
+    async fn freeze_restored(&self) {
+        let vault = &self.vault;
+        if !vault.rolled_back {
+            return;
+        }
+        for agent in vault.broker.agents() {
+            let why = "the store is older than the audit log: look at the grants before you thaw";
+            if let Err(fault) = vault.broker.freeze(Actor::Vault, &agent.name, why).await {
+                tracing::error!(agent = %agent.name, %fault, "frozen in memory only");
+            }
+        }
+    }
+
     /// Stops intake, waits, records. Whatever fails, the vault seals.
     async fn seal(&self, actor: Actor) {
         self.gate.close();
         quiet(&self.vault, &self.gate).await;
+        // What did not end in time begins no further request: sealed means sealed when the admin is told so.
+        mark_revision(&self.vault).await;
+        self.vault.broker.shut();
         if let Err(fault) = self.vault.broker.record(Kind::Sealed, actor).await {
             tracing::error!(%fault, "sealing could not be recorded; the vault seals all the same");
         }
         if let Err(fault) = self.vault.audit.sealing().await {
             tracing::warn!(%fault, "the audit log could not be signed; it will be after the next unseal");
         }
+        self.vault.sealer.forget();
         tracing::info!("sealed; starting anew without a key");
         self.sealing.cancel();
         self.shut.cancelled().await;
+    }
+}
+
+/// Puts the store's revision into a signed checkpoint, if it has moved: a store that is put back later shows.
+pub(super) async fn mark_revision(vault: &Vault) {
+    let revision = vault.store.revision().0;
+    let marked = vault.audit.last_checkpoint().and_then(|checkpoint| checkpoint.store_revision);
+    if marked != Some(revision)
+        && vault.broker.is_unsealed()
+        && let Err(fault) = vault.audit.checkpoint(Some(revision)).await
+    {
+        tracing::warn!(%fault, "the store's revision is in no checkpoint yet");
     }
 }
 

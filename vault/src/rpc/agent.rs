@@ -33,8 +33,15 @@ impl Agents {
     /// Who asks; refused while the vault is sealed.
     fn caller<T>(&self, request: &Request<T>) -> Result<AgentName, Status> {
         match request.extensions().get::<Peer>() {
-            Some(Peer::Agent(name, _)) if self.broker.is_unsealed() => Ok(name.clone()),
-            Some(Peer::Agent(..)) => Err(bare(Class::Sealed)),
+            Some(Peer::Agent(..)) if !self.broker.is_unsealed() => Err(bare(Class::Sealed)),
+            // Who connected while sealed was let in by a registry that nobody had checked yet.
+            Some(Peer::Agent(name, uid))
+                if self.broker.settings().single_user
+                    || self.broker.agent_of_uid(*uid).as_ref() == Some(name) =>
+            {
+                Ok(name.clone())
+            }
+            Some(Peer::Agent(..)) => Err(bare(Class::NotGranted)),
             Some(Peer::Admin(_) | Peer::Adapter(..)) | None => Err(bare(Class::NotGranted)),
         }
     }

@@ -99,7 +99,13 @@ fn parts(error: AdminError) -> (Class, &'static str, Vec<String>) {
     match error {
         AdminError::Sealed => (Class::Sealed, "", hint("`claviger unseal` hands in the key")),
         AdminError::Missing { what, name: _, near } => {
-            let hints = near.iter().map(|near| format!("did you mean `{near}`?")).collect();
+            // A few are suggestions; many are the list of what there is.
+            let hints = match near.as_slice() {
+                few @ ([] | [_] | [_, _] | [_, _, _]) => {
+                    few.iter().map(|near| format!("did you mean `{near}`?")).collect()
+                }
+                many => hint(&format!("there are {}", many.join(", "))),
+            };
             (Class::OutOfScope, what, hints)
         }
         AdminError::Exists { what, name } => {
