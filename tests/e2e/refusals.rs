@@ -195,7 +195,9 @@ async fn counters_bounds_and_ends_hold() {
     // What the bounds rule out is not offered, and refused to a client that asks all the same.
     let _ = world.agent(&["call", "gmail_search_messages", "words=x"]).await.code(2);
     let session = world.session().await;
-    for (args, field) in [(json!({"max_results": 5}), "max_results"), (json!({"words": "x"}), "words")] {
+    for (args, field) in
+        [(json!({"max_results": 5}), "max_results"), (json!({"max_results": 3, "words": "x"}), "words")]
+    {
         let outcome = session.call("gmail_search_messages", args.as_object().unwrap().clone()).await.unwrap();
         let claviger_agent::CallOutcome::Refused(refusal) = outcome else { panic!("{args} was answered") };
         assert_eq!((refusal.class(), refusal.field()), ("out-of-scope", Some(field)));

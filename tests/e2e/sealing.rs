@@ -143,3 +143,15 @@ async fn a_session_of_before_opens_again_by_itself() {
     let outcome = call().await;
     assert!(matches!(outcome, claviger_agent::CallOutcome::Answered(_)), "{outcome:?}");
 }
+
+/// Whoever comes after the answer to `seal` is served by the process that comes after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_falls_between_two_lives() {
+    let world = World::with_secrets().await;
+    for _ in 0..6 {
+        world.admin(&["seal"]).await;
+        let _ = world.claviger(&["secret", "ls"]).await.code(3);
+        unseal(&world).await;
+        assert_eq!(world.admin(&["secret", "ls"]).await["secrets"].as_array().unwrap().len(), 2);
+    }
+}

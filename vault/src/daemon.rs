@@ -104,6 +104,8 @@ struct Daemon {
     children: Option<Children>,
     /// Cancelled when the vault was sealed and must start anew.
     sealing: CancellationToken,
+    /// Cancelled when nobody is let in any more.
+    shut: CancellationToken,
     /// Ends what runs beside.
     stop: CancellationToken,
     beside: TaskTracker,
@@ -127,7 +129,9 @@ impl Daemon {
         }
         let gate = Gate::default();
         let sealing = CancellationToken::new();
-        let keeper = Arc::new(DaemonKeeper::new(Arc::clone(&vault), gate.clone(), sealing.clone()));
+        let shut = CancellationToken::new();
+        let keeper =
+            Arc::new(DaemonKeeper::new(Arc::clone(&vault), gate.clone(), sealing.clone(), shut.clone()));
         if let Some(unlock) = unlock {
             let key = match unlock {
                 Unlock::Identity(text) => Key::Identity(text),
@@ -174,7 +178,7 @@ impl Daemon {
             admin = %vault.places.admin.display(),
             "the vault serves"
         );
-        Ok(Self { vault, gate, doors, serving, children, sealing, stop, beside })
+        Ok(Self { vault, gate, doors, serving, children, sealing, shut, stop, beside })
     }
 
     /// Ends in good order.
@@ -182,6 +186,7 @@ impl Daemon {
         tracing::info!("stopping");
         self.gate.close();
         self.doors.remove().await;
+        self.shut.cancel();
         let vault = self.down().await;
         keeper::mark_revision(&vault).await;
         if let Err(fault) = vault.broker.record(Kind::Stopped, Actor::Vault).await {
@@ -194,6 +199,7 @@ impl Daemon {
     /// Returns the listeners for the process that comes after.
     async fn seal(self) -> Vec<(PathBuf, OwnedFd)> {
         let listeners = self.doors.shut().await;
+        self.shut.cancel();
         let vault = self.down().await;
         close(&vault).await;
         listeners
@@ -201,7 +207,7 @@ impl Daemon {
 
     /// Ends everything that asks the broker, and waits for its uses.
     async fn down(self) -> Arc<Vault> {
-        let Self { vault, gate, doors: _, serving, children, sealing: _, stop, beside } = self;
+        let Self { vault, gate, doors: _, serving, children, sealing: _, shut: _, stop, beside } = self;
         stop.cancel();
         beside.close();
         if let Some(children) = children {

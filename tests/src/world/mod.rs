@@ -283,12 +283,16 @@ impl World {
 
     /// Kills the vault without a warning, and in a world of one user its adapters with it.
     pub async fn kill_vault(&mut self) {
-        let mut vault = self.vault.take().expect("the vault runs");
-        let children = process::children(vault.pid());
-        vault.kill().await;
+        let children = process::children(self.vault_pid());
+        self.kill_vault_alone().await;
         for child in children {
             process::kill(child);
         }
+    }
+
+    /// Kills the vault without a warning, and nothing else.
+    pub async fn kill_vault_alone(&mut self) {
+        self.vault.take().expect("the vault runs").kill().await;
     }
 
     /// Asks the vault to end, and returns how it did.
@@ -341,6 +345,14 @@ impl Drop for World {
             note(&format!("kept for a look, with {logs} logs of the vault: {}", dir.keep().display()));
         }
     }
+}
+
+/// Whether that process still runs; one that has ended and waits for its parent does not.
+#[must_use]
+pub fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state stands behind the name, which is in brackets.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// A line for whoever runs the tests.

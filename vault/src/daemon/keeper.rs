@@ -34,6 +34,8 @@ struct Inner {
     vault: Arc<Vault>,
     gate: Gate,
     sealing: CancellationToken,
+    /// Cancelled when nobody is let in any more, so that whoever comes after the answer waits for the next process.
+    shut: CancellationToken,
     /// One attempt to unseal at a time, and when the next may begin.
     not_before_us: tokio::sync::Mutex<u64>,
 }
@@ -91,9 +93,17 @@ impl Locked {
 }
 
 impl DaemonKeeper {
-    /// Of that vault. `sealing` is cancelled when the process must start anew.
-    pub(super) fn new(vault: Arc<Vault>, gate: Gate, sealing: CancellationToken) -> Self {
-        Self { inner: Arc::new(Inner { vault, gate, sealing, not_before_us: tokio::sync::Mutex::new(0) }) }
+    /// Of that vault. It cancels `sealing` when the process must start anew, and then waits for `shut`: that the doors
+    /// are.
+    pub(super) fn new(
+        vault: Arc<Vault>,
+        gate: Gate,
+        sealing: CancellationToken,
+        shut: CancellationToken,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner { vault, gate, sealing, shut, not_before_us: tokio::sync::Mutex::new(0) }),
+        }
     }
 
     /// Unlocks, and takes everything over. Goes on to its end even if nobody waits for it any more.
@@ -189,6 +199,7 @@ impl Inner {
         self.vault.sealer.forget();
         tracing::info!("sealed; starting anew without a key");
         self.sealing.cancel();
+        self.shut.cancelled().await;
     }
 }
 
