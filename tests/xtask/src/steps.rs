@@ -89,7 +89,7 @@ fn seconds(time: Duration) -> String {
 }
 
 #[allow(clippy::disallowed_methods, reason = "how long a step took is told to whoever waits for it")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::error::AdminError;
 use super::oauth::{TokenAnswer, TokenFault};
-use super::persist::{Plain, Put};
+use super::persist::Plain;
 use super::records::{self, ValueRecord};
 use super::state::{ClientEntry, SecretEntry};
 use super::view::{ConnectAsk, ConnectBegun, Connected};
@@ -116,6 +116,18 @@ impl Broker {
         state: &str,
     ) -> Result<Connected, AdminError> {
         self.require_unsealed()?;
+        let (broker, session, state) =
+            (Arc::clone(self), session.to_owned(), Zeroizing::new(state.to_owned()));
+        self.in_task(async move { broker.try_finish(admin, &session, code, &state).await }).await
+    }
+
+    async fn try_finish(
+        self: &Arc<Self>,
+        admin: Actor,
+        session: &str,
+        code: SecretBytes,
+        state: &str,
+    ) -> Result<Connected, AdminError> {
         let begun = lock(&self.sessions).0.remove(session);
         let now_ms = self.ports.clock.mono_us() / 1000;
         let again = "begin again with `claviger connect`";
@@ -163,7 +175,7 @@ impl Broker {
             Some(old) => {
                 self.put_version(&admin, &name, &old, record, value, None).await?;
                 drop(_turn);
-                self.retire(&admin, &name, &old, None).await?;
+                self.retire(&admin, &name, &old, None).await;
             }
         }
         let missing_scopes = begun.scopes.iter().filter(|scope| !granted.contains(scope)).cloned().collect();
@@ -295,18 +307,11 @@ impl Broker {
         let plain = Zeroizing::new(records::encode(&record));
         let version = self.read().clients.get(&provider.id).map_or(0, |known| known.version);
         let key = client_key(provider);
-        self.commit(vec![Put {
-            key: key.clone(),
-            version,
-            plain: Plain::Sealed(Purpose::Record, plain.to_vec()),
-        }])
-        .await?;
-        let sealed = self
-            .ports
-            .sealer
-            .seal(Purpose::Record, &key, version + 1, &plain)
-            .map_err(|_| AdminError::Sealed)?;
-        self.write().clients.insert(provider.id.clone(), ClientEntry { version: version + 1, sealed });
+        let put = || Plain::Sealed(Purpose::Record, plain.to_vec());
+        let version = self.put_over(&key, version, put).await?;
+        let sealed =
+            self.ports.sealer.seal(Purpose::Record, &key, version, &plain).map_err(|_| AdminError::Sealed)?;
+        self.write().clients.insert(provider.id.clone(), ClientEntry { version, sealed });
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Tally {
     calls: u64,
     arrivals: Vec<Arrival>,
     reserved: Vec<Arrival>,
+    /// A charge was on its way to the store when it was given up or went unanswered: the record may be ahead of this.
+    unsure: bool,
 }
 
 impl Counter {
@@ -42,6 +44,7 @@ impl Counter {
             calls: record.calls,
             arrivals: reserved.clone(),
             reserved,
+            unsure: false,
         }))
     }
 
@@ -69,6 +72,9 @@ impl Broker {
         let mut tally = entry.counter.0.lock().await;
         tally.arrivals.resize(rates.len(), Arrival::default());
         tally.reserved.resize(rates.len(), Arrival::default());
+        if tally.unsure {
+            self.catch_up(entry.handle.id, &mut tally).await?;
+        }
         if calls.is_some_and(|most| tally.calls >= most) {
             return Err(Denial::new(Class::RateLimited)
                 .field("calls")
@@ -79,7 +85,12 @@ impl Broker {
         let mut reserved = tally.reserved.clone();
         let mut durable = calls.is_some();
         for (at, rate) in rates.iter().enumerate() {
-            let arrival = rate.charge(tally.arrivals[at], now_us).map_err(|exceeded| {
+            // Never further ahead than a counter can be that was used up just now: a clock that was years ahead, until
+            // an admin reset it, is not held against the agent for years.
+            let most =
+                rate.interval_us().saturating_mul(u64::from(rate.count()) + u64::from(rate.count() / BLOCKS));
+            let last = tally.arrivals[at].min(Arrival(now_us.saturating_add(most)));
+            let arrival = rate.charge(last, now_us).map_err(|exceeded| {
                 Denial::new(Class::RateLimited)
                     .field("rate")
                     .caveat(format!("rate = {rate}"))
@@ -103,10 +114,13 @@ impl Broker {
                 version: tally.version,
                 plain: Plain::Sealed(Purpose::Record, records::encode(&record)),
             };
+            // Until the store has answered: this future may be dropped while it waits.
+            tally.unsure = true;
             self.commit(vec![put]).await.map_err(|error| {
                 tracing::warn!(%error, "a call was not charged");
-                Denial::new(Class::Unavailable).field("counter").fix("the store could not take the charge")
+                unavailable()
             })?;
+            tally.unsure = false;
             tally.version += 1;
             tally.reserved = reserved;
         }
@@ -114,4 +128,25 @@ impl Broker {
         tally.calls = used;
         Ok(())
     }
+
+    /// Takes over what the store has of a counter. What may have been charged counts as charged.
+    async fn catch_up(&self, handle: HandleId, tally: &mut Tally) -> Result<(), Denial> {
+        if let Some(item) = self.ports.store.get(&key(handle)).await.map_err(|_| unavailable())? {
+            let plain = self.unseal_item(Purpose::Record, &item).map_err(|_| unavailable())?;
+            let record: CounterRecord = records::decode(&plain).map_err(|_| unavailable())?;
+            tally.version = item.version;
+            tally.calls = tally.calls.max(record.calls);
+            for (at, reserved) in record.reserved_us.iter().copied().map(Arrival).enumerate() {
+                if let Some(ours) = tally.reserved.get_mut(at) {
+                    *ours = reserved.max(*ours);
+                }
+            }
+        }
+        tally.unsure = false;
+        Ok(())
+    }
+}
+
+fn unavailable() -> Denial {
+    Denial::new(Class::Unavailable).field("counter").fix("the store could not take the charge")
 }

@@ -145,6 +145,11 @@ impl Broker {
         let now_us = self.ports.clock.mono_us();
         lock(&self.capabilities).sweep(now_us);
         lock(&self.nonces).sweep(now_us / 1000);
+        {
+            let state = self.read();
+            // An answer that came as its grant was revoked may have left a page behind.
+            lock(&self.pages).retain(|handle| state.handles.contains_key(handle));
+        }
         if self.is_unsealed() {
             self.mark_time().await;
         }

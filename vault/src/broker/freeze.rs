@@ -6,7 +6,7 @@ use claviger_domain::refusal::{Class, Denial};
 
 use super::Broker;
 use super::error::AdminError;
-use super::persist::{Plain, Put};
+use super::persist::Plain;
 use super::records::{self, AgentRecord};
 use super::usage::Purposeful;
 use super::view::AgentView;
@@ -24,6 +24,7 @@ impl Broker {
             let mut state = self.write();
             let entry = state.agents.get_mut(name).ok_or_else(|| missing(name))?;
             entry.record.frozen = Some(why);
+            entry.freezes += 1;
         }
         self.changed();
         let _turn = self.admin.lock().await;
@@ -41,12 +42,12 @@ impl Broker {
     pub async fn thaw(&self, actor: Actor, name: &AgentName) -> Result<AgentView, AdminError> {
         self.require_unsealed()?;
         let _turn = self.admin.lock().await;
-        let (mut record, version) = self.agent_record(name)?;
+        let (mut record, seen) = self.agent_record(name)?;
         record.frozen = None;
         let mut event = self.event(Kind::Thawed, actor);
         event.agent = Some(name.clone());
         self.ports.audit.record(event, Detail::default()).await?;
-        self.put_agent(name, record, version).await?;
+        self.put_agent(name, record, seen).await?;
         self.changed();
         self.agent(name)
     }
@@ -61,10 +62,10 @@ impl Broker {
         let unavailable =
             |_| Denial::new(Class::Unavailable).field("taint").fix("the store could not take the mark");
         let _turn = self.admin.lock().await;
-        let (mut record, version) = self.agent_record(name).map_err(unavailable)?;
+        let (mut record, seen) = self.agent_record(name).map_err(unavailable)?;
         if needed(&record) {
             record.tainted = true;
-            self.put_agent(name, record, version).await.map_err(unavailable)?;
+            self.put_agent(name, record, seen).await.map_err(unavailable)?;
         }
         Ok(())
     }
@@ -77,14 +78,14 @@ impl Broker {
 
     /// Writes an agent's record as it stands in memory.
     async fn save_agent(&self, name: &AgentName) -> Result<(), AdminError> {
-        let (record, version) = self.agent_record(name)?;
-        self.put_agent(name, record, version).await
+        let (record, seen) = self.agent_record(name)?;
+        self.put_agent(name, record, seen).await
     }
 
-    pub(super) fn agent_record(&self, name: &AgentName) -> Result<(AgentRecord, u64), AdminError> {
+    pub(super) fn agent_record(&self, name: &AgentName) -> Result<(AgentRecord, Seen), AdminError> {
         let state = self.read();
         let entry = state.agents.get(name).ok_or_else(|| missing(name))?;
-        Ok((entry.record.clone(), entry.version))
+        Ok((entry.record.clone(), Seen { version: entry.version, freezes: entry.freezes }))
     }
 
     /// Writes an agent's record and takes it over in memory. A freeze that came meanwhile stays.
@@ -92,17 +93,31 @@ impl Broker {
         &self,
         name: &AgentName,
         record: AgentRecord,
-        version: u64,
+        seen: Seen,
     ) -> Result<(), AdminError> {
-        let plain = Plain::Registry(records::encode(&record));
-        self.commit(vec![Put { key: format!("agent/{name}"), version, plain }]).await?;
+        let plain = || Plain::Registry(records::encode(&record));
+        let version = self.put_over(&format!("agent/{name}"), seen.version, plain).await?;
         let mut state = self.write();
         if let Some(entry) = state.agents.get_mut(name) {
+            let frozen = entry.record.frozen.take();
             entry.record = record;
-            entry.version = version + 1;
+            entry.version = version;
+            // It waits for its turn now, and will make itself durable.
+            if entry.freezes != seen.freezes {
+                entry.record.frozen = frozen;
+            }
         }
         Ok(())
     }
+}
+
+/// An agent's entry as it was when its record was copied.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// The version of its record.
+    pub(super) version: u64,
+    /// How often it had been frozen.
+    freezes: u64,
 }
 
 fn missing(name: &AgentName) -> AdminError {

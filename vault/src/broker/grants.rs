@@ -34,6 +34,11 @@ impl Broker {
     /// with a live grant; a name that resolves to nothing or to several; or it could not be recorded or made durable.
     pub async fn add_grant(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<GrantView, AdminError> {
         self.require_unsealed()?;
+        let broker = Arc::clone(self);
+        self.in_task(async move { broker.try_add_grant(admin, ask).await }).await
+    }
+
+    async fn try_add_grant(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<GrantView, AdminError> {
         let service = self.asked_service(&ask)?;
         let tools = asked_tools(service, &ask)?;
         let caveats = self.resolve_caveats(admin.clone(), &ask.secret, service, &ask.caveats).await?;

@@ -235,7 +235,7 @@ pub(super) fn entry_of(record: SecretRecord, version: u64, value: Item) -> Optio
             Some(Arc::new(PinnedProvider { token, revoke, pin }))
         }
     };
-    let needs_login = AtomicBool::new(record.needs_login);
+    let needs_login = Arc::new(AtomicBool::new(record.needs_login));
     let value = Arc::new(ValueEntry {
         number: record.current,
         sealed: std::sync::Mutex::new(SealedValue {

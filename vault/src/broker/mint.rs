@@ -55,6 +55,10 @@ impl Broker {
             return Err(Denial::new(Class::Sealed));
         }
         self.require_clock()?;
+        // A connection may outlive its adapter's registration.
+        if !self.read().adapters.contains_key(adapter) {
+            return Err(Denial::new(Class::BadPresentation).field("adapter").fix("the adapter was removed"));
+        }
         let bad = |why: &str| Denial::new(Class::BadPresentation).fix(why);
         let unverified = Presentation::parse(presentation).map_err(|_| bad("it is malformed"))?;
         let claim = unverified.claim();
@@ -96,21 +100,26 @@ impl Broker {
             .values()
             .find(|tool| tool.name.to_string() == verified.claim().tool.as_str())
             .ok_or_else(|| Denial::new(Class::ToolChanged))?;
+        // Asked before anything is charged: a log in trouble must not eat an agent's calls.
+        if let Some(fault) = self.ports.audit.trouble() {
+            return Err(Denial::new(Class::Unavailable).field("audit").fix(fault.to_string()));
+        }
         let (rates, calls) = permit::counters(permit::caveats(&question));
         self.charge(&presented.handle, &rates, calls).await?;
-        // The charge may have waited for the store: a revocation since then holds.
-        self.presented(id)?.grant.alive(self.now_ms())?;
+        // The charge may have waited for the store: what was taken away since then is gone.
+        let now = self.presented(id)?;
+        now.grant.alive(self.now_ms())?;
+        permit::alive(&Question { now_ms: self.now_ms(), frozen: now.frozen, ..question })?;
 
         let (capability, secret, minted) = self.capability(adapter, &presented, tool, permit, &arguments)?;
         let view = self.minted_view(&capability, secret, tool);
         about.call = Some(minted.call);
         self.record_mint(about, tool, &minted, &arguments)?;
-        if lock(&self.capabilities).keep(capability, self.ports.clock.mono_us()) {
+        let now_us = self.ports.clock.mono_us();
+        if lock(&self.capabilities).keep(capability, arguments.bytes().len(), now_us) {
             Ok(view)
         } else {
-            Err(Denial::new(Class::Busy)
-                .field("capabilities")
-                .fix("the adapter holds too many calls at once"))
+            Err(Denial::new(Class::Busy).field("capabilities").fix("the agent holds too many calls at once"))
         }
     }
 

@@ -50,6 +50,7 @@ use crate::port::{AuditSink, Clock, Entropy, Sealer, Store, Upstream};
 
 use capabilities::Capabilities;
 use connect::Sessions;
+use error::AdminError;
 use nonces::Nonces;
 use pages::Pages;
 use state::State;
@@ -162,6 +163,15 @@ impl Broker {
     pub async fn drain(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Runs a command in a task of the vault's: an admin who goes away does not stop it between a provider that has
+    /// spent a token and the store that must know.
+    async fn in_task<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, AdminError>> + Send + 'static,
+    ) -> Result<T, AdminError> {
+        self.tasks.spawn(work).await.unwrap_or(Err(AdminError::StoreUnknown))
     }
 
     fn changed(&self) {

@@ -5,8 +5,11 @@ use std::collections::{HashMap, HashSet};
 use claviger_canonical::presentation::{FUTURE_MS, WINDOW_MS};
 use claviger_domain::id::HandleId;
 
-/// How long a nonce must be remembered, in milliseconds: a presentation dated into the future lives longest.
-const KEEP_MS: u64 = WINDOW_MS + FUTURE_MS;
+use super::time::STEP_BACK_MS;
+
+/// How long a nonce must be remembered, in milliseconds: a presentation dated into the future lives longest, and
+/// longer yet where the wall clock is stepped back by as much as is borne.
+const KEEP_MS: u64 = WINDOW_MS + FUTURE_MS + STEP_BACK_MS;
 
 /// How many nonces one handle may present within [`KEEP_MS`].
 const PER_HANDLE: usize = 1 << 18;

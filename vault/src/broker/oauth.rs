@@ -6,16 +6,17 @@ use std::sync::atomic::Ordering;
 use claviger_domain::codec::form;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Ending, Kind};
+use claviger_domain::name::SecretName;
 use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::render::Request;
 use claviger_domain::secret::SecretBytes;
 use claviger_domain::step::Method;
 use claviger_domain::tool::Endpoint;
 use serde_json::Value;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::error::AdminError;
-use super::persist::{Plain, Put};
+use super::persist::Plain;
 use super::records::{self, ValueRecord};
 use super::refuse::About;
 use super::state::SecretEntry;
@@ -45,86 +46,125 @@ pub(super) enum TokenFault {
 }
 
 impl Broker {
-    /// An access token of that scope: one that is kept, or a new one. Parallel callers wait for one refresh.
+    /// An access token of that scope, or of all scopes where the provider knows no narrower ones, with the scope it was
+    /// asked for: one that is kept, or a new one. Parallel callers wait for one refresh. `None` where the version was
+    /// replaced meanwhile.
     pub(super) async fn access_token(
         self: &Arc<Self>,
         secret: &Arc<SecretEntry>,
-        scope: &str,
+        scope: String,
         purpose: &Purposeful,
-    ) -> Result<SecretBytes, Denial> {
-        let now_us = self.ports.clock.mono_us();
-        if let Some(token) = secret.tokens.find(scope, now_us) {
-            return Ok(token);
+    ) -> Result<Option<(String, SecretBytes)>, Denial> {
+        let tokens = &secret.tokens;
+        let effective =
+            || if tokens.only_whole.load(Ordering::SeqCst) { String::new() } else { scope.clone() };
+        let failed_before = lock(&tokens.failed).0;
+        if let Some(token) = tokens.find(&effective(), self.ports.clock.mono_us()) {
+            return Ok(Some((effective(), token)));
         }
-        let _turn = secret.tokens.refreshing.lock().await;
-        if let Some(token) = secret.tokens.find(scope, self.ports.clock.mono_us()) {
-            return Ok(token);
+        let turn = tokens.refreshing.lock().await;
+        let scope = effective();
+        if let Some(token) = tokens.find(&scope, self.ports.clock.mono_us()) {
+            return Ok(Some((scope, token)));
+        }
+        if !self.is_current(secret) {
+            return Ok(None);
         }
         if secret.needs_login.load(Ordering::SeqCst) {
             return Err(needs_login(secret));
         }
+        // Whoever waited while the provider failed is not made to wait for as long again.
+        let (failed, told) = lock(&tokens.failed).clone();
+        if let Some(denial) = told.filter(|_| failed > failed_before) {
+            return Err(denial);
+        }
         self.save_renewed(secret).await?;
-        self.refresh(secret, scope, purpose).await
+        match self.refresh(secret, scope, purpose).await {
+            Ok(found) => Ok(Some(found)),
+            Err(TokenFault::Denied(denial)) => {
+                if denial.class == Class::Upstream {
+                    let mut failed = lock(&tokens.failed);
+                    *failed = (failed.0 + 1, Some(denial.clone()));
+                }
+                Err(denial)
+            }
+            // RFC 6749: the refresh token is invalid, expired or revoked. Nothing but a login helps.
+            Err(TokenFault::Refused(word))
+                if matches!(word.as_str(), "invalid_grant" | "invalid_client" | "unauthorized_client") =>
+            {
+                secret.needs_login.store(true, Ordering::SeqCst);
+                // An admin who holds the turn may wait for this lock, so the turn is never waited for under it.
+                drop(turn);
+                self.mark_needs_login(secret).await;
+                Err(needs_login(secret).value(word))
+            }
+            Err(TokenFault::Refused(word)) => Err(Denial::new(Class::Upstream).field("token").value(word)),
+        }
     }
 
-    /// Trades the refresh token for an access token. Called by one at a time.
+    /// Trades the refresh token for an access token of that scope. Called by one at a time.
     async fn refresh(
         self: &Arc<Self>,
         secret: &Arc<SecretEntry>,
-        scope: &str,
+        scope: String,
         purpose: &Purposeful,
-    ) -> Result<SecretBytes, Denial> {
-        let value = self.open_value(secret)?;
-        let mut fields: Vec<(&[u8], &[u8])> = vec![
-            (b"grant_type", b"refresh_token"),
-            (b"refresh_token", &value.value),
-            (b"client_id", value.id.as_bytes()),
-            (b"client_secret", &value.client_secret),
-        ];
-        if !scope.is_empty() {
-            fields.push((b"scope", scope.as_bytes()));
-        }
-        let body = SecretBytes::new(form::encode(&fields).to_vec());
-        let answer = match self.ask_for_token(secret, body, &self.token_purpose(secret, purpose)).await {
-            Ok(answer) => answer,
-            Err(TokenFault::Denied(denial)) => return Err(denial),
-            Err(TokenFault::Refused(word)) => {
-                // RFC 6749: the refresh token is invalid, expired or revoked. Nothing but a login helps.
-                if matches!(word.as_str(), "invalid_grant" | "invalid_client" | "unauthorized_client") {
-                    self.mark_needs_login(secret).await;
-                    return Err(needs_login(secret).value(word));
-                }
-                return Err(Denial::new(Class::Upstream).field("token").value(word));
+    ) -> Result<(String, SecretBytes), TokenFault> {
+        let value = self.open_value(secret).map_err(TokenFault::Denied)?;
+        let asked_us = self.ports.clock.mono_us();
+        let (scope, answer) = match self.ask_refresh(secret, &value, &scope, purpose).await {
+            // A provider that does not narrow says so once (RFC 6749, section 5.2), and gives the whole.
+            Err(TokenFault::Refused(word)) if word == "invalid_scope" && !scope.is_empty() => {
+                let answer = self.ask_refresh(secret, &value, "", purpose).await?;
+                secret.tokens.only_whole.store(true, Ordering::SeqCst);
+                (String::new(), answer)
             }
+            answer => (scope, answer?),
         };
         if let Some(new) = &answer.refresh_token {
-            self.renew(secret, value, new)?;
-            self.save_renewed(secret).await?;
+            self.renew(secret, value, new);
+            self.save_renewed(secret).await.map_err(TokenFault::Denied)?;
         }
-        let now_us = self.ports.clock.mono_us();
-        let ends_us = now_us.saturating_add(answer.expires_in_s.saturating_mul(1_000_000));
         let token = answer.access_token.duplicate();
-        secret.tokens.keep(scope.to_owned(), AccessToken { token: answer.access_token, ends_us });
-        Ok(token)
+        secret
+            .tokens
+            .keep(scope.clone(), AccessToken::new(answer.access_token, asked_us, answer.expires_in_s));
+        Ok((scope, token))
+    }
+
+    async fn ask_refresh(
+        &self,
+        secret: &SecretEntry,
+        value: &ValueRecord,
+        scope: &str,
+        purpose: &Purposeful,
+    ) -> Result<TokenAnswer, TokenFault> {
+        let body = refresh_form(value, scope);
+        self.ask_for_token(secret, body, &self.token_purpose(secret, purpose)).await
     }
 
     /// Puts a renewed refresh token in the place of the old one, in memory; it is not used before it is durable.
-    fn renew(&self, secret: &SecretEntry, mut value: ValueRecord, new: &SecretBytes) -> Result<(), Denial> {
+    pub(super) fn renew(&self, secret: &SecretEntry, mut value: ValueRecord, new: &SecretBytes) {
         // EXPOSE: goes into the record that is sealed.
         let same = subtle::ConstantTimeEq::ct_eq(value.value.as_slice(), new.expose_secret());
         if bool::from(same) {
-            return Ok(());
+            return;
         }
+        value.value.zeroize();
         // EXPOSE: as above.
         value.value = new.expose_secret().to_vec();
         let plain = Arc::new(Zeroizing::new(records::encode(&value)));
         lock(&secret.value.sealed).unsaved = Some(plain);
         secret.value.renewals.fetch_add(1, Ordering::SeqCst);
-        Ok(())
+    }
+
+    /// Whether that version of the secret is the one to use now.
+    fn is_current(&self, secret: &SecretEntry) -> bool {
+        let Ok(name) = secret.name().parse::<SecretName>() else { return false };
+        self.read().secrets.get(&name).is_some_and(|now| Arc::ptr_eq(&now.value, &secret.value))
     }
 
     /// Makes a renewed refresh token durable, if there is one that is not.
-    async fn save_renewed(&self, secret: &SecretEntry) -> Result<(), Denial> {
+    pub(super) async fn save_renewed(&self, secret: &SecretEntry) -> Result<(), Denial> {
         let unavailable = || {
             Denial::new(Class::Unavailable).field("secret").fix("the renewed token cannot be made durable")
         };
@@ -132,16 +172,11 @@ impl Broker {
         let Some(plain) = sealed.unsaved else { return Ok(()) };
         let name = secret.name().parse().map_err(|_| unavailable())?;
         let key = secrets::value_key(&name, secret.value.number);
-        let put = Put {
-            key: key.clone(),
-            version: sealed.version,
-            plain: Plain::Sealed(Purpose::Record, plain.to_vec()),
-        };
-        self.commit(vec![put]).await.map_err(|error| {
+        let put = || Plain::Sealed(Purpose::Record, plain.to_vec());
+        let version = self.put_over(&key, sealed.version, put).await.map_err(|error| {
             tracing::error!(secret = secret.name(), %error, "a renewed refresh token is not durable yet");
             unavailable()
         })?;
-        let version = sealed.version + 1;
         let bytes =
             self.ports.sealer.seal(Purpose::Record, &key, version, &plain).map_err(|_| unavailable())?;
         let mut held = lock(&secret.value.sealed);
@@ -214,7 +249,10 @@ impl Broker {
             answers_with_secrets: true,
         };
         let (begun, answer) = self.send_begun(begun, purpose, sending).await?;
-        self.end(begun, Ending::Released, Some(answer.status), answer.body.len(), Detail::default()).await?;
+        // What a token is good for may be less, or other, than what was asked: the owner can see it in the log.
+        let mut detail = Detail::default();
+        detail.add("scope", told_scope(&answer).as_deref());
+        self.end(begun, Ending::Released, Some(answer.status), answer.body.len(), detail).await?;
         Ok(answer)
     }
 
@@ -274,11 +312,8 @@ impl Broker {
         }
     }
 
-    /// Remembers, and makes durable, that only a login helps.
-    pub(super) async fn mark_needs_login(&self, secret: &Arc<SecretEntry>) {
-        if secret.needs_login.swap(true, Ordering::SeqCst) {
-            return;
-        }
+    /// Makes durable that only a login helps. In memory it is known already.
+    async fn mark_needs_login(&self, secret: &SecretEntry) {
         tracing::warn!(secret = secret.name(), "the upstream no longer takes the secret; it needs a login");
         let mut event = self.event(Kind::NeedsLogin, Actor::Vault);
         event.secret = secret.name().parse().ok();
@@ -290,19 +325,46 @@ impl Broker {
         }
     }
 
-    async fn save_needs_login(&self, secret: &Arc<SecretEntry>) -> Result<(), AdminError> {
-        let mut record = secret.record.clone();
+    async fn save_needs_login(&self, secret: &SecretEntry) -> Result<(), AdminError> {
+        let name = secret.name().parse().map_err(|_| AdminError::Conflict)?;
+        let _turn = self.admin.lock().await;
+        // A login or a new value may have come meanwhile, and then all is well.
+        if !self.is_current(secret) {
+            return Ok(());
+        }
+        let entry = self.secret_entry(&name)?;
+        let mut record = entry.record.clone();
         record.needs_login = true;
-        let name = record.name.parse().map_err(|_| AdminError::Conflict)?;
-        let plain = Plain::Sealed(Purpose::Record, records::encode(&record));
-        self.commit(vec![Put { key: secrets::key(&name), version: secret.version, plain }]).await?;
-        self.adopt_record(secret, record);
+        let plain = || Plain::Sealed(Purpose::Record, records::encode(&record));
+        let version = self.put_over(&secrets::key(&name), entry.version, plain).await?;
+        self.adopt_record(&entry, record, version);
         Ok(())
     }
 
     pub(super) fn about_secret(&self, secret: &SecretEntry, step: &str) -> About {
         About { secret: secret.name().parse().ok(), step: Some(step.to_owned()), ..About::default() }
     }
+}
+
+/// The form that trades a refresh token for an access token (RFC 6749, section 6).
+pub(super) fn refresh_form(value: &ValueRecord, scope: &str) -> SecretBytes {
+    let mut fields: Vec<(&[u8], &[u8])> = vec![
+        (b"grant_type", b"refresh_token"),
+        (b"refresh_token", &value.value),
+        (b"client_id", value.id.as_bytes()),
+        (b"client_secret", &value.client_secret),
+    ];
+    if !scope.is_empty() {
+        fields.push((b"scope", scope.as_bytes()));
+    }
+    SecretBytes::new(form::encode(&fields).to_vec())
+}
+
+/// The scope that a token endpoint names, if it is one (RFC 6749, section 3.3).
+fn told_scope(answer: &Answer) -> Option<String> {
+    let value: Value = serde_json::from_slice(&answer.body).ok()?;
+    let scope = value.get("scope")?.as_str()?;
+    (scope.len() <= 4096 && scope.split(' ').all(is_plain)).then(|| scope.to_owned())
 }
 
 /// Reads a token endpoint's answer, strictly: what is not as the RFC says is no token.

@@ -8,6 +8,9 @@ use claviger_domain::name::{Ident, ToolName};
 /// How many pages of one handle are remembered; the oldest goes first.
 const PER_HANDLE: usize = 64;
 
+/// The longest token that is remembered, in bytes; a list with a longer one has no next page.
+pub(super) const LONGEST: usize = 8 * 1024;
+
 /// A page that can be turned to.
 #[derive(Clone)]
 pub(super) struct Page {
@@ -39,6 +42,11 @@ impl Pages {
     pub(super) fn find(&self, handle: HandleId, mark: &str, tool: &ToolName, step: &Ident) -> Option<Page> {
         let (_, page) = self.0.get(&handle)?.iter().find(|(known, _)| known == mark)?;
         (page.tool == *tool && page.step == *step).then(|| page.clone())
+    }
+
+    /// Keeps the pages of those handles only.
+    pub(super) fn retain(&mut self, live: impl Fn(&HandleId) -> bool) {
+        self.0.retain(|handle, _| live(handle));
     }
 
     /// Forgets a handle's pages.

@@ -53,25 +53,13 @@ impl Broker {
     /// No such agent, or a revocation is not durable; then the agent stays, with what was not revoked.
     pub async fn remove_agent(&self, admin: Actor, name: &AgentName) -> Result<u32, AdminError> {
         self.require_unsealed()?;
-        let ids = {
-            let state = self.read();
-            let entry = state.agents.get(name).ok_or_else(|| missing_agent(&state, name))?;
-            entry.grants.clone()
-        };
-        let mut revoked = 0;
-        for id in ids {
-            let live = self.read().grants.get(&id).is_some_and(|entry| entry.alive(0).is_ok());
-            if live {
-                self.revoke(admin.clone(), id).await?;
-                revoked += 1;
-            }
-        }
-        let _turn = self.admin.lock().await;
-        let (_, version) = self.agent_record(name)?;
+        self.agent(name)?;
+        let (_turn, revoked) = self.revoke_where(&admin, |grant| grant.agent == *name).await?;
+        let (_, seen) = self.agent_record(name)?;
         let mut event = self.event(Kind::AgentRemoved, admin);
         event.agent = Some(name.clone());
         self.ports.audit.record(event, Detail::default()).await?;
-        self.commit_all(Vec::new(), vec![(format!("agent/{name}"), version)]).await?;
+        self.commit_all(Vec::new(), vec![(format!("agent/{name}"), seen.version)]).await?;
         self.write().agents.remove(name);
         self.changed();
         Ok(revoked)

@@ -65,6 +65,32 @@ impl Broker {
         }
     }
 
+    /// Writes a record that only this process writes, and of which what is in memory is the truth. Where an earlier
+    /// commit had happened without our knowing (unknown, or its caller gone), the version is looked up and it is tried
+    /// once more. Returns the version it has now. A record that is gone stays gone.
+    ///
+    /// # Errors
+    /// As for [`Broker::commit_all`].
+    pub(super) async fn put_over(
+        &self,
+        key: &str,
+        version: u64,
+        plain: impl Fn() -> Plain + Send,
+    ) -> Result<u64, AdminError> {
+        let put = |version| Put { key: key.to_owned(), version, plain: plain() };
+        match self.commit(vec![put(version)]).await {
+            Ok(()) => Ok(version + 1),
+            Err(AdminError::Conflict) => {
+                let item = self.ports.store.get(key).await;
+                let item = item.map_err(|_| AdminError::Store("it does not answer"))?;
+                let version = item.ok_or(AdminError::Conflict)?.version;
+                self.commit(vec![put(version)]).await?;
+                Ok(version + 1)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Unknown is not failure: the store itself knows whether the transaction happened.
     async fn look_up(&self, id: [u8; 16]) -> Result<(), AdminError> {
         for _ in 0..LOOK_UPS {

@@ -126,23 +126,27 @@ impl Broker {
         name: &str,
     ) -> Result<Value, Denial> {
         let gone = || Denial::new(Class::Unavailable).field("secret");
-        let entry = self.read().secrets.get(secret).cloned().ok_or_else(gone)?;
         let step = service.steps.get(&resource.step).ok_or_else(gone)?;
         let nothing = claviger_canonical::Value::Object(claviger_canonical::Object::new());
         let args = Arguments::parse(&BTreeMap::new(), &nothing)?;
         let key: Ident = "name".parse().map_err(|_| gone())?;
         let params = BTreeMap::from([(key, name.to_owned())]);
         let request = render(step, Filling { args: &args, params: &params, page_token: None })?;
-        let purpose = Purposeful {
-            actor: admin,
-            about: self.about_secret(&entry, &format!("resolve {}", step.name)),
-            effect: Effect::Read,
-            ancestors: Vec::new(),
-            digest: None,
-            taints: false,
+        let (entry, _lease, credential, purpose) = loop {
+            let leased = self.read().lease(secret);
+            let (entry, lease) = leased.ok_or_else(gone)?;
+            let purpose = Purposeful {
+                actor: admin.clone(),
+                about: self.about_secret(&entry, &format!("resolve {}", step.name)),
+                effect: Effect::Read,
+                ancestors: Vec::new(),
+                digest: None,
+                taints: false,
+            };
+            if let Some(credential) = self.credential(&entry, &step.scope, &purpose).await? {
+                break (entry, lease, credential, purpose);
+            }
         };
-        let _lease = entry.leases.token();
-        let credential = self.credential(&entry, &step.scope, &purpose).await?;
         let begun = self.begin(&purpose, &entry, 0).await?;
         let sending = Sending {
             secret: &entry,

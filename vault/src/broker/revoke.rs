@@ -8,7 +8,7 @@ use claviger_domain::grant::State as GrantState;
 use claviger_domain::id::{GrantId, HandleId};
 
 use super::error::AdminError;
-use super::persist::{Plain, Put};
+use super::persist::Plain;
 use super::records::{self, GrantRecord};
 use super::state::GrantEntry;
 use super::view::GrantView;
@@ -48,12 +48,14 @@ impl Broker {
         event.secret = Some(grant.secret.clone());
         event.grant = Some(grant.id);
         let recorded = self.ports.audit.record_from_reserve(event, Detail::default()).await;
-        let plain = Plain::Sealed(Purpose::Record, records::encode(&GrantRecord::of(&grant)));
-        let put = Put { key: format!("grant/{}", grant.id), version: entry.version, plain };
-        self.commit(vec![put]).await.map_err(|error| AdminError::NotDurable(error.to_string()))?;
+        let plain = || Plain::Sealed(Purpose::Record, records::encode(&GrantRecord::of(&grant)));
+        let version = self
+            .put_over(&format!("grant/{}", grant.id), entry.version, plain)
+            .await
+            .map_err(|error| AdminError::NotDurable(error.to_string()))?;
         let id = grant.id;
         let revoked = AtomicBool::new(true);
-        let entry = GrantEntry { grant, version: entry.version + 1, revoked };
+        let entry = GrantEntry { grant, version, revoked };
         self.write().grants.insert(id, Arc::new(entry));
         recorded.map_err(|error| AdminError::NotDurable(error.to_string()))
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use claviger_domain::codec::form;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::name::SecretName;
@@ -11,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Broker;
 use super::error::AdminError;
-use super::oauth::TokenFault;
+use super::oauth::{TokenFault, refresh_form};
 use super::persist::{Plain, Put};
 use super::records::{self, SecretRecord, ValueRecord, VersionRecord};
 use super::secrets::{self, CURRENT, RETIRED, RETIRING, value_record};
@@ -41,25 +40,67 @@ impl Broker {
         value: Option<NewValue>,
     ) -> Result<(SecretView, String), AdminError> {
         self.require_unsealed()?;
+        let (broker, name) = (Arc::clone(self), name.clone());
+        self.in_task(async move { broker.try_rotate(admin, &name, value).await }).await
+    }
+
+    async fn try_rotate(
+        self: &Arc<Self>,
+        admin: Actor,
+        name: &SecretName,
+        value: Option<NewValue>,
+    ) -> Result<(SecretView, String), AdminError> {
         let service = self.known_service(name)?;
         let turn = self.admin.lock().await;
         let entry = self.secret_entry(name)?;
-        let old = self.open_value(&entry).map_err(AdminError::from_denial)?;
-        let (fresh, token, upstream) = match value {
-            Some(value) => (value_record(service, value, Some(&old))?, None, None),
+        let upstream = match value {
+            Some(value) => {
+                let old = self.open_value(&entry).map_err(AdminError::from_denial)?;
+                let fresh = value_record(service, value, Some(&old))?;
+                self.put_version(&admin, name, &entry, entry.record.clone(), fresh, None).await?;
+                None
+            }
             None => {
-                // Nobody else may spend the refresh token while it is renewed.
-                let _alone = entry.tokens.refreshing.lock().await;
-                let (fresh, token) = self.renewed_value(&admin, &entry, &old).await?;
-                (fresh, Some(token), Some("the provider ended it when it gave out the new one".to_owned()))
+                self.renew_version(&admin, name, &entry).await?;
+                Some("the provider ended it when it gave out the new one".to_owned())
             }
         };
-        drop(old);
-        let record = entry.record.clone();
-        self.put_version(&admin, name, &entry, record, fresh, token).await?;
         drop(turn);
-        let upstream = self.retire(&admin, name, &entry, upstream).await?;
+        let upstream = self.retire(&admin, name, &entry, upstream).await;
         Ok((self.secret(name)?, upstream))
+    }
+
+    /// Has the provider renew the refresh token, and makes that the new version.
+    async fn renew_version(
+        &self,
+        admin: &Actor,
+        name: &SecretName,
+        entry: &Arc<SecretEntry>,
+    ) -> Result<(), AdminError> {
+        if entry.record.kind != "oauth2" {
+            return Err(AdminError::invalid(
+                "this secret needs a new value",
+                "give it with --stdin or at the prompt",
+            ));
+        }
+        // Nobody else may spend the refresh token: not while it is renewed, and not the old one after that.
+        let _alone = entry.tokens.refreshing.lock().await;
+        self.save_renewed(entry).await.map_err(AdminError::from_denial)?;
+        let old = self.open_value(entry).map_err(AdminError::from_denial)?;
+        let (fresh, token) = self.renewed_value(admin, entry, &old).await?;
+        let new = SecretBytes::new(fresh.value.clone());
+        // Only a token of all scopes is of use to uses that ask for all.
+        let token = entry.record.scopes.is_empty().then_some(token);
+        let put = self.put_version(admin, name, entry, entry.record.clone(), fresh, token).await;
+        if put.is_err() {
+            // The provider has ended the old one: the new one takes its place in this version, and waits there until
+            // the store takes it.
+            self.renew(entry, old, &new);
+            if let Err(denial) = self.save_renewed(entry).await {
+                tracing::error!(secret = entry.name(), class = %denial.class, "the renewed token is in memory only");
+            }
+        }
+        put
     }
 
     /// A new refresh token from the provider, and the access token that came with it.
@@ -70,19 +111,8 @@ impl Broker {
         old: &ValueRecord,
     ) -> Result<(ValueRecord, AccessToken), AdminError> {
         let connect = format!("claviger connect {} --renew", entry.name());
-        if entry.record.kind != "oauth2" {
-            return Err(AdminError::invalid(
-                "this secret needs a new value",
-                "give it with --stdin or at the prompt",
-            ));
-        }
-        let fields: [(&[u8], &[u8]); 4] = [
-            (b"grant_type", b"refresh_token"),
-            (b"refresh_token", &old.value),
-            (b"client_id", old.id.as_bytes()),
-            (b"client_secret", &old.client_secret),
-        ];
-        let body = SecretBytes::new(form::encode(&fields).to_vec());
+        let body = refresh_form(old, "");
+        let asked_us = self.ports.clock.mono_us();
         let purpose = self.admin_purpose(admin, entry, "token", Effect::Write);
         let answer = self.ask_for_token(entry, body, &purpose).await.map_err(|fault| match fault {
             TokenFault::Refused(word) => AdminError::Upstream {
@@ -96,10 +126,10 @@ impl Broker {
             hints: vec![format!("log in again instead: {connect}")],
         })?;
         let mut fresh = old.clone();
+        zeroize::Zeroize::zeroize(&mut fresh.value);
         // EXPOSE: goes into the record that is sealed.
         fresh.value = new.expose_secret().to_vec();
-        let ends_us = self.ports.clock.mono_us().saturating_add(answer.expires_in_s * 1_000_000);
-        Ok((fresh, AccessToken { token: answer.access_token, ends_us }))
+        Ok((fresh, AccessToken::new(answer.access_token, asked_us, answer.expires_in_s)))
     }
 
     /// Writes a new version and makes it current, in one commit and then in one step in memory. The caller holds the
@@ -143,14 +173,15 @@ impl Broker {
         Ok(())
     }
 
-    /// Waits for the old version's uses, closes its connections, ends it upstream, and erases its value.
+    /// Waits for the old version's uses, closes its connections, ends it upstream, and erases its value. The new version
+    /// is current already, so whatever goes wrong here is told in words, and put right by the next rotation.
     pub(super) async fn retire(
         self: &Arc<Self>,
         admin: &Actor,
         name: &SecretName,
         old: &Arc<SecretEntry>,
         upstream: Option<String>,
-    ) -> Result<String, AdminError> {
+    ) -> String {
         old.leases.close();
         tokio::select! {
             () = old.leases.wait() => {}
@@ -161,36 +192,56 @@ impl Broker {
         self.ports.upstream.forget(name);
         let upstream = match upstream {
             Some(known) => known,
-            None => {
-                let current = self.secret_entry(name)?;
-                self.retire_upstream(admin, old, Some(&current)).await
-            }
+            None => self.retire_upstream(admin, old, true).await,
         };
         let mut event = self.event(Kind::SecretRetired, admin.clone());
         event.secret = Some(name.clone());
         event.secret_version = Some(old.current());
         let mut detail = Detail::default();
         detail.add("upstream", Some(&upstream));
-        self.ports.audit.record(event, detail).await?;
-        self.mark_retired(name, old.current()).await?;
-        Ok(upstream)
+        let recorded = self.ports.audit.record(event, detail).await.map_err(AdminError::from);
+        match recorded.and(self.mark_retired(name, old.current()).await) {
+            Ok(()) => upstream,
+            Err(error) => format!("{upstream}; its end is not on record: {error}"),
+        }
     }
 
+    /// Marks the versions up to that one as retired, those too that an earlier run was stopped at, and erases their
+    /// values.
     async fn mark_retired(&self, name: &SecretName, number: u32) -> Result<(), AdminError> {
         let _turn = self.admin.lock().await;
         let entry = self.secret_entry(name)?;
         let mut record = entry.record.clone();
-        for version in record.versions.iter_mut().filter(|version| version.number == number) {
+        let mut deletes = Vec::new();
+        for version in record.versions.iter_mut().filter(|version| version.number <= number) {
+            if version.state != RETIRING {
+                continue;
+            }
             version.state = RETIRED;
+            let key = secrets::value_key(name, version.number);
+            let item = self.ports.store.get(&key).await;
+            let item = item.map_err(|_| AdminError::Store("it does not answer"))?;
+            deletes.extend(item.map(|item| (key, item.version)));
         }
-        let key = secrets::value_key(name, number);
-        let item = self.ports.store.get(&key).await.map_err(|_| AdminError::Store("it does not answer"))?;
-        let deletes = item.map(|item| (key, item.version)).into_iter().collect();
         let plain = Plain::Sealed(Purpose::Record, records::encode(&record));
-        self.commit_all(vec![Put { key: secrets::key(name), version: entry.version, plain }], deletes)
-            .await?;
-        self.adopt_record(&entry, record);
+        let put = Put { key: secrets::key(name), version: entry.version, plain };
+        self.commit_all(vec![put], deletes).await?;
+        self.adopt_record(&entry, record, entry.version + 1);
         Ok(())
+    }
+
+    /// Another secret that stands on the same account at the same provider, as far as is known.
+    fn shares_account(&self, old: &SecretEntry) -> Option<SecretName> {
+        let provider = |record: &SecretRecord| record.provider.as_ref().map(|pin| pin.id.clone());
+        let same = |other: &SecretRecord| {
+            other.name != old.record.name
+                && provider(other) == provider(&old.record)
+                && (other.subject == old.record.subject
+                    || other.subject.is_none()
+                    || old.record.subject.is_none())
+        };
+        let state = self.read();
+        state.secrets.iter().find(|(_, entry)| same(&entry.record)).map(|(name, _)| name.clone())
     }
 
     /// Ends a version at its provider where that is possible and harms nothing newer. Says in words what came of it.
@@ -198,7 +249,7 @@ impl Broker {
         &self,
         admin: &Actor,
         old: &Arc<SecretEntry>,
-        newer: Option<&SecretEntry>,
+        replaced: bool,
     ) -> String {
         let Some(pinned) = &old.record.provider else {
             return "not possible: only the service itself can end such a credential".to_owned();
@@ -206,8 +257,11 @@ impl Broker {
         let Some(endpoint) = old.provider.as_ref().and_then(|provider| provider.revoke.as_ref()) else {
             return "not possible: the provider has no revocation endpoint".to_owned();
         };
-        if newer.is_some() && pinned.revokes_account {
+        if replaced && pinned.revokes_account {
             return format!("not done: {} would end the new version too", pinned.id);
+        }
+        if let Some(other) = self.shares_account(old).filter(|_| pinned.revokes_account) {
+            return format!("not done: {} would end {other} too", pinned.id);
         }
         let value = match self.open_value(old) {
             Ok(value) => value,

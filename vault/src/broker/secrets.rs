@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Kind};
+use claviger_domain::grant::{Grant, State as GrantState};
 use claviger_domain::name::SecretName;
 use claviger_domain::secret::SecretBytes;
 use claviger_domain::tool::{Auth, Provider, Service};
@@ -146,12 +147,12 @@ impl Broker {
     }
 
     /// Takes over a changed record of a secret whose value stays: tokens and uses under way stay too.
-    pub(super) fn adopt_record(&self, entry: &Arc<SecretEntry>, record: SecretRecord) {
+    pub(super) fn adopt_record(&self, entry: &Arc<SecretEntry>, record: SecretRecord, version: u64) {
         let Ok(name) = record.name.parse::<SecretName>() else { return };
         let new = SecretEntry {
-            needs_login: std::sync::atomic::AtomicBool::new(record.needs_login),
+            needs_login: Arc::clone(&entry.needs_login),
             record,
-            version: entry.version + 1,
+            version,
             pin: entry.pin.clone(),
             provider: entry.provider.clone(),
             value: Arc::clone(&entry.value),
@@ -197,26 +198,23 @@ impl Broker {
         revoke_upstream: bool,
     ) -> Result<(String, u32), AdminError> {
         self.require_unsealed()?;
+        let (broker, name) = (Arc::clone(self), name.clone());
+        self.in_task(async move { broker.try_remove_secret(admin, &name, revoke_upstream).await }).await
+    }
+
+    async fn try_remove_secret(
+        self: &Arc<Self>,
+        admin: Actor,
+        name: &SecretName,
+        revoke_upstream: bool,
+    ) -> Result<(String, u32), AdminError> {
         let entry = self.secret_entry(name)?;
-        let grants: Vec<_> = {
-            let state = self.read();
-            let uses = |grant: &claviger_domain::grant::Grant| grant.secret == *name;
-            state
-                .grants
-                .values()
-                .filter(|e| uses(&e.grant) && e.alive(0).is_ok())
-                .map(|e| e.grant.id)
-                .collect()
-        };
-        for id in &grants {
-            self.revoke(admin.clone(), *id).await?;
-        }
+        let (_turn, grants) = self.revoke_where(&admin, |grant| grant.secret == *name).await?;
         let upstream = if revoke_upstream {
-            self.retire_upstream(&admin, &entry, None).await
+            self.retire_upstream(&admin, &entry, false).await
         } else {
             "not asked for".to_owned()
         };
-        let _turn = self.admin.lock().await;
         let entry = self.secret_entry(name)?;
         let mut event = self.event(Kind::SecretRemoved, admin);
         event.secret = Some(name.clone());
@@ -234,7 +232,35 @@ impl Broker {
         self.write().secrets.remove(name);
         self.ports.upstream.forget(name);
         self.changed();
-        Ok((upstream, u32::try_from(grants.len()).unwrap_or(u32::MAX)))
+        Ok((upstream, grants))
+    }
+
+    /// Revokes every such grant, then takes the admins' turn at a moment when none is left. Returns how many there
+    /// were. A grant that was made meanwhile would otherwise outlive what it stands on, and come back to life with the
+    /// next thing of that name.
+    pub(super) async fn revoke_where(
+        &self,
+        admin: &Actor,
+        wanted: impl Fn(&Grant) -> bool,
+    ) -> Result<(tokio::sync::MutexGuard<'_, ()>, u32), AdminError> {
+        let mut revoked = 0;
+        loop {
+            let turn = self.admin.lock().await;
+            // By what is durable: a revocation that holds in memory only would be undone by a restart.
+            let standing: Vec<_> = {
+                let state = self.read();
+                let grants = state.grants.values().map(|entry| &entry.grant);
+                grants.filter(|g| wanted(g) && g.state == GrantState::Active).map(|g| g.id).collect()
+            };
+            if standing.is_empty() {
+                return Ok((turn, revoked));
+            }
+            drop(turn);
+            for id in standing {
+                self.revoke(admin.clone(), id).await?;
+                revoked += 1;
+            }
+        }
     }
 
     pub(super) fn secret_entry(&self, name: &SecretName) -> Result<Arc<SecretEntry>, AdminError> {

@@ -9,7 +9,7 @@ use claviger_domain::capability::CapabilitySecret;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Ending};
 use claviger_domain::id::CapabilityId;
-use claviger_domain::name::{AdapterName, Ident};
+use claviger_domain::name::{AdapterName, Ident, SecretName};
 use claviger_domain::refusal::{Class, Denial, Refusal};
 use claviger_domain::render::{Filling, Request, render};
 use claviger_domain::scope::{Scope, judge_probe};
@@ -19,9 +19,8 @@ use serde_json::Value;
 
 use super::capabilities::Live;
 use super::mint::shown;
-use super::pages::Page;
+use super::pages::{self, Page};
 use super::refuse::About;
-use super::state::SecretEntry;
 use super::usage::{Begun, Purposeful, Sending};
 use super::view::Sent;
 use super::{Broker, lock};
@@ -39,7 +38,7 @@ struct Errand {
     scope: Scope,
     request: Request,
     purpose: Purposeful,
-    secret: Arc<SecretEntry>,
+    secret: SecretName,
     service: claviger_domain::name::ServiceId,
     tool: Ident,
 }
@@ -94,6 +93,10 @@ impl Broker {
             return Err(Denial::new(Class::Sealed));
         }
         let unknown = || Denial::new(Class::BadCapability).fix("it is unknown");
+        // A connection may outlive its adapter's registration.
+        if !self.read().adapters.contains_key(adapter) {
+            return Err(Denial::new(Class::BadCapability).fix("the adapter was removed"));
+        }
         let (id, secret) = capability.split_at_checked(CapabilityId::BYTES).ok_or_else(unknown)?;
         let id = CapabilityId::from_slice(id).ok_or_else(unknown)?;
         let secret = CapabilitySecret::new(secret.try_into().map_err(|_| unknown())?);
@@ -126,9 +129,6 @@ impl Broker {
         drop(held);
 
         let taints = tool.untrusted && tool.effect.is_read();
-        let secret = self.read().secrets.get(&minted.secret).cloned();
-        let secret = secret
-            .ok_or_else(|| Denial::new(Class::Revoked).field("secret").fix("the secret was removed"))?;
         let purpose = Purposeful {
             actor: Actor::Adapter(adapter.clone()),
             about: about.clone(),
@@ -145,7 +145,7 @@ impl Broker {
             scope,
             request,
             purpose,
-            secret,
+            secret: minted.secret,
             service: service.id.clone(),
             tool: tool.name.tool().clone(),
         })
@@ -206,6 +206,11 @@ impl Broker {
         judged: Result<Judged, Denial>,
     ) -> Result<Judged, Denial> {
         let ending = if judged.is_ok() { Ending::Released } else { Ending::Withheld };
+        // What is not there, what may not be seen and what is out of scope are one, down to the field's name.
+        let judged = judged.map_err(|denial| match denial.class {
+            Class::OutOfScope => denial.field("object"),
+            _ => denial,
+        });
         let mut detail = Detail::default();
         if let Err(denial) = &judged {
             detail.add("value", denial.value.as_deref());
@@ -249,15 +254,13 @@ impl Broker {
         purpose: &Purposeful,
         request: Request,
     ) -> Result<(Begun, Answer), Denial> {
-        let mut secret = Arc::clone(&errand.secret);
-        for last in [false, true] {
+        let mut last = false;
+        loop {
             // A rotation may have put a new version in its place; the newest is always the one to use.
-            if let Some(name) = &purpose.about.secret {
-                let newest = self.read().secrets.get(name).cloned();
-                secret = newest.ok_or_else(|| Denial::new(Class::Revoked).field("secret"))?;
-            }
-            let _lease = secret.leases.token();
-            let credential = self.credential(&secret, scopes, purpose).await?;
+            let leased = self.read().lease(&errand.secret);
+            let (secret, _lease) = leased
+                .ok_or_else(|| Denial::new(Class::Revoked).field("secret").fix("the secret was removed"))?;
+            let Some(credential) = self.credential(&secret, scopes, purpose).await? else { continue };
             let begun = self.begin(purpose, &secret, request.body.len()).await?;
             let origin = secret.pin.origins.first().cloned();
             let sending = Sending {
@@ -272,6 +275,7 @@ impl Broker {
             let (begun, answer) = self.send_begun(begun, purpose, sending).await?;
             match (&credential.token, answer.status) {
                 (Some((scope, token)), 401) if !last => {
+                    last = true;
                     secret.tokens.drop_token(scope, token);
                     self.end(begun, Ending::Withheld, Some(401), answer.body.len(), Detail::default())
                         .await?;
@@ -279,7 +283,6 @@ impl Broker {
                 _ => return Ok((begun, answer)),
             }
         }
-        Err(Denial::new(Class::Upstream).field("credential"))
     }
 
     /// What may be passed on of an answer.
@@ -322,6 +325,9 @@ impl Broker {
         let Some(paging) = &step.page else { return };
         let Some(slot) = paging.take.get_mut(value) else { return };
         let Value::String(token) = slot.take() else { return };
+        if token.len() > pages::LONGEST {
+            return;
+        }
         let mark = format!(
             "page_{}",
             claviger_domain::id::Ref::from_bytes(self.random()).to_string().trim_start_matches("ref_")

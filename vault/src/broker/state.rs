@@ -10,6 +10,7 @@ use claviger_domain::name::{AdapterName, AgentName, SecretName};
 use claviger_domain::origin::Pin;
 use claviger_domain::tool::Endpoint;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::counters::Counter;
 use super::records::{AdapterRecord, AgentRecord, SecretRecord};
@@ -34,13 +35,15 @@ pub(super) struct AgentEntry {
     pub(super) version: u64,
     /// How many of its answers were withheld because they held a secret, in this run.
     pub(super) echoes: Arc<AtomicU32>,
+    /// How often it was frozen in this run: whoever writes its record can tell that a freeze came meanwhile.
+    pub(super) freezes: u64,
     /// Its grants, in the order they were made.
     pub(super) grants: Vec<GrantId>,
 }
 
 impl AgentEntry {
     pub(super) fn new(record: AgentRecord, version: u64) -> Self {
-        Self { record, version, echoes: Arc::default(), grants: Vec::new() }
+        Self { record, version, echoes: Arc::default(), freezes: 0, grants: Vec::new() }
     }
 }
 
@@ -77,7 +80,7 @@ pub(super) struct SecretEntry {
     /// The value of the current version.
     pub(super) value: Arc<ValueEntry>,
     /// Set as soon as the upstream refuses the credential; the record follows.
-    pub(super) needs_login: AtomicBool,
+    pub(super) needs_login: Arc<AtomicBool>,
     /// Access tokens of the current version.
     pub(super) tokens: Arc<Tokens>,
     /// Uses of the current version that are under way.
@@ -138,6 +141,14 @@ impl State {
         let count =
             self.grants.values().filter(|entry| wanted(&entry.grant) && entry.alive(now_ms).is_ok()).count();
         u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The current version of a secret, and a place among its uses under way. A rotation replaces the version under
+    /// the same lock, so it cannot pass between the look and the place: once the old version's uses have ended, none of
+    /// it begins.
+    pub(super) fn lease(&self, name: &SecretName) -> Option<(Arc<SecretEntry>, TaskTrackerToken)> {
+        let entry = self.secrets.get(name)?;
+        Some((Arc::clone(entry), entry.leases.token()))
     }
 
     /// Users that are taken, with by whom.

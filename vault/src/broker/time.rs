@@ -7,12 +7,12 @@ use claviger_domain::refusal::{Class, Denial};
 
 use super::Broker;
 use super::error::AdminError;
-use super::persist::{Plain, Put};
+use super::persist::Plain;
 use super::records::{self, ClockRecord};
 use crate::port::{Clock, Purpose};
 
 /// A step back of more than this, in milliseconds, refuses uses.
-const STEP_BACK_MS: u64 = 60_000;
+pub(super) const STEP_BACK_MS: u64 = 60_000;
 
 /// How far the wall clock may run ahead of the durable mark before the mark is moved, in milliseconds.
 const MARK_EVERY_MS: u64 = 30_000;
@@ -93,9 +93,9 @@ impl Broker {
 
     async fn save_mark(&self, high_ms: u64) -> Result<(), AdminError> {
         let version = self.time.version.load(Ordering::Relaxed);
-        let plain = Plain::Sealed(Purpose::Record, records::encode(&ClockRecord { high_ms }));
-        self.commit(vec![Put { key: KEY.to_owned(), version, plain }]).await?;
-        self.time.version.store(version + 1, Ordering::Relaxed);
+        let plain = || Plain::Sealed(Purpose::Record, records::encode(&ClockRecord { high_ms }));
+        let version = self.put_over(KEY, version, plain).await?;
+        self.time.version.store(version, Ordering::Relaxed);
         self.time.saved_ms.store(high_ms, Ordering::Relaxed);
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::RwLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, RwLock};
 
 use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::secret::SecretBytes;
@@ -21,8 +21,18 @@ const EARLY_US: u64 = 60_000_000;
 /// An access token in memory. It is never stored.
 pub(super) struct AccessToken {
     pub(super) token: SecretBytes,
-    /// When it ends, by the monotonic clock, in microseconds.
-    pub(super) ends_us: u64,
+    /// Until when it is handed out, by the monotonic clock, in microseconds: a while before it ends.
+    good_until_us: u64,
+}
+
+impl AccessToken {
+    /// A token that was asked for at `asked_us` and lives for that many seconds. It is renewed a minute before its end,
+    /// or at half of a shorter life, so that no short life makes every use renew it.
+    pub(super) fn new(token: SecretBytes, asked_us: u64, life_s: u64) -> Self {
+        let life_us = life_s.saturating_mul(1_000_000);
+        let good_us = life_us - EARLY_US.min(life_us / 2);
+        Self { token, good_until_us: asked_us.saturating_add(good_us) }
+    }
 }
 
 /// The access tokens of one version of a secret, by the scope each was asked for.
@@ -31,14 +41,17 @@ pub(super) struct Tokens {
     by_scope: RwLock<HashMap<String, AccessToken>>,
     /// One refresh at a time: parallel ones would each spend the refresh token.
     pub(super) refreshing: tokio::sync::Mutex<()>,
+    /// Set where the provider knows no narrower tokens than the whole: then none is asked for again.
+    pub(super) only_whole: AtomicBool,
+    /// How many refreshes the upstream's trouble ended, and what the last was told: whoever waited for it is told too.
+    pub(super) failed: Mutex<(u64, Option<Denial>)>,
 }
 
 impl Tokens {
     /// A token for that scope that is good for a while yet.
     pub(super) fn find(&self, scope: &str, now_us: u64) -> Option<SecretBytes> {
         let tokens = self.by_scope.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let found =
-            tokens.get(scope).filter(|token| token.ends_us > now_us + EARLY_US.min(token.ends_us / 2))?;
+        let found = tokens.get(scope).filter(|token| token.good_until_us > now_us)?;
         Some(found.token.duplicate())
     }
 
@@ -70,26 +83,29 @@ pub(super) struct Credential {
 }
 
 impl Broker {
-    /// The credential for one request of a tool with these scopes.
+    /// The credential for one request of a tool with these scopes; `None` where the secret's version was replaced
+    /// while its token was waited for: the newest is the one to use.
     pub(super) async fn credential(
         self: &Arc<Self>,
         secret: &Arc<SecretEntry>,
         scopes: &[String],
         purpose: &Purposeful,
-    ) -> Result<Credential, Denial> {
-        let plain = |inject| Credential { inject, watch: Vec::new(), token: None };
+    ) -> Result<Option<Credential>, Denial> {
+        let plain = |inject| Some(Credential { inject, watch: Vec::new(), token: None });
         match secret.record.kind.as_str() {
             "oauth2" => {
                 let scope = self.narrowest(secret, scopes)?;
-                let token = self.access_token(secret, &scope, purpose).await?;
+                let Some((scope, token)) = self.access_token(secret, scope, purpose).await? else {
+                    return Ok(None);
+                };
                 let copy = token.duplicate();
                 // The refresh token never goes to a service, so it cannot come back from one; the token endpoint
                 // is not watched for it.
-                Ok(Credential {
+                Ok(Some(Credential {
                     inject: Inject::Bearer(token),
                     watch: Vec::new(),
                     token: Some((scope, copy)),
-                })
+                }))
             }
             "bearer" => {
                 Ok(plain(Inject::Bearer(SecretBytes::new(take(&mut self.open_value(secret)?.value)))))

@@ -197,11 +197,12 @@ impl Broker {
                 Denial::new(Class::Unknown).fix("look at the account before doing it again"),
             ),
         };
-        self.end(begun, ending, None, 0, detail).await?;
+        let ended = self.end(begun, ending, None, 0, detail).await;
+        // Told and counted even where the outcome could not be recorded.
         if *fault == UpstreamFault::Echo {
             self.echoed(purpose).await;
         }
-        Ok(denial)
+        ended.map(|()| denial)
     }
 
     /// An answer held the secret: it is told aloud, and at the second time the agent is frozen.
