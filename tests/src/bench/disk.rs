@@ -10,26 +10,19 @@ use super::stats::median;
 /// How many bytes each write has.
 const BYTES: usize = 4096;
 
-/// The median of `count` times appending 4 KiB and `fdatasync`, in microseconds. Blocks. With `ahead`, the room was
-/// allocated before, as it is for the audit log's segments.
+/// The median of `count` times appending 4 KiB and `fdatasync`, in microseconds. Blocks.
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn fdatasync(dir: &Path, count: usize, ahead: bool) -> anyhow::Result<f64> {
+pub(crate) fn fdatasync(dir: &Path, count: usize) -> anyhow::Result<f64> {
     let path = dir.join("fdatasync.probe");
     let file = File::options().create_new(true).write(true).open(&path)?;
-    let measured = measure(&file, count, ahead);
+    let measured = measure(&file, count);
     std::fs::remove_file(&path)?;
     measured
 }
 
-fn measure(file: &File, count: usize, ahead: bool) -> anyhow::Result<f64> {
-    if ahead {
-        let whole = (count * BYTES) as u64;
-        // A filesystem that cannot is measured without.
-        let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, whole);
-        file.sync_all()?;
-    }
+fn measure(file: &File, count: usize) -> anyhow::Result<f64> {
     let bytes = [7; BYTES];
     let mut micros = Vec::with_capacity(count);
     for number in 0..count {

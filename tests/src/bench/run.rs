@@ -184,15 +184,14 @@ async fn one_round(
     note("both.tmpfs.send", send);
     note("both.tmpfs.p50", both);
     note("both.tmpfs.use", stats::median(&tmpfs.vault.uses(one / 2).await?));
-    let dir = disk.vault.audit.clone();
-    note("fsync", blocking(move || disk::fdatasync(&dir, SYNCS, false)).await?);
+    // Before and after what waits for the same disk.
+    let before = sync(disk).await?;
     let [mint, send, both] = disk.both_p50(one).await?;
+    note("fsync", f64::midpoint(before, sync(disk).await?));
     note("both.disk.mint", mint);
     note("both.disk.send", send);
     note("both.disk.p50", both);
     note("both.disk.use", stats::median(&disk.vault.uses(one / 2).await?));
-    let dir = disk.vault.audit.clone();
-    note("fsync.ahead", blocking(move || disk::fdatasync(&dir, SYNCS, true)).await?);
 
     for (callers, names) in [
         (CALLERS, ["direct.16", "both.tmpfs.16", "both.disk.16"]),
@@ -209,8 +208,10 @@ async fn one_round(
     Ok(values)
 }
 
-async fn blocking(work: impl FnOnce() -> anyhow::Result<f64> + Send + 'static) -> anyhow::Result<f64> {
-    tokio::task::spawn_blocking(work).await?
+/// What a durable write costs where the log is.
+async fn sync(bench: &Bench) -> anyhow::Result<f64> {
+    let dir = bench.vault.audit.clone();
+    tokio::task::spawn_blocking(move || disk::fdatasync(&dir, SYNCS)).await?
 }
 
 async fn reach(socket: &Path) -> anyhow::Result<AdapterServiceClient<Channel>> {
