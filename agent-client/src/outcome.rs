@@ -53,6 +53,11 @@ impl Refusal {
         })
     }
 
+    /// What a frozen agent is told. It is shown no tools, so its calls reach nobody who could say it.
+    pub(crate) fn frozen() -> Self {
+        Self { class: "frozen".to_owned(), field: None, reference: None }
+    }
+
     /// The refusal that an adapter's result carries, if it is an error and carries one.
     #[must_use]
     pub fn of(result: &CallToolResult) -> Option<Self> {

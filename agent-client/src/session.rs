@@ -167,7 +167,15 @@ impl Session {
         options: &CallOptions,
     ) -> Result<CallOutcome, ClientError> {
         let arguments = Canonical::from_json(&Value::Object(arguments)).map_err(ClientError::Arguments)?;
-        let grants = self.grants();
+        let mut grants = self.grants();
+        if grants.frozen() {
+            // It may have been thawed since.
+            self.refresh_after(&grants).await?;
+            grants = self.grants();
+            if grants.frozen() {
+                return Ok(CallOutcome::Refused(Refusal::frozen()));
+            }
+        }
         match self.call_once(&grants, mcp_name, &arguments, options).await? {
             CallOutcome::Refused(refusal) if refusal.is_stale() => {
                 tracing::info!("the vault has restarted: opening again");

@@ -1,2 +1,18 @@
-//! Entry point.
-fn main() {}
+//! The end-to-end tests, and those that hold the repository to its own rules, in one program.
+//!
+//! Each end-to-end test has a world of its own (`claviger_tests::world`): a vault, adapters, an agent, and a stand-in
+//! Google.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod arrows;
+mod exposures;
+mod faults;
+mod hostile;
+mod hygiene;
+mod lessons;
+mod peers;
+mod refusals;
+mod rotation;
+mod sealing;
+mod story;
+mod theft;

@@ -16,6 +16,7 @@ mod reexec;
 #[cfg(test)]
 mod tests;
 
+use std::io::IsTerminal as _;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +29,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::{DaemonOptions, Unlock};
 use crate::config::Config;
+use crate::config::env::NO_COLOR;
 use crate::keys::harden::harden;
+use crate::port::Clock;
 use crate::rpc::accept::Reception;
 use crate::rpc::adapter::Adapters;
 use crate::rpc::admin::Admins;
@@ -38,6 +41,7 @@ use crate::rpc::gate::Gate;
 use crate::rpc::listen::{Doors, Inherited};
 use crate::rpc::peer::Registry;
 use crate::rpc::server::{Services, Serving, serve as serve_rpc};
+use crate::system::SystemClock;
 
 use adapters::Children;
 use compose::Vault;
@@ -64,11 +68,14 @@ pub async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     log_to_stderr(config.log);
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
 
-    let daemon = Daemon::start(config, unlock, adapters, inherited).await?;
+    let daemon = Daemon::start(config, unlock, adapters, inherited, Arc::new(SystemClock::new())).await?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        // The terminal it ran in was closed.
+        _ = hangup.recv() => {}
         () = daemon.sealing.cancelled() => {
             let listeners = daemon.seal().await;
             return Err(reexec::sealed(listeners)).context("sealed, but the vault could not start anew");
@@ -81,8 +88,11 @@ pub async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
 /// A filter of our own making, not of the environment's: no library has a voice, since it might say what it carries.
 fn log_to_stderr(level: tracing::Level) {
     let filter = tracing_subscriber::EnvFilter::new(format!("off,claviger_vault={level}"));
+    let colour = std::io::stderr().is_terminal() && NO_COLOR.value().is_none();
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // Somebody else's log is set up already only where the daemon is part of another program.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = log.try_init();
 }
 
 /// A daemon that runs.
@@ -105,8 +115,9 @@ impl Daemon {
         unlock: Option<Unlock>,
         adapters: bool,
         inherited: Inherited,
+        clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let vault = Arc::new(compose::assemble(config).await?);
+        let vault = Arc::new(compose::assemble(config, clock).await?);
         let broker = Arc::clone(&vault.broker);
         broker.load_registry().await.context("the registry of peers cannot be read")?;
         broker.recover(vault.audit.pending_intents().to_vec()).await;

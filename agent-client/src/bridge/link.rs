@@ -67,6 +67,10 @@ impl Keeper {
             if opened {
                 wait = first;
             }
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "a pause between attempts; nothing is decided by it"
+            )]
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(most);
         }

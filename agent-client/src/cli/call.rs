@@ -20,6 +20,9 @@ pub(super) async fn call(
     timeout: Duration,
 ) -> Result<Exit, CliError> {
     let grants = session.grants();
+    if grants.frozen() {
+        return refused(out, &Refusal::frozen(), json);
+    }
     let (tool, _) = grants.tool(name)?;
     let arguments = arguments::parse(&tool.input_schema, words)?;
     // Only the session holds the grants during the call, so a key that it replaces is erased at once.
@@ -35,19 +38,21 @@ pub(super) async fn call(
             }
             Ok(if failed { Exit::Failed } else { Exit::Ok })
         }
-        CallOutcome::Refused(refusal) => {
-            if json {
-                let (class, field, reference) = (refusal.class(), refusal.field(), refusal.reference());
-                let refused = json!({
-                    "class": class, "field": field, "reference": reference, "message": refusal.to_string(),
-                });
-                print::json(out, &json!({"ok": false, "refusal": refused}))?;
-            } else {
-                writeln!(out, "{refusal}")?;
-            }
-            Ok(exit(&refusal))
-        }
+        CallOutcome::Refused(refusal) => refused(out, &refusal, json),
     }
+}
+
+/// Writes a refusal.
+fn refused(out: &mut dyn Write, refusal: &Refusal, json: bool) -> Result<Exit, CliError> {
+    if json {
+        let (class, field, reference) = (refusal.class(), refusal.field(), refusal.reference());
+        let told =
+            json!({"class": class, "field": field, "reference": reference, "message": refusal.to_string()});
+        print::json(out, &json!({"ok": false, "refusal": told}))?;
+    } else {
+        writeln!(out, "{refusal}")?;
+    }
+    Ok(exit(refusal))
 }
 
 fn exit(refusal: &Refusal) -> Exit {

@@ -44,6 +44,7 @@ pub(super) async fn serve(
             Ok((stream, _)) => stream,
             Err(fault) => {
                 tracing::warn!(%fault, "cannot accept");
+                #[allow(clippy::disallowed_methods, reason = "a pause until there may be descriptors again")]
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }

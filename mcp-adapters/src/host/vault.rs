@@ -51,6 +51,10 @@ impl Vault {
                 }
                 Err(refused) => tracing::warn!(class = refused.class, "the vault does not serve us yet"),
             }
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "a pause between attempts; nothing is decided by it"
+            )]
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }

@@ -238,6 +238,10 @@ impl Rig {
             if let Ok(stream) = UnixStream::connect(self.endpoint()).await {
                 return stream;
             }
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "a program or task that starts has no event to wait for"
+            )]
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the host does not listen");

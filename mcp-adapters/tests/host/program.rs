@@ -43,6 +43,7 @@ fn it_fails_with_a_reason() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "another process that starts gives no event to wait for")]
 fn it_stops_when_asked_to() {
     let dir = tempfile::tempdir().unwrap();
     let endpoint = dir.path().join("mcp");
@@ -69,6 +70,7 @@ fn it_stops_when_asked_to() {
 
 /// At its most talkative, the log names tools and calls, and nothing that anybody said.
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods, reason = "another process that starts gives no event to wait for")]
 async fn the_log_has_no_values() {
     let fake = Fake::new("gmail.get_message", |_, params| match params.len() {
         0 => Reply::Status(400, json!({"error": {"message": "canary-upstream"}})),

@@ -135,6 +135,7 @@ async fn one(
     };
     let outcome = decide(&shared, &call, &query, &host.or(named).unwrap_or_default());
     if !outcome.delay.is_zero() {
+        #[allow(clippy::disallowed_methods, reason = "the slowness that a test ordered is real")]
         tokio::time::sleep(outcome.delay).await;
     }
     let reply = outcome.reply.ok_or(Closed)?;

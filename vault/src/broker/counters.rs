@@ -81,16 +81,17 @@ impl Broker {
                 .fix("all calls of the grant are made; make a new one"));
         }
         let now_us = self.now_ms() * 1000;
+        // Never further ahead than a counter can be that was used up just now: a clock that was years ahead, until an
+        // admin reset it, is not held against the agent for years.
+        for (arrival, rate) in tally.arrivals.iter_mut().zip(rates) {
+            let most = rate.interval_us().saturating_mul(u64::from(rate.count() + rate.count() / BLOCKS));
+            *arrival = (*arrival).min(Arrival(now_us.saturating_add(most)));
+        }
         let mut arrivals = Vec::with_capacity(rates.len());
         let mut reserved = tally.reserved.clone();
         let mut durable = calls.is_some();
         for (at, rate) in rates.iter().enumerate() {
-            // Never further ahead than a counter can be that was used up just now: a clock that was years ahead, until
-            // an admin reset it, is not held against the agent for years.
-            let most =
-                rate.interval_us().saturating_mul(u64::from(rate.count()) + u64::from(rate.count() / BLOCKS));
-            let last = tally.arrivals[at].min(Arrival(now_us.saturating_add(most)));
-            let arrival = rate.charge(last, now_us).map_err(|exceeded| {
+            let arrival = rate.charge(tally.arrivals[at], now_us).map_err(|exceeded| {
                 Denial::new(Class::RateLimited)
                     .field("rate")
                     .caveat(format!("rate = {rate}"))

@@ -38,6 +38,9 @@ mod time;
 mod token;
 mod usage;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use claviger_domain::catalog::Catalog;

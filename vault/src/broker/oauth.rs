@@ -81,13 +81,6 @@ impl Broker {
         self.save_renewed(secret).await?;
         match self.refresh(secret, scope, purpose).await {
             Ok(found) => Ok(Some(found)),
-            Err(TokenFault::Denied(denial)) => {
-                if denial.class == Class::Upstream {
-                    let mut failed = lock(&tokens.failed);
-                    *failed = (failed.0 + 1, Some(denial.clone()));
-                }
-                Err(denial)
-            }
             // RFC 6749: the refresh token is invalid, expired or revoked. Nothing but a login helps.
             Err(TokenFault::Refused(word))
                 if matches!(word.as_str(), "invalid_grant" | "invalid_client" | "unauthorized_client") =>
@@ -98,7 +91,17 @@ impl Broker {
                 self.mark_needs_login(secret).await;
                 Err(needs_login(secret).value(word))
             }
-            Err(TokenFault::Refused(word)) => Err(Denial::new(Class::Upstream).field("token").value(word)),
+            Err(fault) => {
+                let denial = match fault {
+                    TokenFault::Refused(word) => Denial::new(Class::Upstream).field("token").value(word),
+                    TokenFault::Denied(denial) => denial,
+                };
+                if denial.class == Class::Upstream {
+                    let mut failed = lock(&tokens.failed);
+                    *failed = (failed.0 + 1, Some(denial.clone()));
+                }
+                Err(denial)
+            }
         }
     }
 
@@ -405,7 +408,9 @@ fn parse_token(answer: &Answer) -> Result<TokenAnswer, TokenFault> {
         scopes: value
             .get("scope")
             .and_then(Value::as_str)
-            .map(|text| text.split(' ').map(str::to_owned).collect()),
+            // An empty one says as little as none.
+            .map(|text| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .filter(|scopes| !scopes.is_empty()),
     })
 }
 

@@ -62,7 +62,9 @@ impl Broker {
                     (id.clone(), id)
                 }
                 None => {
-                    (self.look_up_name(admin.clone(), secret, service, resource, asked).await?, asked.clone())
+                    let kind = bound.resource.to_string();
+                    let found = self.look_up_name(admin.clone(), secret, service, (&kind, resource), asked);
+                    (found.await?, asked.clone())
                 }
             };
             if !pinned.ids.contains(&id) {
@@ -85,7 +87,7 @@ impl Broker {
         admin: Actor,
         secret: &SecretName,
         service: &Service,
-        resource: &Resource,
+        (kind, resource): (&str, &Resource),
         name: &str,
     ) -> Result<String, AdminError> {
         let answer = self
@@ -105,10 +107,9 @@ impl Broker {
         }
         match found.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err(AdminError::Missing {
-                what: "such name upstream:",
-                name: name.to_owned(),
-                near: names.into_iter().take(50).collect(),
+            [] => Err(AdminError::Invalid {
+                why: format!("the service has no {kind} called {name}"),
+                hints: vec![there_are(&names)],
             }),
             several => Err(AdminError::Invalid {
                 why: format!("{} are called {name}", several.len()),
@@ -169,4 +170,17 @@ impl Broker {
 
 fn text<'a>(pointer: &claviger_domain::pointer::Pointer, item: &'a Value) -> Option<&'a str> {
     pointer.select(item).first().and_then(|value| value.as_str())
+}
+
+/// What an owner could have meant. Some services list only what has the very name; then nothing else is known.
+fn there_are(names: &[String]) -> String {
+    const MOST: usize = 50;
+    match names.len() {
+        0 => "names are exact; or give its id, as id:…".to_owned(),
+        1..=MOST => format!("there are: {}", names.join(", ")),
+        more => format!(
+            "there are {more}, among them: {}",
+            names.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ")
+        ),
+    }
 }

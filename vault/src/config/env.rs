@@ -46,6 +46,7 @@ pub const ALL: [&Variable; 7] =
 impl Variable {
     /// Its value, if it is set and not empty.
     #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "this file reads the environment, for all")]
     pub fn value(&self) -> Option<OsString> {
         std::env::var_os(self.name).filter(|value| !value.is_empty())
     }

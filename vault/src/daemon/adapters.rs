@@ -4,6 +4,7 @@
 //! it comes and goes with its registration.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -61,11 +62,10 @@ async fn follow(vault: Arc<Vault>, stop: CancellationToken) {
             stays
         });
         for child in wanted {
-            if !running.contains_key(&child) {
-                let ended = stop.child_token();
-                keepers.spawn(keep(Arc::clone(&vault), child.0.clone(), child.1.clone(), ended.clone()));
-                running.insert(child, ended);
-            }
+            let Entry::Vacant(place) = running.entry(child) else { continue };
+            let ((name, endpoint), ended) = (place.key().clone(), stop.child_token());
+            keepers.spawn(keep(Arc::clone(&vault), name, endpoint, ended.clone()));
+            place.insert(ended);
         }
         tokio::select! {
             () = stop.cancelled() => break,
@@ -148,6 +148,8 @@ fn command(
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        // Ctrl-C in a terminal reaches a whole group; the vault asks its children itself, in its turn.
+        .process_group(0)
         .kill_on_drop(true);
     command
 }

@@ -20,7 +20,6 @@ use crate::port::{Clock, Entropy, Sealer};
 use crate::rpc::listen::Places;
 use crate::rpc::peer::Users;
 use crate::store::sqlite::{Options as StoreOptions, SqliteStore};
-use crate::system::SystemClock;
 
 /// How many records may wait for the audit writer.
 const AUDIT_QUEUE: usize = 1024;
@@ -46,16 +45,15 @@ pub(super) struct Vault {
 }
 
 /// Reads and opens everything. Nothing is unsealed.
-pub(super) async fn assemble(config: Config) -> anyhow::Result<Vault> {
+pub(super) async fn assemble(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Vault> {
     // Files are read, checked and locked: not on the runtime's own threads.
-    let parts = tokio::task::spawn_blocking(move || open(config));
+    let parts = tokio::task::spawn_blocking(move || open(config, clock));
     parts.await.context("the vault could not be opened")?
 }
 
-fn open(config: Config) -> anyhow::Result<Vault> {
+fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Vault> {
     let catalog = load_catalog(&config)?;
     let ring = Ring::read(&config.keys_dir).context(format!("{}", config.keys_dir.display()))?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let sealer = Arc::new(VaultSealer::sealed(Arc::clone(&entropy)));
     let audit = AuditLog::open(

@@ -159,6 +159,10 @@ async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, UpstreamFault> {
             dialling.push(TcpStream::connect(address));
         }
         let more = !waiting.is_empty();
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the head start of one address before the next; nothing else is decided by it"
+        )]
         let stagger = async { if more { sleep(STAGGER).await } else { future::pending().await } };
         tokio::select! {
             result = dialling.next() => match result {

@@ -1,6 +1,7 @@
 //! `AdapterService`: what an adapter may ask.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claviger_domain::name::AdapterName;
 use claviger_domain::refusal::Class;
@@ -14,18 +15,59 @@ use super::peer::Peer;
 use super::status::{bare, refused};
 use crate::broker::Broker;
 
+/// The most calls that one adapter has in flight, on all its connections together: each may hold an answer of 1 MiB.
+const MOST_CALLS: usize = 64;
+
 /// The service for adapters.
 #[derive(Clone)]
 pub struct Adapters {
     broker: Arc<Broker>,
     gate: Gate,
+    turns: Turns,
+}
+
+/// How many calls each adapter has in flight.
+#[derive(Clone, Default)]
+struct Turns(Arc<Mutex<HashMap<AdapterName, usize>>>);
+
+/// One call in flight.
+struct Turn {
+    turns: Turns,
+    adapter: AdapterName,
+}
+
+impl Turns {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AdapterName, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call; refused as `busy` where there are too many.
+    fn begin(&self, adapter: &AdapterName) -> Result<Turn, Status> {
+        let mut turns = self.lock();
+        let calls = turns.entry(adapter.clone()).or_default();
+        if *calls >= MOST_CALLS {
+            return Err(bare(Class::Busy));
+        }
+        *calls += 1;
+        Ok(Turn { turns: self.clone(), adapter: adapter.clone() })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut turns = self.turns.lock();
+        let calls = turns.remove(&self.adapter).unwrap_or_default();
+        if calls > 1 {
+            turns.insert(self.adapter.clone(), calls - 1);
+        }
+    }
 }
 
 impl Adapters {
     /// Over that broker, behind that gate.
     #[must_use]
     pub fn new(broker: Arc<Broker>, gate: Gate) -> Self {
-        Self { broker, gate }
+        Self { broker, gate, turns: Turns::default() }
     }
 
     /// Who asks; refused while the vault is sealed.
@@ -54,6 +96,7 @@ impl AdapterService for Adapters {
     async fn mint(&self, request: Request<v1::MintRequest>) -> Result<Response<v1::MintResponse>, Status> {
         let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
         let adapter = self.caller(&request)?;
+        let _turn = self.turns.begin(&adapter)?;
         let v1::MintRequest { presentation, arguments } = request.into_inner();
         let minted = self.broker.mint(&adapter, &presentation, &arguments).await;
         Ok(Response::new(answer::minted(minted.map_err(|refusal| refused(&refusal))?)))
@@ -62,10 +105,31 @@ impl AdapterService for Adapters {
     async fn send(&self, request: Request<v1::SendRequest>) -> Result<Response<v1::SendResponse>, Status> {
         let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
         let adapter = self.caller(&request)?;
+        let _turn = self.turns.begin(&adapter)?;
         let v1::SendRequest { capability, step, params } = request.into_inner();
         let capability = zeroize::Zeroizing::new(capability);
         let params = params.into_iter().collect();
         let sent = self.broker.send(&adapter, &capability, &step, params).await;
         Ok(Response::new(answer::sent(sent.map_err(|refusal| refused(&refusal))?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_busy_adapter_takes_no_turn_of_another() {
+        let turns = Turns::default();
+        let (gmail, drive) = ("gmail".parse().unwrap(), "drive".parse().unwrap());
+        let mut held: Vec<Turn> = (0..MOST_CALLS).map(|_| turns.begin(&gmail).ok().unwrap()).collect();
+        assert!(turns.begin(&gmail).is_err());
+        drop(turns.begin(&drive).ok().unwrap());
+        drop(held.pop());
+        held.push(turns.begin(&gmail).ok().unwrap());
+        assert!(turns.begin(&gmail).is_err());
+        drop(held);
+        assert!(turns.lock().is_empty());
     }
 }

@@ -166,6 +166,12 @@ impl Inherited {
         Self(found)
     }
 
+    /// These, as an earlier process in this one's place left them.
+    #[cfg(test)]
+    pub(crate) fn of(listeners: Vec<(PathBuf, OwnedFd)>) -> Self {
+        Self(listeners.into_iter().map(|(path, listener)| (path, UnixListener::from(listener))).collect())
+    }
+
     /// How many are left.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -273,6 +279,8 @@ impl Doors {
             }
         }
         drop(opened);
+        // Of peers that are gone: whoever knocked there is told so by the closed socket.
+        self.inherited.lock().unwrap_or_else(PoisonError::into_inner).0.clear();
         self.reception.sweep();
         first.map_or(Ok(()), Err)
     }

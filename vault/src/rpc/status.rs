@@ -8,6 +8,11 @@ use tonic::{Code, Status};
 use crate::broker::error::AdminError;
 use crate::port::AuditFault;
 
+/// The longest line for people, in bytes: all of a status must fit the 16 KiB of headers that clients take.
+const MAX_MESSAGE: usize = 2000;
+/// The longest hint, in bytes, and how many there are.
+const HINTS: (usize, usize) = (500, 8);
+
 /// The gRPC code of a class. Clients decide by the class; the code is for tools that know nothing else.
 ///
 /// `Unavailable` is only said where nothing happened, because generic clients send such a call again.
@@ -59,10 +64,19 @@ pub fn failed(error: AdminError) -> Status {
             class: class.as_str().to_owned(),
             field: field.to_owned(),
             reference: String::new(),
-            message,
-            hints,
+            message: cut(message, MAX_MESSAGE),
+            hints: hints.into_iter().take(HINTS.1).map(|hint| cut(hint, HINTS.0)).collect(),
         },
     )
+}
+
+/// As much of a text as there is room for.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate((0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+        text.push('…');
+    }
+    text
 }
 
 /// As [`failed`], for a class that the broker has no error for.
@@ -176,6 +190,9 @@ mod tests {
             assert!(!told.hints.is_empty(), "{words}: no hint");
             assert!(Class::from_word(&told.class).is_some(), "{words}");
         }
+        let long = AdminError::Invalid { why: "é".repeat(9000), hints: vec!["é".repeat(9000); 100] };
+        let told = from_status(&failed(long)).unwrap();
+        assert!(told.message.len() < 2010 && told.hints.len() == 8 && told.hints[0].len() < 510);
         let missing = AdminError::Missing { what: "agent", name: "bto".into(), near: vec!["bot".into()] };
         assert_eq!(from_status(&failed(missing)).unwrap().hints, ["did you mean `bot`?"]);
     }

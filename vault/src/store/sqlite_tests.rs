@@ -72,6 +72,7 @@ async fn what_was_committed_is_there_after_a_close_and_after_a_power_cut() {
 /// Not a test but the process that `a_killed_process_loses_nothing_acknowledged` kills: without the variable it does
 /// nothing.
 #[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "how a test talks to its own child")]
 async fn child_that_commits_until_it_is_killed() {
     let Some(path) = std::env::var_os("CLAVIGER_TEST_STORE") else { return };
     let store = SqliteStore::open(Path::new(&path), new()).unwrap();

@@ -238,6 +238,7 @@ async fn clients_are_bounded() {
 }
 
 #[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "how this test talks to its own child")]
 async fn proxy_variables_are_not_read() {
     const TARGET: &str = "EGRESS_TEST_TARGET";
     const ROOTS: &str = "EGRESS_TEST_ROOTS";

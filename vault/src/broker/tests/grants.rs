@@ -1,0 +1,223 @@
+//! Grants: what can be enforced is made, what cannot is refused with the reason.
+
+use claviger_domain::caveat::{Bound, Caveat, ResourceBound};
+use claviger_domain::effect::Effect;
+use claviger_domain::event::Kind;
+
+use super::fakes::Door;
+use super::world::{ADMIN, World, agent, ask, within};
+use crate::broker::error::AdminError;
+use crate::port::Commit;
+
+const GET: &str = "gmail.get_message";
+
+fn named(resource: &str, names: &[&str]) -> Caveat {
+    Caveat::Resource(ResourceBound {
+        resource: resource.parse().unwrap(),
+        ids: names.iter().map(|name| (*name).to_owned()).collect(),
+        shown: Vec::new(),
+    })
+}
+
+#[tokio::test]
+async fn overlapping_grants_are_refused_until_the_first_is_over() {
+    let world = World::new().await;
+    let first = world.grant(&[GET, "gmail.list_labels"], vec![]).await;
+    match world.try_grant("ann", &["gmail.search_messages", GET], vec![]).await {
+        Err(AdminError::Invalid { why, hints }) => {
+            assert!(why.contains(GET) && why.contains(&first.grant.id.to_string()), "{why}");
+            assert!(hints[0].contains("claviger revoke"), "{hints:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Another agent, another tool, another secret: no overlap.
+    world.try_grant("bob", &[GET], vec![]).await.unwrap();
+    world.grant(&["gmail.search_messages"], vec![]).await;
+    world.broker.add_secret(ADMIN, "gmail/work".parse().unwrap(), super::world::oauth("r")).await.unwrap();
+    let mut other = ask("ann", &[GET], vec![]);
+    other.secret = "gmail/work".parse().unwrap();
+    world.broker.add_grant(ADMIN, other).await.unwrap();
+    // The second account's tools have longer names, which tell them apart.
+    let names: Vec<String> = world
+        .broker
+        .open(&agent("ann"))
+        .unwrap()
+        .handles
+        .iter()
+        .flat_map(|handle| handle.tools.iter().map(|tool| tool.mcp_name.clone()))
+        .collect();
+    assert!(
+        names.contains(&"gmail_get_message".to_owned())
+            && names.contains(&"gmail_work_get_message".to_owned()),
+        "{names:?}"
+    );
+    world.broker.revoke(ADMIN, first.grant.id).await.unwrap();
+    world.grant(&[GET], vec![]).await;
+}
+
+#[tokio::test]
+async fn two_admins_at_once_make_one_grant() {
+    let world = World::new().await;
+    let (first, second) =
+        tokio::join!(world.try_grant("ann", &[GET], vec![]), world.try_grant("ann", &[GET], vec![]));
+    assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1);
+}
+
+#[tokio::test]
+async fn who_lets_send_says_so_in_so_many_words() {
+    let world = World::new().await;
+    for tools in [vec!["gmail.send_message"], vec![GET, "gmail.send_message"]] {
+        let mut asked = ask("ann", &tools, vec![]);
+        asked.approve_never = false;
+        match world.broker.add_grant(ADMIN, asked).await {
+            Err(AdminError::Invalid { why, hints }) => {
+                assert!(why.contains("gmail.send_message"), "{why}");
+                assert!(hints[0].contains("--approve never"), "{hints:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut asked = ask("ann", &[], vec![]);
+    asked.effects = vec![Effect::Read, Effect::Send];
+    asked.approve_never = false;
+    assert!(matches!(world.broker.add_grant(ADMIN, asked.clone()).await, Err(AdminError::Invalid { .. })));
+    asked.effects = vec![Effect::Read];
+    let made = world.broker.add_grant(ADMIN, asked).await.unwrap();
+    assert_eq!(made.grant.tools.len(), 3);
+    assert!(made.grant.tools.iter().all(|tool| tool.effect == Effect::Read));
+}
+
+#[tokio::test]
+async fn a_bound_that_a_tool_cannot_keep_to_is_refused_with_the_reason() {
+    let world = World::new().await;
+    let arg = |name: &str, bound: Bound| Caveat::Argument(name.parse().unwrap(), bound);
+    for (tools, caveat) in [
+        (vec![GET], Caveat::Recipients(vec!["*@example.com".parse().unwrap()])),
+        (vec!["gmail.send_message"], within("label", &["Label_ai"])),
+        (vec![GET, "gmail.send_message"], within("label", &["Label_ai"])),
+        (vec![GET], arg("words", Bound::Absent)),
+        (vec![GET], arg("message_id", Bound::Max(3))),
+        (vec!["gmail.search_messages"], arg("words", Bound::EachIn(vec!["x".to_owned()]))),
+    ] {
+        let refused = world.try_grant("ann", &tools, vec![caveat.clone()]).await;
+        assert!(
+            matches!(refused, Err(AdminError::Invalid { .. })),
+            "{tools:?} {}: {refused:?}",
+            caveat.to_text()
+        );
+    }
+    assert!(matches!(
+        world.try_grant("ann", &[GET], vec![within("folder", &["x"])]).await,
+        Err(AdminError::Missing { what: "resource", .. })
+    ));
+    assert!(matches!(
+        world.try_grant("ann", &[GET], vec![within("label", &[])]).await,
+        Err(AdminError::Invalid { .. })
+    ));
+    assert!(world.broker.grants(None, true).unwrap().is_empty());
+    assert_eq!(world.audit.count(Kind::GrantAdded), 0);
+}
+
+#[tokio::test]
+async fn names_become_ids_and_only_one_will_do() {
+    let world = World::new().await;
+    let made = world.grant(&[GET], vec![named("label", &["AI", "id:Label_9", "AI"])]).await;
+    let Caveat::Resource(bound) = &made.grant.caveats[0] else { panic!("{:?}", made.grant.caveats) };
+    assert_eq!(
+        (bound.ids.clone(), bound.shown.clone()),
+        (vec!["Label_ai".to_owned(), "Label_9".to_owned()], vec!["AI".to_owned(), "Label_9".to_owned()],)
+    );
+    match world.try_grant("bob", &[GET], vec![named("label", &["Twice"])]).await {
+        Err(AdminError::Invalid { why, hints }) => {
+            assert!(why.starts_with("2 are called"), "{why}");
+            assert_eq!(hints, ["say which: id:Label_1", "say which: id:Label_2"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    match world.try_grant("bob", &[GET], vec![named("label", &["ai"])]).await {
+        Err(AdminError::Missing { near, .. }) => assert_eq!(near[0], "AI"),
+        other => panic!("{other:?}"),
+    }
+    for bad in ["id:", "id:../x", "id:a b", "id:a/b"] {
+        assert!(world.try_grant("bob", &[GET], vec![named("label", &[bad])]).await.is_err(), "{bad}");
+    }
+    // A look at the upstream is a use: intent, outcome, under the admin's name.
+    let intents = world.audit.events(Kind::Intent);
+    assert!(
+        intents
+            .iter()
+            .any(|(_, event, _)| event.actor == ADMIN && event.step.as_deref() == Some("resolve labels"))
+    );
+    world.all_announced();
+}
+
+#[tokio::test]
+async fn folders_by_name_that_need_quoting() {
+    let world = World::new().await;
+    world.google.lock().unwrap().files.retain(|id, _| id == "f1");
+    let made = world.try_grant("ann", &["drive.read_file"], vec![named("folder", &["AI"])]).await.unwrap();
+    let Caveat::Resource(bound) = &made.grant.caveats[0] else { panic!("{:?}", made.grant.caveats) };
+    assert_eq!(bound.ids, ["f1"]);
+    let _ = world.try_grant("bob", &["drive.read_file"], vec![named("folder", &["x' or name != '"])]).await;
+    let query = world.upstream.calls().pop().unwrap().target;
+    assert!(!query.contains("x%27%20or") || query.contains("x%5C%27"), "{query}");
+}
+
+#[tokio::test]
+async fn unknown_names_and_odd_times() {
+    let world = World::new().await;
+    for asked in [
+        ask("nobody", &[GET], vec![]),
+        ask("ann", &["gmail.nothing"], vec![]),
+        ask("ann", &[GET, "drive.read_file"], vec![]),
+        ask("ann", &[], vec![]),
+    ] {
+        assert!(world.broker.add_grant(ADMIN, asked).await.is_err());
+    }
+    let mut other = ask("ann", &[GET], vec![]);
+    other.secret = "gmail/nobody".parse().unwrap();
+    assert!(matches!(
+        world.broker.add_grant(ADMIN, other).await,
+        Err(AdminError::Missing { what: "secret", .. })
+    ));
+    for seconds in [0, u64::MAX, 11 * 366 * 86_400] {
+        let mut asked = ask("ann", &[GET], vec![]);
+        asked.expires_in_s = Some(seconds);
+        assert!(
+            matches!(world.broker.add_grant(ADMIN, asked).await, Err(AdminError::Invalid { .. })),
+            "{seconds}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn not_recorded_or_not_durable_is_not_granted() {
+    let mut world = World::new().await;
+    world.audit.break_door(Door::Record);
+    assert!(matches!(world.try_grant("ann", &[GET], vec![]).await, Err(AdminError::Audit(_))));
+    world.audit.mend();
+    for fault in [Commit::Full, Commit::Unavailable, Commit::Conflict, Commit::Unknown] {
+        world.store.fail("grant/", fault, false);
+        assert!(world.try_grant("ann", &[GET], vec![]).await.is_err(), "{fault:?}");
+    }
+    assert!(world.broker.open(&agent("ann")).unwrap().handles.is_empty());
+    let made = world.grant(&[GET], vec![Caveat::Calls(3)]).await;
+    world.restart().await;
+    let again = world.broker.grant(made.grant.id).unwrap();
+    assert_eq!(again.grant, made.grant);
+    assert_eq!(again.sentence, made.sentence);
+}
+
+#[tokio::test]
+async fn an_opaque_agent_is_told_class_and_reference_only() {
+    let world = World::new().await;
+    world.broker.add_agent(ADMIN, agent("cat"), Some(2003), true, false).await.unwrap();
+    let caveat = Caveat::Argument("message_id".parse().unwrap(), Bound::OneOf(vec!["m1".to_owned()]));
+    world.try_grant("cat", &[GET], vec![caveat]).await.unwrap();
+    let opened = world.broker.open(&agent("cat")).unwrap();
+    assert!(!opened.handles[0].tools[0].schema.to_string().contains("m1"));
+    let (text, bytes) = world.present_as("cat", GET, &serde_json::json!({"message_id": "m2"}), |_| {});
+    let refusal = world.broker.mint(&super::world::adapter("gmail"), &text, &bytes).await.err().unwrap();
+    assert_eq!(refusal.field, None);
+    assert!(refusal.reference.is_some());
+}

@@ -1,0 +1,159 @@
+//! Starting, unsealing, sealing, stopping; and peers that come and go.
+
+use tokio_stream::StreamExt as _;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unsealing_is_slow_for_whoever_guesses() {
+    let home = Home::new();
+    let daemon = home.start(None).await;
+    let mut admin = home.admin().await;
+    assert!(admin.status(v1::StatusRequest {}).await.unwrap().into_inner().sealed);
+    // EXPOSE: another identity, which is none of this vault's.
+    let other = identity_new().0.expose_secret().to_owned();
+    let wrong = v1::UnsealRequest { key: Some(v1::unseal_request::Key::Identity(other)) };
+    assert_eq!(class(&admin.unseal(wrong.clone()).await.unwrap_err()), "bad-arguments");
+    // Even the right key has to wait.
+    assert_eq!(class(&admin.unseal(home.unseal_request()).await.unwrap_err()), "rate-limited");
+    home.clock.advance_ms(1_001);
+    admin.unseal(home.unseal_request()).await.unwrap();
+    assert!(!admin.status(v1::StatusRequest {}).await.unwrap().into_inner().sealed);
+    assert_eq!(class(&admin.unseal(wrong).await.unwrap_err()), "bad-arguments");
+    assert_eq!(kinds(&daemon).await, [Kind::Started, Kind::Unsealed]);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_record_no_unsealing() {
+    let home = Home::new();
+    let daemon = home.start(None).await;
+    daemon.vault.audit.close().await;
+    let mut admin = home.admin().await;
+    assert_eq!(class(&admin.unseal(home.unseal_request()).await.unwrap_err()), "unavailable");
+    assert!(!daemon.vault.sealer.is_unsealed() && !daemon.vault.broker.is_unsealed());
+    assert!(admin.status(v1::StatusRequest {}).await.unwrap().into_inner().sealed);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_at_the_start_starts_nothing() {
+    let home = Home::new();
+    let wrong = Some(Unlock::Identity(identity_new().0));
+    assert!(home.start_with(wrong, Inherited::default()).await.is_err());
+    assert!(!home.socket("admin.sock").exists());
+    // And leaves no lock behind.
+    home.start(home.unlock()).await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_lost_its_store_does_not_begin_another() {
+    let home = Home::new();
+    home.start(home.unlock()).await.stop().await;
+    for name in ["vault.db", "vault.db-wal", "vault.db-shm"] {
+        let _ = std::fs::remove_file(home.dir.path().join("store").join(name));
+    }
+    let fault = home.start_with(home.unlock(), Inherited::default()).await.err().unwrap();
+    assert!(fault.to_string().contains("missing"), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_home_has_one_vault() {
+    let home = Home::new();
+    let daemon = home.start(home.unlock()).await;
+    assert!(home.start_with(home.unlock(), Inherited::default()).await.is_err());
+    home.admin().await.status(v1::StatusRequest {}).await.unwrap();
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_takes_the_sockets_away_and_says_so() {
+    let home = Home::new();
+    let daemon = home.start(home.unlock()).await;
+    let mut admin = home.admin().await;
+    add_peers(&mut admin).await;
+    let mut watch = home.agent("bot").await.watch(v1::WatchRequest {}).await.unwrap().into_inner();
+    assert!(watch.next().await.unwrap().is_ok());
+    let vault = Arc::clone(&daemon.vault);
+    // A stream of changes and an open connection keep nothing waiting: the clock stands still.
+    daemon.stop().await;
+    assert!(watch.next().await.is_none());
+    assert!(!home.socket("admin.sock").exists() && !home.socket("agents/bot.sock").exists());
+    assert!(!vault.sealer.is_unsealed());
+    drop(vault);
+    let daemon = home.start(None).await;
+    assert_eq!(
+        kinds(&daemon).await.into_iter().rev().take(2).collect::<Vec<_>>(),
+        [Kind::Started, Kind::Stopped]
+    );
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealing_answers_first_and_hands_on_the_listeners() {
+    let home = Home::new();
+    let daemon = home.start(home.unlock()).await;
+    let mut admin = home.admin().await;
+    add_peers(&mut admin).await;
+    let mut bot = home.agent("bot").await;
+    bot.open(v1::OpenRequest {}).await.unwrap();
+    let mut watch = bot.watch(v1::WatchRequest {}).await.unwrap().into_inner();
+    watch.next().await.unwrap().unwrap();
+
+    let answer = tokio::spawn(async move { admin.seal(v1::SealRequest {}).await });
+    daemon.sealing.cancelled().await;
+    // Whoever asks now is refused, whatever they hold.
+    assert_eq!(class(&bot.open(v1::OpenRequest {}).await.unwrap_err()), "sealed");
+    let vault = Arc::clone(&daemon.vault);
+    let listeners = daemon.seal().await;
+    assert!(answer.await.unwrap().is_ok());
+    assert!(watch.next().await.is_none());
+    assert_eq!(listeners.len(), 4);
+    assert!(!vault.sealer.is_unsealed());
+    drop(vault);
+
+    // Who connects between the two is served by the second.
+    let waiting = home.raw("admin.sock");
+    waiting.set_nonblocking(true).unwrap();
+    let daemon = home.start_with(None, Inherited::of(listeners)).await.unwrap();
+    let mut admin = home.admin().await;
+    assert!(admin.status(v1::StatusRequest {}).await.unwrap().into_inner().sealed);
+    assert_eq!(class(&home.agent("bot").await.open(v1::OpenRequest {}).await.unwrap_err()), "sealed");
+    admin.unseal(home.unseal_request()).await.unwrap();
+    let kinds = kinds(&daemon).await;
+    let sealed = kinds.iter().position(|kind| *kind == Kind::Sealed).unwrap();
+    assert_eq!(kinds[sealed..], [Kind::Sealed, Kind::Started, Kind::Unsealed]);
+    drop(waiting);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_agent_is_cut_off_and_the_others_are_not() {
+    let home = Home::new();
+    let daemon = home.start(home.unlock()).await;
+    let mut admin = home.admin().await;
+    add_peers(&mut admin).await;
+    until("the sockets are there", || home.socket("agents/other.sock").exists()).await;
+    let mut watch = home.agent("bot").await.watch(v1::WatchRequest {}).await.unwrap().into_inner();
+    let first = watch.next().await.unwrap().unwrap().sequence;
+    let mut other = home.agent("other").await;
+    let mut others = other.watch(v1::WatchRequest {}).await.unwrap().into_inner();
+    others.next().await.unwrap().unwrap();
+
+    admin.remove_agent(v1::RemoveAgentRequest { name: "bot".into() }).await.unwrap();
+    // The last it hears is that something changed, if it hears even that.
+    let mut last = watch.next().await;
+    if let Some(Ok(changed)) = &last {
+        assert!(changed.sequence > first);
+        last = watch.next().await;
+    }
+    assert!(!matches!(last, Some(Ok(_))));
+    until("its socket is gone", || !home.socket("agents/bot.sock").exists()).await;
+    assert!(others.next().await.unwrap().is_ok());
+    other.open(v1::OpenRequest {}).await.unwrap();
+
+    admin.add_agent(v1::AddAgentRequest { name: "bot".into(), ..Default::default() }).await.unwrap();
+    until("its socket is there", || home.socket("agents/bot.sock").exists()).await;
+    home.agent("bot").await.open(v1::OpenRequest {}).await.unwrap();
+    daemon.stop().await;
+}
