@@ -1,6 +1,7 @@
 //! `cargo xtask`: what this repository does to itself.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks")]
 
+mod bench;
 mod demo;
 mod generate;
 mod help;
@@ -23,7 +24,8 @@ struct Command {
 }
 
 /// Every subcommand, in the order of the help text.
-const COMMANDS: [Command; 4] = [demo::COMMAND, test::COMMAND, generate::COMMAND, help::COMMAND];
+const COMMANDS: [Command; 5] =
+    [demo::COMMAND, test::COMMAND, bench::COMMAND, generate::COMMAND, help::COMMAND];
 
 /// The exit code for arguments that are not understood.
 const USAGE: u8 = 2;

@@ -65,27 +65,62 @@ pub trait Disk: Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
-struct RealFile(File);
+/// How far ahead of what is written a file with allocated room holds real zeros, in bytes. The first write to a block
+/// that was only allocated changes the filesystem's books, and so its sync has two things to make durable; a write over
+/// zeros has one. (On ext4 that was 150 against 90 µs.)
+const ZEROS_AHEAD: u64 = 256 << 10;
+
+struct RealFile {
+    file: File,
+    /// How many bytes were allocated ahead; 0 where none were.
+    allocated: u64,
+    /// Up to where real zeros, or what was written, stand: no zeros go below.
+    zeroed: u64,
+}
+
+impl RealFile {
+    fn new(file: File) -> Self {
+        Self { file, allocated: 0, zeroed: 0 }
+    }
+
+    /// Puts zeros where a write is about to go and a good way beyond: these read as they did before, so it does not
+    /// matter to anybody when, or whether, they reach the disk.
+    fn zeros_ahead(&mut self, offset: u64, end: u64) {
+        if end <= self.zeroed || offset >= self.allocated {
+            return;
+        }
+        let from = self.zeroed.max(offset);
+        let to = end.saturating_add(ZEROS_AHEAD).min(self.allocated);
+        let zeros = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(0)];
+        // Only a saving: where it fails, the write itself says why. Never again below what is about to be written.
+        let done = self.file.write_all_at(&zeros, from).is_ok();
+        self.zeroed = if done { to } else { self.zeroed.max(end) };
+    }
+}
 
 impl DiskFile for RealFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write_at(bytes, offset)
+        self.zeros_ahead(offset, offset.saturating_add(bytes.len() as u64));
+        self.file.write_at(bytes, offset)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn preallocate(&mut self, len: u64) -> io::Result<()> {
-        match fallocate(&self.0, FallocateFlags::empty(), 0, len) {
-            Ok(()) => Ok(()),
+        match fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+            Ok(()) => {
+                self.allocated = len;
+                Ok(())
+            }
             // A filesystem that cannot allocate ahead gets real zeros: a reserve must be blocks, not a promise.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                 let zeros = vec![0; 1 << 16];
-                let mut at = self.0.metadata()?.len();
+                let mut at = self.file.metadata()?.len();
                 while at < len {
                     let now = usize::try_from(len - at).unwrap_or(usize::MAX).min(zeros.len());
-                    self.0.write_all_at(&zeros[..now], at)?;
+                    self.file.write_all_at(&zeros[..now], at)?;
                     at += now as u64;
                 }
                 Ok(())
@@ -95,19 +130,20 @@ impl DiskFile for RealFile {
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.allocated = 0;
+        self.file.set_len(len)
     }
 }
 
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile::new(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile::new(file)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -180,4 +216,39 @@ pub fn is_full(fault: &io::Error) -> bool {
         fault.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn zeros_ahead_change_nothing_that_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut file = RealDisk.create(&path).unwrap();
+        let len = 3 * ZEROS_AHEAD;
+        file.preallocate(len).unwrap();
+        let mut expected = vec![0; usize::try_from(len).unwrap()];
+        // Over the edge of what is zeroed, again and again, in pieces that fit no block; and once back into the middle.
+        let mut at = 0;
+        let mut step = 1;
+        while at + step < len {
+            let bytes = vec![u8::try_from(step % 251).unwrap() + 1; usize::try_from(step).unwrap()];
+            write_all(file.as_mut(), at, &bytes).unwrap();
+            let start = usize::try_from(at).unwrap();
+            expected[start..start + bytes.len()].copy_from_slice(&bytes);
+            at += step;
+            step = step * 3 + 7;
+        }
+        write_all(file.as_mut(), 5, b"back").unwrap();
+        expected[5..9].copy_from_slice(b"back");
+        file.sync().unwrap();
+        assert!(std::fs::read(&path).unwrap() == expected, "what was written, and zeros");
+        file.truncate(10).unwrap();
+        write_all(file.as_mut(), 10, b"end").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap().len(), 13, "a file that was cut gets no zeros");
+    }
 }

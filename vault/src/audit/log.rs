@@ -23,6 +23,8 @@ use crate::port::{AuditFault, AuditSink, BoxFuture, Clock, Entropy, Purpose, Roo
 
 /// How long details are kept unless the owner says otherwise, in milliseconds: 30 days.
 pub const RETENTION_MS: u64 = 30 * 86_400_000;
+/// How long a question waits for what was recorded just before it, in milliseconds.
+const SETTLE_MS: u64 = 1000;
 /// The smallest and the largest segment, in bytes.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 2 * RESERVE..=1 << 30;
 
@@ -253,6 +255,15 @@ impl AuditLog {
         answer.await.map_err(|_| AuditFault::Closed)?
     }
 
+    /// Waits until what was queued before is durable, or for a second: a disk that hangs must not hide what is known.
+    async fn settle(&self) {
+        tokio::select! {
+            biased;
+            _ = self.ask(Control::Settle) => {}
+            () = self.clock.sleep_ms(SETTLE_MS) => {}
+        }
+    }
+
     fn now_ms(&self) -> u64 {
         self.clock.mono_us() / 1000
     }
@@ -350,6 +361,7 @@ impl AuditSink for AuditLog {
     ) -> BoxFuture<'_, Result<Vec<(Event, Detail)>, AuditFault>> {
         let (shared, dir, sealer) = (Arc::clone(&self.shared), self.dir.clone(), Arc::clone(&self.sealer));
         Box::pin(async move {
+            self.settle().await;
             let look = move || query(&shared, &dir, sealer.as_ref(), &filter, limit);
             let found = tokio::task::spawn_blocking(look).await.map_err(|_| AuditFault::Broken)?;
             found.map_err(|fault| {

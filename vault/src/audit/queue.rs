@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use claviger_domain::event::Event;
 use tokio::sync::oneshot;
@@ -16,6 +17,10 @@ use crate::port::{AuditFault, Room};
 
 /// How many of the newest records are kept in memory for queries.
 pub(super) const RECENT: usize = 10_000;
+/// How long a record that nobody waits for may stay in memory for others to join it. A call's mint is followed by its
+/// intent within that time, and a read's outcome often by the next call: written one by one, each would make the next
+/// wait for a sync that nobody needs. What a crash can lose grows by no more than this.
+const LINGER: Duration = Duration::from_millis(2);
 /// How many records may wait that draw on the reserve, beyond the bound of the queue.
 const RESERVE_QUEUE: usize = 64;
 
@@ -87,6 +92,8 @@ pub(super) enum Control {
     Sealing(oneshot::Sender<Result<(), CheckpointFault>>),
     /// Erases old details; says how many days.
     Sweep(u64, oneshot::Sender<Result<usize, AuditFault>>),
+    /// Answers once everything before it is durable, or has failed.
+    Settle(oneshot::Sender<()>),
     /// Looks whether there is room again.
     Probe,
 }
@@ -102,6 +109,8 @@ struct Waiting {
     /// How many of them are bounded by the queue's length.
     bounded: usize,
     reserve: usize,
+    /// Whether somebody waits for one of them, or so many wait that they should go.
+    due: bool,
     probing: bool,
     closed: bool,
 }
@@ -111,6 +120,7 @@ pub(super) struct Shared {
     waiting: Mutex<Waiting>,
     bell: Condvar,
     bound: usize,
+    linger: Duration,
     rooms: Arc<AtomicU64>,
     size: AtomicU64,
     trouble: Mutex<Option<AuditFault>>,
@@ -130,6 +140,7 @@ impl Shared {
             waiting: Mutex::default(),
             bell: Condvar::new(),
             bound: bound.max(1),
+            linger: LINGER,
             rooms: Arc::default(),
             size: AtomicU64::new(0),
             trouble: Mutex::default(),
@@ -152,9 +163,14 @@ impl Shared {
             _ if waiting.bounded >= self.bound => return Err(AuditFault::Busy),
             _ => waiting.bounded += 1,
         }
+        waiting.due |= !matches!(job.reply, Reply::None) || waiting.bounded > self.bound / 2;
+        // With others there already, the writer knows that it has something to do.
+        let wake = waiting.due || waiting.items.is_empty();
         waiting.items.push_back(Item::Record(Box::new(job)));
         drop(waiting);
-        self.bell.notify_one();
+        if wake {
+            self.bell.notify_one();
+        }
         Ok(())
     }
 
@@ -167,26 +183,32 @@ impl Shared {
             return Ok(());
         }
         waiting.items.push_back(Item::Control(control));
+        waiting.due = true;
         drop(waiting);
         self.bell.notify_one();
         Ok(())
     }
 
-    /// Waits for something and takes all of it; `None` once closed and empty.
+    /// Waits for something and takes all of it; `None` once closed and empty. What nobody waits for is left to gather
+    /// for a moment.
     pub(super) fn drain(&self) -> Option<VecDeque<Item>> {
         let mut waiting = locked(&self.waiting);
-        loop {
-            if !waiting.items.is_empty() {
-                waiting.bounded = 0;
-                waiting.reserve = 0;
-                waiting.probing = false;
-                return Some(std::mem::take(&mut waiting.items));
-            }
+        while waiting.items.is_empty() {
             if waiting.closed {
                 return None;
             }
             waiting = self.bell.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        let gathering = |waiting: &mut Waiting| !waiting.due && !waiting.closed;
+        let mut waiting = match self.bell.wait_timeout_while(waiting, self.linger, gathering) {
+            Ok((waiting, _)) => waiting,
+            Err(poisoned) => poisoned.into_inner().0,
+        };
+        waiting.bounded = 0;
+        waiting.reserve = 0;
+        waiting.due = false;
+        waiting.probing = false;
+        Some(std::mem::take(&mut waiting.items))
     }
 
     /// No more is taken; what waits is still written.
@@ -261,3 +283,81 @@ impl Shared {
 
 /// The room that one outcome may take, in bytes.
 pub(super) const ROOM: u64 = (FRAME + MAX_RECORD) as u64;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use claviger_domain::event::{Actor, Kind};
+    use claviger_domain::id::{BootId, Ref};
+
+    use super::*;
+
+    fn job(reply: Reply) -> Job {
+        let event =
+            Event::new(Kind::Minted, Ref::from_bytes([1; 8]), 0, BootId::from_bytes([1; 16]), Actor::Vault);
+        Job {
+            class: Class::Normal,
+            event,
+            commitment: None,
+            payload: Vec::new(),
+            sealed: None,
+            room: None,
+            reply,
+        }
+    }
+
+    fn awaited() -> Job {
+        // Whoever waits is gone: it is queued all the same.
+        job(Reply::Done(oneshot::channel().0))
+    }
+
+    /// Where things gather for so long that a test which waited for it would never end.
+    fn patient(bound: usize) -> Arc<Shared> {
+        Arc::new(Shared { linger: Duration::from_secs(86_400), ..Shared::new(bound) })
+    }
+
+    fn due(shared: &Shared) -> bool {
+        locked(&shared.waiting).due
+    }
+
+    #[test]
+    fn what_nobody_waits_for_goes_with_what_somebody_waits_for() {
+        let shared = patient(100);
+        shared.push(job(Reply::None)).unwrap();
+        shared.push(job(Reply::None)).unwrap();
+        assert!(!due(&shared));
+        let writer = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.drain().unwrap().len()
+        });
+        shared.push(awaited()).unwrap();
+        assert_eq!(writer.join().unwrap(), 3);
+        assert!(!due(&shared), "taken, and forgotten");
+    }
+
+    #[test]
+    fn it_goes_alone_when_nothing_joins_it_and_at_once_when_the_log_closes() {
+        let shared = Shared { linger: Duration::ZERO, ..Shared::new(100) };
+        shared.push(job(Reply::None)).unwrap();
+        assert_eq!(shared.drain().unwrap().len(), 1);
+        let shared = patient(100);
+        shared.push(job(Reply::None)).unwrap();
+        shared.close();
+        assert_eq!(shared.drain().unwrap().len(), 1);
+        assert!(shared.drain().is_none());
+    }
+
+    #[test]
+    fn a_queue_that_fills_does_not_linger() {
+        let shared = patient(4);
+        for _ in 0..2 {
+            shared.push(job(Reply::None)).unwrap();
+            assert!(!due(&shared));
+        }
+        shared.push(job(Reply::None)).unwrap();
+        assert_eq!(shared.drain().unwrap().len(), 3);
+        shared.control(Control::Probe).unwrap();
+        assert_eq!(shared.drain().unwrap().len(), 1);
+    }
+}

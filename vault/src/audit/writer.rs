@@ -1,7 +1,8 @@
 //! The one thread that writes.
 //!
 //! It takes whatever waits, writes it with one write, makes it durable with one sync, and wakes who waits. While one
-//! group is being synced the next gathers, so there is no timer.
+//! group is being synced the next gathers. Only where nobody waits for a group does it gather for a moment longer, so that
+//! no intent waits for the sync of the mint before it.
 //!
 //! Room: the current segment is allocated ahead, and after every group
 //! `free ≥ rooms × ROOM + RESERVE` holds, less what was drawn from the reserve. So whoever holds a [`crate::port::Room`]

@@ -53,6 +53,9 @@ impl Writer {
                 let erased = self.sidecar.sweep(now_ms, self.limits.retention_ms);
                 let _ = reply.send(erased.map_err(|_| AuditFault::Broken));
             }
+            Control::Settle(reply) => {
+                let _ = reply.send(());
+            }
             Control::Probe => {
                 if self.fits(Class::Intent, ROOM) {
                     self.shared.set_trouble(None);
