@@ -48,6 +48,10 @@ pub struct Settings {
     #[arg(long)]
     pub single_user: bool,
 
+    /// End when the program that started this one ends, however it does (Linux)
+    #[arg(long)]
+    pub end_with_parent: bool,
+
     /// The endpoint's mode bits, in octal [default: 666, with --single-user 600]
     #[arg(long, value_name = "MODE", value_parser = mode)]
     pub socket_mode: Option<u32>,

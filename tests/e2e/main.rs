@@ -3,6 +3,7 @@
 //! Each end-to-end test has a world of its own (`claviger_tests::world`): a vault, adapters, an agent, and a stand-in
 //! Google.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::disallowed_methods, reason = "tests run at the real time, in a real environment")]
 
 mod arrows;
 mod exposures;

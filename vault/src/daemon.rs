@@ -27,7 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cli::{DaemonOptions, Unlock};
+use crate::cli::{DaemonOptions, Ended, Unlock};
 use crate::config::Config;
 use crate::config::env::NO_COLOR;
 use crate::keys::harden::harden;
@@ -56,11 +56,11 @@ const TICK_MS: u64 = 10_000;
 /// How often the audit log is swept, in milliseconds.
 const SWEEP_MS: u64 = 60_000;
 
-/// Runs the daemon in the foreground until it is told to stop.
+/// Runs the daemon in the foreground until it is told to stop, or to seal.
 ///
 /// # Errors
-/// Why it could not start, or could not seal; nothing runs any more then.
-pub async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
+/// Why it could not start; nothing runs any more then.
+pub async fn serve(options: DaemonOptions) -> anyhow::Result<Ended> {
     // First of all: these variables must reach nobody else.
     let inherited = Inherited::take();
     harden().context("this process cannot be protected from debuggers and core dumps")?;
@@ -78,11 +78,11 @@ pub async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
         _ = hangup.recv() => {}
         () = daemon.sealing.cancelled() => {
             let listeners = daemon.seal().await;
-            return Err(reexec::sealed(listeners)).context("sealed, but the vault could not start anew");
+            return Ok(Ended::Anew(Box::new(move || reexec::sealed(listeners))));
         }
     }
     daemon.stop().await;
-    Ok(())
+    Ok(Ended::Stopped)
 }
 
 /// A filter of our own making, not of the environment's: no library has a voice, since it might say what it carries.

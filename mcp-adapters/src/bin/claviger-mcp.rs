@@ -33,6 +33,10 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         let shutdown = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        // Only now: what the kernel sends then is the signal that is waited for.
+        if settings.end_with_parent {
+            end_with_parent()?;
+        }
         let stop = shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -44,4 +48,17 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         host::run(settings.host(), shutdown).await?;
         Ok(())
     })
+}
+
+/// An adapter that outlived its vault would keep its socket from the adapter of the next one.
+#[cfg(target_os = "linux")]
+fn end_with_parent() -> anyhow::Result<()> {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    set_parent_process_death_signal(Some(Signal::TERM))
+        .context("cannot end with the program that started this")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent() -> anyhow::Result<()> {
+    Ok(())
 }

@@ -42,6 +42,7 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use secrecy::SecretString;
@@ -52,6 +53,9 @@ use client::Session;
 pub use failure::{Exit, Failure};
 use report::Report;
 pub use world::{Ask, World};
+
+/// How long the threads of a vault that sealed may take to end.
+const LAST_THREADS: Duration = Duration::from_secs(10);
 
 /// What the daemon is started with.
 pub struct DaemonOptions {
@@ -72,7 +76,18 @@ pub enum Unlock {
 }
 
 /// A daemon that runs until it is stopped.
-pub type Serving = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+pub type Serving = Pin<Box<dyn Future<Output = anyhow::Result<Ended>> + Send>>;
+
+/// How a daemon ended.
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It sealed: the program is to start anew in this process. It returns only if that fails.
+    ///
+    /// Called when the runtime is gone, because it puts listeners where the runtime's own descriptors were: a thread of
+    /// the runtime that still ran would read from them.
+    Anew(Box<dyn FnOnce() -> anyhow::Error + Send>),
+}
 
 /// What the command line calls and does not contain.
 #[derive(Clone, Copy)]
@@ -104,13 +119,20 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World, hooks: H
         }
         _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
     };
-    let result = match &runtime {
-        Ok(runtime) => runtime.block_on(dispatch(cli, world, hooks)),
+    let mut ended = Ended::Stopped;
+    let mut result = match &runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli, world, hooks, &mut ended)),
         Err(error) => Err(Failure::new(format!("no runtime: {error}"))),
     };
-    if let Ok(runtime) = runtime {
+    match (runtime, ended) {
         // A thread may still wait for a line of stdin that nobody will type.
-        runtime.shutdown_background();
+        (Ok(runtime), Ended::Stopped) => runtime.shutdown_background(),
+        (Ok(runtime), Ended::Anew(anew)) => {
+            runtime.shutdown_timeout(LAST_THREADS);
+            result = Err(Failure::new(format!("sealed, but the vault could not start anew: {:#}", anew()))
+                .hint("nothing runs now; correct it, then start again"));
+        }
+        (Err(_), _) => {}
     }
     match result {
         Ok(report) => world.say(&report, json),
@@ -118,14 +140,14 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World, hooks: H
     }
 }
 
-async fn dispatch(cli: Cli, world: &mut World, hooks: Hooks) -> Result<Report, Failure> {
+async fn dispatch(cli: Cli, world: &mut World, hooks: Hooks, ended: &mut Ended) -> Result<Report, Failure> {
     let Cli { json: _, home, socket, command } = cli;
     let mut session = Session { world, home, socket };
     let session = &mut session;
     match command {
         Command::Init(args) => init::run(session, args),
-        Command::Serve(args) => serve::run(session, args, false, hooks).await,
-        Command::Up(args) => serve::run(session, args, true, hooks).await,
+        Command::Serve(args) => serve::run(session, args, false, hooks, ended).await,
+        Command::Up(args) => serve::run(session, args, true, hooks, ended).await,
         Command::Status => status::run(session).await,
         Command::Agent(args) => agent::run(session, args).await,
         Command::Adapter(args) => adapter::run(session, args).await,

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::client::Session;
 use super::failure::Failure;
 use super::report::Report;
-use super::{DaemonOptions, Hooks, Unlock, entry, key_file};
+use super::{DaemonOptions, Ended, Hooks, Unlock, entry, key_file};
 use crate::keys::ring::{Kind, Ring};
 
 /// Arguments of `serve` and `up`.
@@ -31,6 +31,7 @@ pub(super) async fn run(
     args: ServeArgs,
     adapters: bool,
     hooks: Hooks,
+    ended: &mut Ended,
 ) -> Result<Report, Failure> {
     let config = session.config()?;
     if adapters && !config.single_user() {
@@ -50,7 +51,7 @@ pub(super) async fn run(
         }
         None => None,
     };
-    (hooks.serve)(DaemonOptions { config, unlock, adapters }).await.map_err(|error| {
+    *ended = (hooks.serve)(DaemonOptions { config, unlock, adapters }).await.map_err(|error| {
         Failure::new(format!("{error:#}")).hint("nothing runs now; correct it, then start again")
     })?;
     Ok(Report::text(String::new()))

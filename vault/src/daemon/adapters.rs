@@ -142,7 +142,7 @@ fn command(
         .arg(vault)
         .arg("--endpoint")
         .arg(endpoint)
-        .arg("--single-user")
+        .args(["--single-user", "--end-with-parent"])
         .args(["--log", &level.to_string().to_lowercase()])
         .env_clear()
         .current_dir("/")
@@ -189,7 +189,10 @@ mod tests {
         assert!(command.status().await.unwrap().success());
         let told_text = std::fs::read_to_string(&told).unwrap();
         let mut lines: Vec<&str> = told_text.lines().collect();
-        let args = format!("|gmail --vault-socket /v --endpoint {} --single-user --log info", told.display());
+        let args = format!(
+            "|gmail --vault-socket /v --endpoint {} --single-user --end-with-parent --log info",
+            told.display()
+        );
         assert_eq!(lines.drain(..2).collect::<Vec<_>>(), [args.as_str(), "/"]);
         // A shell makes these itself.
         lines.retain(|line| !["PWD=", "SHLVL=", "_=", "OLDPWD="].iter().any(|own| line.starts_with(own)));

@@ -14,6 +14,8 @@ const FIRST_FD: i32 = 3;
 
 /// Executes this program anew, sealed, with these listeners and no other descriptor but the standard ones. Does not
 /// return but with the error that kept it from doing so; then the process must end, because it can serve no more.
+///
+/// The listeners take the place of whatever descriptors stood there, so no thread may use one any more.
 pub(super) fn sealed(listeners: Vec<(PathBuf, OwnedFd)>) -> anyhow::Error {
     let mut line = std::env::args_os();
     let name = line.next().unwrap_or_else(|| "claviger".into());
