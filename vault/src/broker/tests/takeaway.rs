@@ -146,6 +146,25 @@ async fn a_freeze_that_comes_while_an_agent_is_thawed_wins() {
 }
 
 #[tokio::test]
+async fn a_thaw_asked_for_before_a_freeze_does_not_undo_it() {
+    let mut world = world().await;
+    world.broker.freeze(ADMIN, &agent("ann"), "first").await.unwrap();
+    let turn = world.broker.admin.lock().await;
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let ann = agent("ann");
+    let mut freeze = Box::pin(world.broker.freeze(ADMIN, &ann, "second"));
+    let mut thaw = Box::pin(world.broker.thaw(ADMIN, &ann));
+    assert!(thaw.as_mut().poll(&mut context).is_pending());
+    assert!(freeze.as_mut().poll(&mut context).is_pending());
+    drop(turn);
+    let (thawed, frozen) = tokio::join!(thaw, freeze);
+    assert!(matches!(thawed, Err(AdminError::Conflict)), "{thawed:?}");
+    assert_eq!(frozen.unwrap().frozen.as_deref(), Some("second"));
+    world.restart().await;
+    assert_eq!(world.broker.agent(&agent("ann")).unwrap().frozen.as_deref(), Some("second"));
+}
+
+#[tokio::test]
 async fn what_an_agent_or_a_secret_leaves_behind_is_dead() {
     let mut world = world().await;
     assert_eq!(world.broker.remove_agent(ADMIN, &agent("ann")).await.unwrap(), 1);
