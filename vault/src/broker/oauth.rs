@@ -142,7 +142,16 @@ impl Broker {
         purpose: &Purposeful,
     ) -> Result<TokenAnswer, TokenFault> {
         let body = refresh_form(value, scope);
-        self.ask_for_token(secret, body, &self.token_purpose(secret, purpose)).await
+        let answer = self.ask_for_token(secret, body, &self.token_purpose(secret, purpose)).await;
+        answer.map_err(|fault| match fault {
+            // What is not known is the fate of the token; of the call nothing was sent.
+            TokenFault::Denied(denial) if denial.class == Class::Unknown => {
+                let audit = denial.field.as_deref() == Some("audit");
+                let class = if audit { Class::Unavailable } else { Class::Upstream };
+                TokenFault::Denied(Denial { class, ..denial })
+            }
+            fault => fault,
+        })
     }
 
     /// Puts a renewed refresh token in the place of the old one, in memory; it is not used before it is durable.

@@ -209,14 +209,23 @@ impl Broker {
         // What is not there, what may not be seen and what is out of scope are one, down to the field's name.
         let judged = judged.map_err(|denial| match denial.class {
             Class::OutOfScope => denial.field("object"),
+            // What an adapter would try again may have been done: an upstream that refuses says so with 400 to 499.
+            Class::Upstream | Class::Unavailable | Class::Busy | Class::NeedsLogin
+                if !begun.effect().is_read() && !(400..=499).contains(&answer.status) =>
+            {
+                Denial { class: Class::Unknown, ..denial }
+            }
             _ => denial,
         });
         let mut detail = Detail::default();
         if let Err(denial) = &judged {
             detail.add("value", denial.value.as_deref());
         }
-        self.end(begun, ending, Some(answer.status), answer.body.len(), detail).await?;
-        judged
+        let ended = self.end(begun, ending, Some(answer.status), answer.body.len(), detail).await;
+        match judged {
+            Err(denial) if denial.class == Class::Unknown => Err(denial),
+            judged => ended.and(judged),
+        }
     }
 
     /// The vault's own look at the object, for each bound that this step keeps to by looking.
