@@ -18,6 +18,7 @@ mod counters;
 mod explain;
 mod freeze;
 mod grants;
+mod json;
 mod load;
 mod mint;
 mod nonces;
@@ -36,6 +37,7 @@ mod send;
 mod state;
 mod time;
 mod token;
+mod token_answer;
 mod usage;
 
 #[cfg(test)]

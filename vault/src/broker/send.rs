@@ -23,7 +23,7 @@ use super::pages::{self, Page};
 use super::refuse::About;
 use super::usage::{Begun, Purposeful, Sending};
 use super::view::Sent;
-use super::{Broker, lock};
+use super::{Broker, json, lock};
 use crate::port::Answer;
 
 /// Response headers that may pass to an adapter.
@@ -361,8 +361,10 @@ fn named_step<'a>(tool: &'a Tool, name: &str) -> Result<&'a Step, Denial> {
 /// A JSON answer of success.
 fn parse(answer: &Answer, bounded: bool) -> Result<Value, Denial> {
     require_success(answer, bounded)?;
-    serde_json::from_slice(&answer.body).map_err(|_| {
-        Denial::new(Class::Upstream).field("answer").fix("the upstream did not answer with JSON")
+    json::parse(&answer.body).ok_or_else(|| {
+        Denial::new(Class::Upstream)
+            .field("answer")
+            .fix("the upstream did not answer with JSON of bearable size")
     })
 }
 
