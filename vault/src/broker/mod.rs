@@ -12,6 +12,7 @@
 pub mod error;
 pub mod view;
 
+mod budget;
 mod capabilities;
 mod connect;
 mod counters;
@@ -53,6 +54,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::port::{AuditSink, Clock, Entropy, Sealer, Store, Upstream};
 
+use budget::Budgets;
 use capabilities::Capabilities;
 use connect::Sessions;
 use error::AdminError;
@@ -103,6 +105,7 @@ pub struct Broker {
     state: RwLock<State>,
     capabilities: Mutex<Capabilities>,
     nonces: Mutex<Nonces>,
+    budgets: Mutex<Budgets>,
     pages: Mutex<Pages>,
     sessions: Mutex<Sessions>,
     time: VaultTime,
@@ -131,6 +134,7 @@ impl Broker {
             state: RwLock::default(),
             capabilities: Mutex::default(),
             nonces: Mutex::default(),
+            budgets: Mutex::default(),
             pages: Mutex::default(),
             sessions: Mutex::default(),
             time,

@@ -171,6 +171,11 @@ impl Broker {
         let page = page.ok_or_else(|| {
             Denial::new(Class::OutOfScope).field("page").fix("the page is gone; search again from the first")
         })?;
+        if page.terms != terms(tool, args) {
+            return Err(Denial::new(Class::OutOfScope)
+                .field("page")
+                .fix("the page belongs to a search with other arguments; give the same ones again"));
+        }
         for (name, value) in &page.params {
             if params.get(name).is_some_and(|given| given != value) {
                 return Err(Denial::new(Class::OutOfScope)
@@ -343,12 +348,34 @@ impl Broker {
         );
         *slot = Value::String(mark.clone());
         let handle = errand.purpose.about.handle;
-        let page =
-            Page { tool: tool.name.clone(), step: step.name.clone(), params: errand.params.clone(), token };
+        let page = Page {
+            tool: tool.name.clone(),
+            step: step.name.clone(),
+            params: errand.params.clone(),
+            terms: terms(tool, &errand.args),
+            token,
+        };
         if let Some(handle) = handle {
             lock(&self.pages).keep(handle, mark, page);
         }
     }
+}
+
+/// A digest of all arguments but the page's mark: a page belongs to the list it was a page of.
+fn terms(tool: &Tool, args: &Arguments) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    let mut add = |text: &str| {
+        bytes.extend_from_slice(&text.len().to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    let is_page = |name: &Ident| tool.args.get(name).is_some_and(|arg| arg.kind == ArgKind::Page);
+    for (name, value) in args.iter().filter(|(name, _)| !is_page(name)) {
+        let texts = value.texts();
+        add(name.as_str());
+        add(&texts.len().to_string());
+        texts.iter().for_each(|text| add(text));
+    }
+    *claviger_canonical::Digest::of(&bytes).as_bytes()
 }
 
 /// The step of that name. A tool of one step needs no name for it: that is how a generic adapter asks.
