@@ -1,5 +1,8 @@
 //! One token bucket per refused peer, so that no peer fills the log by being refused.
 //!
+//! Agents share an adapter, and one of them must not use up the references of the others: a refusal that names an agent
+//! counts for that agent. The broker names one only once its proof held, so nobody counts for another.
+//!
 //! What exceeds the bucket is counted, and the count becomes one `coalesced` record. Pure: time comes in.
 
 use std::collections::HashMap;
@@ -86,7 +89,7 @@ impl Refusals {
     }
 
     fn bucket(&mut self, event: &Event, now_ms: u64) -> &mut Bucket {
-        let mut actor = event.actor.clone();
+        let mut actor = event.agent.clone().map_or_else(|| event.actor.clone(), Actor::Agent);
         if !self.peers.contains_key(&actor) && self.peers.len() >= MAX_PEERS {
             // A peer that was quiet for so long that its bucket is full again loses nothing by being forgotten.
             self.peers.retain(|_, bucket| {
@@ -151,6 +154,23 @@ mod tests {
         assert!(!refusals.admit(&refused(1), 5 + REFILL_MS));
         refusals.put_back(counted[0].clone(), 6);
         assert_eq!(refusals.due(0, true)[0].count, 1000 - BURST + 1);
+    }
+
+    #[test]
+    fn agents_of_one_adapter_have_a_bucket_each() {
+        let refused = |agent: Option<&str>| {
+            let adapter = Actor::Adapter("gmail".parse().unwrap());
+            let mut event =
+                Event::new(Kind::Refused, Ref::from_bytes([0; 8]), 0, BootId::from_bytes([1; 16]), adapter);
+            event.agent = agent.map(|name| name.parse().unwrap());
+            event
+        };
+        let mut refusals = Refusals::default();
+        while refusals.admit(&refused(Some("ann")), 0) {}
+        assert!(refusals.admit(&refused(Some("bob")), 0));
+        assert!(refusals.admit(&refused(None), 0), "the adapter itself is another peer");
+        let counted = refusals.due(0, true);
+        assert_eq!(counted[0].actor, Actor::Agent("ann".parse().unwrap()));
     }
 
     #[test]

@@ -146,6 +146,10 @@ impl Broker {
         let _turn = self.admin.lock().await;
         let (draft, old) = self.draft(service, &begun)?;
         let answer = self.exchange(&admin, &draft, &begun, &code).await?;
+        if let Some(denial) = answer.withheld {
+            // Nobody knows yet whose account it is, so nothing is kept. What there was before works as before.
+            return Err(AdminError::from_denial(denial));
+        }
         let refresh = answer.refresh_token.as_ref().ok_or_else(|| AdminError::Upstream {
             why: "the provider gave no refresh token".to_owned(),
             hints: vec!["remove the app's access in the account's settings, then connect again".to_owned()],

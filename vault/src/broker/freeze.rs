@@ -38,11 +38,16 @@ impl Broker {
     /// Thaws an agent. Gives again only what is durable and recorded.
     ///
     /// # Errors
-    /// No such agent, not recorded, or not durable; then it stays frozen.
+    /// No such agent, frozen anew since it was asked for, not recorded, or not durable; then it stays frozen.
     pub async fn thaw(&self, actor: Actor, name: &AgentName) -> Result<AgentView, AdminError> {
         self.require_unsealed()?;
+        let (_, asked) = self.agent_record(name)?;
         let _turn = self.admin.lock().await;
         let (mut record, seen) = self.agent_record(name)?;
+        // Whoever asked for the thaw did not know of a freeze that came while it waited for its turn.
+        if seen.freezes != asked.freezes {
+            return Err(AdminError::Conflict);
+        }
         record.frozen = None;
         let mut event = self.event(Kind::Thawed, actor);
         event.agent = Some(name.clone());

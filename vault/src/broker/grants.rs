@@ -78,6 +78,7 @@ impl Broker {
             root: HandleId::from_bytes(self.random()),
         };
         self.require_no_overlap(&grant, now_ms)?;
+        self.require_own_names(&grant, now_ms)?;
         self.keep_grant(admin, grant).await
     }
 
@@ -99,16 +100,33 @@ impl Broker {
             caveats: handle.caveats.iter().map(CaveatRecord::of).collect(),
         };
         let sealed = |bytes| Plain::Sealed(Purpose::Record, bytes);
-        self.commit(vec![
-            Put {
-                key: format!("grant/{}", grant.id),
-                version: 0,
-                plain: sealed(records::encode(&GrantRecord::of(&grant))),
-            },
-            Put { key: format!("handle/{}", handle.id), version: 0, plain: sealed(records::encode(&record)) },
-        ])
-        .await?;
+        let kept = self
+            .commit(vec![
+                Put {
+                    key: format!("grant/{}", grant.id),
+                    version: 0,
+                    plain: sealed(records::encode(&GrantRecord::of(&grant))),
+                },
+                Put {
+                    key: format!("handle/{}", handle.id),
+                    version: 0,
+                    plain: sealed(records::encode(&record)),
+                },
+            ])
+            .await;
         let id = grant.id;
+        if kept == Err(AdminError::StoreUnknown) {
+            // It may be in the store, and a restart would bring it to life: so it is known here, denied, and can be
+            // revoked. Version 0 is right where it is not there, and looked up where it is.
+            let mut state = self.write();
+            if let Some(agent) = state.agents.get_mut(&grant.agent) {
+                agent.grants.push(id);
+            }
+            let entry = GrantEntry { grant, version: 0, revoked: AtomicBool::new(true) };
+            state.grants.insert(id, Arc::new(entry));
+            return Err(AdminError::StoreUnknown);
+        }
+        kept?;
         {
             let mut state = self.write();
             if let Some(agent) = state.agents.get_mut(&grant.agent) {
@@ -145,6 +163,29 @@ impl Broker {
             name: ask.secret.service().to_string(),
             near: near(&self.catalog.services),
         })
+    }
+
+    /// Two accounts' tools may come to one name, such as `x_a_b` of one and `a_b` of an account `x`: a host would call
+    /// the one and mean the other.
+    fn require_own_names(&self, grant: &Grant, now_ms: u64) -> Result<(), AdminError> {
+        let state = self.read();
+        let names = |grant: &Grant| -> BTreeSet<String> {
+            let default = state.secrets.get(&grant.secret).is_some_and(|secret| secret.record.default);
+            let account = (!default).then(|| grant.secret.account());
+            grant.tools.iter().filter_map(|tool| tool.name.mcp_name(account)).collect()
+        };
+        let new = names(grant);
+        for entry in
+            state.live_grants(&grant.agent, now_ms).filter(|entry| entry.grant.secret != grant.secret)
+        {
+            if let Some(name) = names(&entry.grant).intersection(&new).next() {
+                return Err(AdminError::invalid(
+                    format!("{} has a tool called {name} by {} already", grant.agent, entry.grant.id),
+                    format!("revoke it first: claviger revoke {}", entry.grant.id),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn require_no_overlap(&self, grant: &Grant, now_ms: u64) -> Result<(), AdminError> {

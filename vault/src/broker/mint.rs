@@ -104,6 +104,13 @@ impl Broker {
         if let Some(fault) = self.ports.audit.trouble() {
             return Err(Denial::new(Class::Unavailable).field("audit").fix(fault.to_string()));
         }
+        // A call is recorded with its arguments, and a grant need have no rate: no agent fills the log by calling.
+        let now_us = self.ports.clock.mono_us();
+        if !lock(&self.budgets).spend(&grant.agent, arguments.bytes().len(), now_us) {
+            return Err(Denial::new(Class::Busy)
+                .field("audit")
+                .fix("the agent has used up its room in the log"));
+        }
         let (rates, calls) = permit::counters(permit::caveats(&question));
         self.charge(&presented.handle, &rates, calls).await?;
         // The charge may have waited for the store: what was taken away since then is gone.

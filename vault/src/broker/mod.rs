@@ -12,6 +12,7 @@
 pub mod error;
 pub mod view;
 
+mod budget;
 mod capabilities;
 mod connect;
 mod counters;
@@ -19,6 +20,7 @@ mod explain;
 mod flights;
 mod freeze;
 mod grants;
+mod json;
 mod load;
 mod mint;
 mod nonces;
@@ -37,6 +39,7 @@ mod send;
 mod state;
 mod time;
 mod token;
+mod token_answer;
 mod usage;
 
 #[cfg(test)]
@@ -52,6 +55,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::port::{AuditSink, Clock, Entropy, Sealer, Store, Upstream};
 
+use budget::Budgets;
 use capabilities::Capabilities;
 use connect::Sessions;
 use error::AdminError;
@@ -102,6 +106,7 @@ pub struct Broker {
     state: RwLock<State>,
     capabilities: Mutex<Capabilities>,
     nonces: Mutex<Nonces>,
+    budgets: Mutex<Budgets>,
     pages: Mutex<Pages>,
     sessions: Mutex<Sessions>,
     flights: flights::Flights,
@@ -131,6 +136,7 @@ impl Broker {
             state: RwLock::default(),
             capabilities: Mutex::default(),
             nonces: Mutex::default(),
+            budgets: Mutex::default(),
             pages: Mutex::default(),
             sessions: Mutex::default(),
             flights: flights::Flights::default(),

@@ -12,7 +12,6 @@ use claviger_domain::render::Request;
 use claviger_domain::secret::SecretBytes;
 use claviger_domain::step::Method;
 use claviger_domain::tool::Endpoint;
-use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::error::AdminError;
@@ -22,11 +21,8 @@ use super::refuse::About;
 use super::state::SecretEntry;
 use super::token::{AccessToken, needs_login};
 use super::usage::{Purposeful, Sending};
-use super::{Broker, lock, secrets};
+use super::{Broker, lock, secrets, token_answer};
 use crate::port::{Answer, Inject, Purpose};
-
-/// A token whose end the provider does not tell is taken to live this long, in seconds.
-const UNSAID_LIFE_S: u64 = 300;
 
 /// What a token endpoint answered (RFC 6749, section 5.1). Its secrets are in their newtypes at once.
 pub(super) struct TokenAnswer {
@@ -35,6 +31,9 @@ pub(super) struct TokenAnswer {
     pub(super) expires_in_s: u64,
     /// The scopes, if the provider said.
     pub(super) scopes: Option<Vec<String>>,
+    /// Why the access token must not be used. The refresh token is kept all the same: the provider may have ended the
+    /// one before.
+    pub(super) withheld: Option<Denial>,
 }
 
 /// Why a token endpoint gave none.
@@ -127,6 +126,9 @@ impl Broker {
             self.renew(secret, value, new);
             self.save_renewed(secret).await.map_err(TokenFault::Denied)?;
         }
+        if let Some(denial) = answer.withheld {
+            return Err(TokenFault::Denied(of_the_token(denial)));
+        }
         let token = answer.access_token.duplicate();
         secret
             .tokens
@@ -142,7 +144,11 @@ impl Broker {
         purpose: &Purposeful,
     ) -> Result<TokenAnswer, TokenFault> {
         let body = refresh_form(value, scope);
-        self.ask_for_token(secret, body, &self.token_purpose(secret, purpose)).await
+        let answer = self.ask_for_token(secret, body, &self.token_purpose(secret, purpose)).await;
+        answer.map_err(|fault| match fault {
+            TokenFault::Denied(denial) => TokenFault::Denied(of_the_token(denial)),
+            fault => fault,
+        })
     }
 
     /// Puts a renewed refresh token in the place of the old one, in memory; it is not used before it is durable.
@@ -200,9 +206,13 @@ impl Broker {
             .provider
             .as_ref()
             .ok_or_else(|| TokenFault::Denied(Denial::new(Class::Unavailable).field("secret")))?;
-        let answer =
+        let (answer, recorded) =
             self.ask_provider(secret, &provider.token, body, purpose).await.map_err(TokenFault::Denied)?;
-        parse_token(&answer)
+        match (token_answer::parse(&answer), recorded) {
+            (Ok(answer), Err(denial)) => Ok(TokenAnswer { withheld: Some(denial), ..answer }),
+            (Err(_), Err(denial)) => Err(TokenFault::Denied(denial)),
+            (parsed, Ok(())) => parsed,
+        }
     }
 
     /// Revokes a token at the provider (RFC 7009).
@@ -215,25 +225,27 @@ impl Broker {
     ) -> Result<(), Denial> {
         // EXPOSE: goes into the body of the revocation request.
         let body = SecretBytes::new(form::encode(&[(b"token".as_slice(), token.expose_secret())]).to_vec());
-        let answer = self.ask_provider(secret, endpoint, body, purpose).await?;
+        let (answer, recorded) = self.ask_provider(secret, endpoint, body, purpose).await?;
+        recorded?;
         match answer.status {
             200..=299 => Ok(()),
             // RFC 7009, section 2.2: an invalid token is as good as a revoked one; Google says 400 to it.
-            400 if oauth_error(&answer).as_deref() == Some("invalid_token") => Ok(()),
+            400 if token_answer::error(&answer).as_deref() == Some("invalid_token") => Ok(()),
             status => Err(Denial::new(Class::Upstream)
                 .field("revoke")
                 .fix(format!("the provider answered {status}"))),
         }
     }
 
-    /// One form sent to one of the provider's endpoints, with intent and outcome.
+    /// One form sent to one of the provider's endpoints, with intent and outcome. The answer comes back even where its
+    /// outcome could not be recorded, with that: it may hold the only refresh token that still works.
     async fn ask_provider(
         &self,
         secret: &SecretEntry,
         endpoint: &Endpoint,
         body: SecretBytes,
         purpose: &Purposeful,
-    ) -> Result<Answer, Denial> {
+    ) -> Result<(Answer, Result<(), Denial>), Denial> {
         let provider =
             secret.provider.as_ref().ok_or_else(|| Denial::new(Class::Unavailable).field("secret"))?;
         let begun = self.begin(purpose, secret, body.len()).await?;
@@ -254,9 +266,9 @@ impl Broker {
         let (begun, answer) = self.send_begun(begun, purpose, sending).await?;
         // What a token is good for may be less, or other, than what was asked: the owner can see it in the log.
         let mut detail = Detail::default();
-        detail.add("scope", told_scope(&answer).as_deref());
-        self.end(begun, Ending::Released, Some(answer.status), answer.body.len(), detail).await?;
-        Ok(answer)
+        detail.add("scope", token_answer::scope(&answer).as_deref());
+        let ended = self.end(begun, Ending::Released, Some(answer.status), answer.body.len(), detail).await;
+        Ok((answer, ended))
     }
 
     /// Who the account is, by OpenID Connect's userinfo: subject and address.
@@ -291,11 +303,10 @@ impl Broker {
         let unclear = || {
             Denial::new(Class::Upstream).field("userinfo").fix("the provider does not say who the account is")
         };
-        let value: Value = serde_json::from_slice(&answer.body).map_err(|_| unclear())?;
-        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let told: Told = serde_json::from_slice(&answer.body).map_err(|_| unclear())?;
         let subject =
-            text("sub").filter(|subject| answer.status == 200 && is_plain(subject)).ok_or_else(unclear)?;
-        Ok((subject, text("email").filter(|email| is_plain(email))))
+            told.sub.filter(|subject| answer.status == 200 && is_plain(subject)).ok_or_else(unclear)?;
+        Ok((subject, told.email.filter(|email| is_plain(email))))
     }
 
     /// What the vault does at a provider for a call: under the call's grant, so that a revocation stops it too.
@@ -363,66 +374,23 @@ pub(super) fn refresh_form(value: &ValueRecord, scope: &str) -> SecretBytes {
     SecretBytes::new(form::encode(&fields).to_vec())
 }
 
-/// The scope that a token endpoint names, if it is one (RFC 6749, section 3.3).
-fn told_scope(answer: &Answer) -> Option<String> {
-    let value: Value = serde_json::from_slice(&answer.body).ok()?;
-    let scope = value.get("scope")?.as_str()?;
-    (scope.len() <= 4096 && scope.split(' ').all(is_plain)).then(|| scope.to_owned())
+/// What is not known of a token request is the fate of the token; of the call it was for nothing was sent.
+fn of_the_token(denial: Denial) -> Denial {
+    match (denial.class, denial.field.as_deref()) {
+        (Class::Unknown, Some("audit")) => Denial { class: Class::Unavailable, ..denial },
+        (Class::Unknown, _) => Denial { class: Class::Upstream, ..denial },
+        _ => denial,
+    }
 }
 
-/// Reads a token endpoint's answer, strictly: what is not as the RFC says is no token.
-fn parse_token(answer: &Answer) -> Result<TokenAnswer, TokenFault> {
-    let unclear = || {
-        TokenFault::Denied(
-            Denial::new(Class::Upstream).field("token").fix("the token endpoint's answer is not OAuth's"),
-        )
-    };
-    if answer.status != 200 {
-        return Err(match oauth_error(answer) {
-            Some(word) => TokenFault::Refused(word),
-            None => TokenFault::Denied(
-                Denial::new(Class::Upstream)
-                    .field("token")
-                    .fix(format!("the token endpoint answered {}", answer.status)),
-            ),
-        });
-    }
-    let mut value: Value = serde_json::from_slice(&answer.body).map_err(|_| unclear())?;
-    let mut secret = |name: &str| match value.get_mut(name).map(Value::take) {
-        Some(Value::String(text)) if is_plain(&text) => Some(SecretBytes::from_text(text)),
-        _ => None,
-    };
-    let access_token = secret("access_token").ok_or_else(unclear)?;
-    let refresh_token = secret("refresh_token");
-    let bearer = value
-        .get("token_type")
-        .and_then(Value::as_str)
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
-    if !bearer {
-        return Err(unclear());
-    }
-    Ok(TokenAnswer {
-        access_token,
-        refresh_token,
-        expires_in_s: value.get("expires_in").and_then(Value::as_u64).unwrap_or(UNSAID_LIFE_S).min(86_400),
-        scopes: value
-            .get("scope")
-            .and_then(Value::as_str)
-            // An empty one says as little as none.
-            .map(|text| text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
-            .filter(|scopes| !scopes.is_empty()),
-    })
-}
-
-/// The `error` of an OAuth error answer, if it is one (RFC 6749, section 5.2).
-fn oauth_error(answer: &Answer) -> Option<String> {
-    let value: Value = serde_json::from_slice(&answer.body).ok()?;
-    let word = value.get("error")?.as_str()?;
-    let plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
-    (word.len() <= 64 && word.bytes().all(plain)).then(|| word.to_owned())
+/// What is read of an account's description (OpenID Connect Core, section 5.3.2).
+#[derive(serde::Deserialize)]
+struct Told {
+    sub: Option<String>,
+    email: Option<String>,
 }
 
 /// Printable ASCII of a bearable length: what a token, a subject or an address may be.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     (1..=4096).contains(&text.len()) && text.bytes().all(|b| (0x21..=0x7e).contains(&b))
 }

@@ -20,6 +20,8 @@ pub(super) struct Page {
     pub(super) step: Ident,
     /// With which parameters the page before was asked for.
     pub(super) params: BTreeMap<Ident, String>,
+    /// A digest of the other arguments that the page before was asked for with.
+    pub(super) terms: [u8; 32],
     /// The upstream's token.
     pub(super) token: String,
 }

@@ -5,7 +5,7 @@ use claviger_domain::name::{AdapterName, AgentName};
 
 use super::Broker;
 use super::error::AdminError;
-use super::persist::{Plain, Put};
+use super::persist::Plain;
 use super::records::{self, AdapterRecord, AgentRecord};
 use super::state::{AdapterEntry, AgentEntry, State};
 use super::view::{AdapterView, AgentView};
@@ -40,9 +40,10 @@ impl Broker {
         let mut event = self.event(Kind::AgentAdded, admin);
         event.agent = Some(name.clone());
         self.ports.audit.record(event, Detail::default()).await?;
-        let plain = Plain::Registry(records::encode(&record));
-        self.commit(vec![Put { key: format!("agent/{name}"), version: 0, plain }]).await?;
-        self.write().agents.insert(name.clone(), AgentEntry::new(record, 1));
+        // Over what an earlier try may have left, of which it was not known whether the store took it.
+        let plain = || Plain::Registry(records::encode(&record));
+        let version = self.put_over(&format!("agent/{name}"), 0, plain).await?;
+        self.write().agents.insert(name.clone(), AgentEntry::new(record, version));
         self.changed();
         self.agent(&name)
     }
@@ -102,10 +103,10 @@ impl Broker {
         let mut event = self.event(Kind::AdapterAdded, admin);
         event.adapter = Some(name.clone());
         self.ports.audit.record(event, Detail::default()).await?;
-        let plain = Plain::Registry(records::encode(&record));
-        self.commit(vec![Put { key: format!("adapter/{name}"), version: 0, plain }]).await?;
+        let plain = || Plain::Registry(records::encode(&record));
+        let version = self.put_over(&format!("adapter/{name}"), 0, plain).await?;
         let view = self.adapter_view(&name, record.uid, &record.endpoint);
-        self.write().adapters.insert(name, AdapterEntry { record, version: 1 });
+        self.write().adapters.insert(name, AdapterEntry { record, version });
         self.changed();
         Ok(view)
     }

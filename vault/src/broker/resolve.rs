@@ -13,10 +13,10 @@ use claviger_domain::render::{Filling, render};
 use claviger_domain::tool::{Resource, Service};
 use serde_json::Value;
 
-use super::Broker;
 use super::error::AdminError;
 use super::peers::near;
 use super::usage::{Purposeful, Sending};
+use super::{Broker, json};
 
 impl Broker {
     /// The same caveats, with every resource's names replaced by ids. `id:X` is taken as the id X.
@@ -163,8 +163,9 @@ impl Broker {
         if answer.status != 200 {
             return Err(Denial::new(Class::Upstream).fix(format!("the upstream answered {}", answer.status)));
         }
-        serde_json::from_slice(&answer.body)
-            .map_err(|_| Denial::new(Class::Upstream).fix("the upstream did not answer with JSON"))
+        json::parse(&answer.body).ok_or_else(|| {
+            Denial::new(Class::Upstream).fix("the upstream did not answer with JSON of bearable size")
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::name::SecretName;
+use claviger_domain::refusal::Denial;
 use claviger_domain::secret::SecretBytes;
 use zeroize::Zeroizing;
 
@@ -87,11 +88,14 @@ impl Broker {
         let _alone = entry.tokens.refreshing.lock().await;
         self.save_renewed(entry).await.map_err(AdminError::from_denial)?;
         let old = self.open_value(entry).map_err(AdminError::from_denial)?;
-        let (fresh, token) = self.renewed_value(admin, entry, &old).await?;
+        let (fresh, token, withheld) = self.renewed_value(admin, entry, &old).await?;
         let new = SecretBytes::new(fresh.value.clone());
         // Only a token of all scopes is of use to uses that ask for all.
         let token = entry.record.scopes.is_empty().then_some(token);
-        let put = self.put_version(admin, name, entry, entry.record.clone(), fresh, token).await;
+        let put = match withheld {
+            None => self.put_version(admin, name, entry, entry.record.clone(), fresh, token).await,
+            Some(denial) => Err(AdminError::from_denial(denial)),
+        };
         if put.is_err() {
             // The provider has ended the old one: the new one takes its place in this version, and waits there until
             // the store takes it.
@@ -103,13 +107,13 @@ impl Broker {
         put
     }
 
-    /// A new refresh token from the provider, and the access token that came with it.
+    /// A new refresh token from the provider, the access token that came with it, and why that is not to be used.
     async fn renewed_value(
         &self,
         admin: &Actor,
         entry: &Arc<SecretEntry>,
         old: &ValueRecord,
-    ) -> Result<(ValueRecord, AccessToken), AdminError> {
+    ) -> Result<(ValueRecord, AccessToken, Option<Denial>), AdminError> {
         let connect = format!("claviger connect {} --renew", entry.name());
         let body = refresh_form(old, "");
         let asked_us = self.ports.clock.mono_us();
@@ -129,7 +133,8 @@ impl Broker {
         zeroize::Zeroize::zeroize(&mut fresh.value);
         // EXPOSE: goes into the record that is sealed.
         fresh.value = new.expose_secret().to_vec();
-        Ok((fresh, AccessToken::new(answer.access_token, asked_us, answer.expires_in_s)))
+        let token = AccessToken::new(answer.access_token, asked_us, answer.expires_in_s);
+        Ok((fresh, token, answer.withheld))
     }
 
     /// Writes a new version and makes it current, in one commit and then in one step in memory. The caller holds the

@@ -224,9 +224,10 @@ impl Broker {
         let mut deletes = vec![(key(name), entry.version)];
         for version in &entry.record.versions {
             let key = value_key(name, version.number);
-            if let Ok(Some(item)) = self.ports.store.get(&key).await {
-                deletes.push((key, item.version));
-            }
+            // What cannot be looked up may be there, and would outlive its secret.
+            let item = self.ports.store.get(&key).await;
+            let item = item.map_err(|_| AdminError::Store("it does not answer"))?;
+            deletes.extend(item.map(|item| (key, item.version)));
         }
         self.commit_all(Vec::new(), deletes).await?;
         self.write().secrets.remove(name);

@@ -24,7 +24,7 @@ use super::pages::{self, Page};
 use super::refuse::About;
 use super::usage::{Begun, Purposeful, Sending};
 use super::view::Sent;
-use super::{Broker, lock};
+use super::{Broker, json, lock};
 use crate::port::Answer;
 
 /// Response headers that may pass to an adapter.
@@ -176,6 +176,11 @@ impl Broker {
         let page = page.ok_or_else(|| {
             Denial::new(Class::OutOfScope).field("page").fix("the page is gone; search again from the first")
         })?;
+        if page.terms != terms(tool, args) {
+            return Err(Denial::new(Class::OutOfScope)
+                .field("page")
+                .fix("the page belongs to a search with other arguments; give the same ones again"));
+        }
         for (name, value) in &page.params {
             if params.get(name).is_some_and(|given| given != value) {
                 return Err(Denial::new(Class::OutOfScope)
@@ -215,14 +220,23 @@ impl Broker {
         // What is not there, what may not be seen and what is out of scope are one, down to the field's name.
         let judged = judged.map_err(|denial| match denial.class {
             Class::OutOfScope => denial.field("object"),
+            // What an adapter would try again may have been done: an upstream that refuses says so with 400 to 499.
+            Class::Upstream | Class::Unavailable | Class::Busy | Class::NeedsLogin
+                if !begun.effect().is_read() && !(400..=499).contains(&answer.status) =>
+            {
+                Denial { class: Class::Unknown, ..denial }
+            }
             _ => denial,
         });
         let mut detail = Detail::default();
         if let Err(denial) = &judged {
             detail.add("value", denial.value.as_deref());
         }
-        self.end(begun, ending, Some(answer.status), answer.body.len(), detail).await?;
-        judged
+        let ended = self.end(begun, ending, Some(answer.status), answer.body.len(), detail).await;
+        match judged {
+            Err(denial) if denial.class == Class::Unknown => Err(denial),
+            judged => ended.and(judged),
+        }
     }
 
     /// The vault's own look at the object, for each bound that this step keeps to by looking.
@@ -340,14 +354,20 @@ impl Broker {
         );
         *slot = Value::String(mark.clone());
         let handle = errand.purpose.about.handle;
-        let page =
-            Page { tool: tool.name.clone(), step: step.name.clone(), params: errand.params.clone(), token };
+        let page = Page {
+            tool: tool.name.clone(),
+            step: step.name.clone(),
+            params: errand.params.clone(),
+            terms: terms(tool, &errand.args),
+            token,
+        };
         if let Some(handle) = handle {
             lock(&self.pages).keep(handle, mark, page);
         }
     }
 }
 
+<<<<<<< HEAD
 /// An answer that cannot be taken (too long, too deep) cannot be judged either. Where the answer alone says what the
 /// object belongs to, such an object is told like one that is not there: that it is there may be out of scope.
 fn veil(errand: &Errand, step: &Step, denial: Denial) -> Denial {
@@ -358,6 +378,23 @@ fn veil(errand: &Errand, step: &Step, denial: Denial) -> Denial {
     } else {
         denial
     }
+=======
+/// A digest of all arguments but the page's mark: a page belongs to the list it was a page of.
+fn terms(tool: &Tool, args: &Arguments) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    let mut add = |text: &str| {
+        bytes.extend_from_slice(&text.len().to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    let is_page = |name: &Ident| tool.args.get(name).is_some_and(|arg| arg.kind == ArgKind::Page);
+    for (name, value) in args.iter().filter(|(name, _)| !is_page(name)) {
+        let texts = value.texts();
+        add(name.as_str());
+        add(&texts.len().to_string());
+        texts.iter().for_each(|text| add(text));
+    }
+    *claviger_canonical::Digest::of(&bytes).as_bytes()
+>>>>>>> fixes
 }
 
 /// The step of that name. A tool of one step needs no name for it: that is how a generic adapter asks.
@@ -370,8 +407,10 @@ fn named_step<'a>(tool: &'a Tool, name: &str) -> Result<&'a Step, Denial> {
 /// A JSON answer of success.
 fn parse(answer: &Answer, bounded: bool) -> Result<Value, Denial> {
     require_success(answer, bounded)?;
-    serde_json::from_slice(&answer.body).map_err(|_| {
-        Denial::new(Class::Upstream).field("answer").fix("the upstream did not answer with JSON")
+    json::parse(&answer.body).ok_or_else(|| {
+        Denial::new(Class::Upstream)
+            .field("answer")
+            .fix("the upstream did not answer with JSON of bearable size")
     })
 }
 

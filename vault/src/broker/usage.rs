@@ -48,6 +48,13 @@ pub(super) struct Begun {
     started_us: u64,
 }
 
+impl Begun {
+    /// What the use does to the account.
+    pub(super) fn effect(&self) -> Effect {
+        self.effect
+    }
+}
+
 /// What one request is made of, besides its credential.
 pub(super) struct Sending<'a> {
     pub(super) secret: &'a SecretEntry,
@@ -137,7 +144,12 @@ impl Broker {
         } else {
             self.ports.audit.outcome(room, event, detail).await
         };
-        recorded.map_err(|fault| no_record(&fault))
+        // Once the upstream may have acted, "try again" would be an invitation to do it twice.
+        recorded.map_err(|fault| match ending {
+            Ending::NotSent => no_record(&fault),
+            _ if effect.is_read() => no_record(&fault),
+            _ => Denial::new(Class::Unknown).field("audit").fix(fault.to_string()),
+        })
     }
 
     /// Sends one request under a durable intent and returns its answer with the use still open: whoever judges the
@@ -185,6 +197,13 @@ impl Broker {
                     .field("echo")
                     .fix("the upstream sent the credential back; ask why it would"),
             ),
+            // It was answered, so it may have been done.
+            UpstreamFault::Redirect(_) | UpstreamFault::Answer(_) if !begun.effect.is_read() => (
+                Ending::Withheld,
+                Denial::new(Class::Unknown)
+                    .field("answer")
+                    .fix(format!("{fault}: look at the account before doing it again")),
+            ),
             UpstreamFault::Redirect(_) | UpstreamFault::Answer(_) => {
                 (Ending::Withheld, Denial::new(Class::Upstream).field("answer").fix(fault.to_string()))
             }
@@ -205,7 +224,8 @@ impl Broker {
         if *fault == UpstreamFault::Echo {
             self.echoed(purpose).await;
         }
-        ended.map(|()| denial)
+        // That nobody knows is the worst there is to say: a log in trouble does not replace it.
+        if denial.class == Class::Unknown { Ok(denial) } else { ended.map(|()| denial) }
     }
 
     /// An answer held the secret: it is told aloud, and at the second time the agent is frozen.

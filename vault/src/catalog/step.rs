@@ -237,6 +237,9 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
             if list.matches('/').count() != 1 || list.contains('*') {
                 return Err("elements is a list at the top of the answer, such as /files".to_owned());
             }
+            if step.answer == AnswerKind::Bytes {
+                return Err("an answer of bytes has no elements; use a probe".to_owned());
+            }
             let list = pointer(list)?;
             check.elements = Some(Elements { list, at: pointer(at)? });
         }
@@ -248,13 +251,12 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
             let list = |arg: Option<String>| {
                 arg.map(|arg| known_arg(&arg, place, |kind| matches!(kind, ArgKind::Ids { .. }))).transpose()
             };
-            check.probe = Some(Probe {
-                step: found.name.clone(),
-                at: pointer(at)?,
-                again,
-                add: list(add)?,
-                remove: list(remove)?,
-            });
+            let at = pointer(at)?;
+            if at.is_many() {
+                return Err("a probe points at one object's attribute, without a star".to_owned());
+            }
+            check.probe =
+                Some(Probe { step: found.name.clone(), at, again, add: list(add)?, remove: list(remove)? });
         }
         (None, None, None) => {}
         _ => return Err("at goes with elements or with probe".to_owned()),

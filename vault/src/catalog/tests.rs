@@ -86,6 +86,12 @@ check.box = { response = "/box" }
     refused("{ response = \"/box\" }", "{ arg = \"nothing\" }", "no argument");
     refused("{ response = \"/box\" }", "{ response = \"/items/*/box\" }", "without a star");
     refused("{ response = \"/box\" }", "{ elements = \"/a/b\", at = \"/box\" }", "top of the answer");
+    refused("{ response = \"/box\" }", "{ probe = \"look\", at = \"/items/*/box\" }", "without a star");
+    refused(
+        "check.box = { response = \"/box\" }",
+        "answer = \"bytes\"\ncheck.box = { elements = \"/files\", at = \"/box\" }",
+        "answer of bytes has no elements",
+    );
     refused("type = \"id\"", "type = \"id\", default = \"Ab\", deny = [\"aB\"]", "it is denied");
     refused("resolve = { step = \"look\"", "resolve = { step = \"lok\"", "no step");
     refused("title = \"X\"", "title = \"X\"\ncolour = 1", "unknown field");

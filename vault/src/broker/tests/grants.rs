@@ -56,6 +56,30 @@ async fn overlapping_grants_are_refused_until_the_first_is_over() {
 }
 
 #[tokio::test]
+async fn two_accounts_tools_never_share_a_name() {
+    let mut world = World::new().await;
+    let gmail = world.catalog.services.get_mut(&"gmail".parse().unwrap()).unwrap();
+    let mut tool = gmail.tools[&"get_message".parse().unwrap()].clone();
+    tool.name = "gmail.work_get_message".parse().unwrap();
+    gmail.tools.insert("work_get_message".parse().unwrap(), tool);
+    world.restart().await;
+    world.broker.add_secret(ADMIN, "gmail/work".parse().unwrap(), super::world::oauth("r")).await.unwrap();
+    let first = world.grant(&["gmail.work_get_message"], vec![]).await;
+    let of_work = || {
+        let mut other = ask("ann", &[GET], vec![]);
+        other.secret = "gmail/work".parse().unwrap();
+        other
+    };
+    let refused = world.broker.add_grant(ADMIN, of_work()).await;
+    assert!(
+        matches!(&refused, Err(AdminError::Invalid { why, .. }) if why.contains("gmail_work_get_message")),
+        "{refused:?}"
+    );
+    world.broker.revoke(ADMIN, first.grant.id).await.unwrap();
+    world.broker.add_grant(ADMIN, of_work()).await.unwrap();
+}
+
+#[tokio::test]
 async fn two_admins_at_once_make_one_grant() {
     let world = World::new().await;
     let (first, second) =

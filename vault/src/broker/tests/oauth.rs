@@ -6,6 +6,7 @@ use claviger_domain::event::Kind;
 use claviger_domain::refusal::Class;
 use serde_json::json;
 
+use super::fakes::Door;
 use super::world::{ADMIN, World, class, oauth, secret};
 use crate::broker::error::AdminError;
 use crate::port::Commit;
@@ -235,12 +236,50 @@ async fn nonsense_from_the_token_endpoint_is_no_token() {
         json!({"access_token": 7, "token_type": "Bearer"}),
         json!([]),
         json!("abc"),
+        json!(["abc", null, "Bearer", 60, null]),
     ] {
         let told = answer.clone();
         world.upstream.answer_with(move |_| super::upstream::json(200, &told));
         assert_eq!(get(&world).await, Err(Class::Upstream), "{answer}");
     }
     assert!(world.upstream.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_renewed_refresh_token_survives_an_outcome_that_cannot_be_recorded() {
+    let mut world = world().await;
+    world.google.lock().unwrap().renews = true;
+    world.audit.break_door(Door::Outcome);
+    assert_eq!(get(&world).await, Err(Class::Unavailable));
+    assert!(world.upstream.calls().is_empty(), "the access token was used");
+    let rotated = world.broker.rotate_secret(ADMIN, &secret("gmail/me"), None).await;
+    assert!(rotated.is_err(), "{rotated:?}");
+    assert_eq!(world.broker.secret(&secret("gmail/me")).unwrap().version, 1);
+    world.audit.mend();
+    world.restart().await;
+    get(&world).await.unwrap();
+    assert_eq!(world.upstream.token_requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_scope_that_is_none_gives_no_token_and_loses_no_refresh_token() {
+    let many = vec!["a"; 101].join(" ");
+    let long = "a".repeat(257);
+    for scope in
+        [&many, &long, "tok\u{e9}n", "x-abcdefgh", "a access-token-1 b", "https://x/access-token-1/y"]
+    {
+        let world = world().await;
+        let told = json!({"access_token": "access-token-1", "refresh_token": "abcdefgh", "token_type": "Bearer",
+            "scope": scope});
+        world.upstream.answer_with(move |_| super::upstream::json(200, &told));
+        assert_eq!(get(&world).await, Err(Class::Upstream), "{scope}");
+        assert!(world.upstream.calls().is_empty());
+        let recorded = format!("{:?}", world.audit.events(Kind::Outcome));
+        assert!(!recorded.contains("access-token-1") && !recorded.contains("abcdefgh"), "{recorded}");
+        world.google.lock().unwrap().refresh = vec!["abcdefgh".to_owned()];
+        world.upstream.answer_with(super::google::serve(&world.google));
+        get(&world).await.unwrap();
+    }
 }
 
 #[tokio::test]

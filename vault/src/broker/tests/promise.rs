@@ -43,7 +43,8 @@ async fn an_effect_without_a_durable_outcome_is_not_released() {
     world.call(GET, json!({"message_id": "m1"})).await.unwrap();
     world.audit.break_door(Door::Outcome);
     let refusal = world.call(SEND, mail()).await.err().unwrap();
-    assert_eq!((refusal.class, refusal.field.as_deref()), (Class::Unavailable, Some("audit")));
+    // It was sent, so nobody is told to try again.
+    assert_eq!((refusal.class, refusal.field.as_deref()), (Class::Unknown, Some("audit")));
     assert_eq!(world.upstream.calls().len(), 2, "it was sent, and the intent says so");
     // A read does not wait for the disk, but its outcome must at least be in the queue.
     world.call(GET, json!({"message_id": "m1"})).await.unwrap();
@@ -110,8 +111,8 @@ async fn a_broken_connection_leaves_an_effect_unknown_and_is_not_tried_again() {
         (UpstreamFault::Slow, Class::Unknown, Ending::Unknown, Class::Upstream),
         (UpstreamFault::Connect("refused"), Class::Upstream, Ending::NotSent, Class::Upstream),
         (UpstreamFault::Address("private"), Class::Upstream, Ending::NotSent, Class::Upstream),
-        (UpstreamFault::Redirect(302), Class::Upstream, Ending::Withheld, Class::Upstream),
-        (UpstreamFault::Answer("encoded"), Class::Upstream, Ending::Withheld, Class::Upstream),
+        (UpstreamFault::Redirect(302), Class::Unknown, Ending::Withheld, Class::Upstream),
+        (UpstreamFault::Answer("encoded"), Class::Unknown, Ending::Withheld, Class::Upstream),
     ];
     for (fault, of_a_send, ending, of_a_read) in cases {
         let before = world.upstream.calls().len();
@@ -123,6 +124,39 @@ async fn a_broken_connection_leaves_an_effect_unknown_and_is_not_tried_again() {
         assert_eq!(class(world.call(GET, json!({"message_id": "m1"})).await), of_a_read, "{fault}");
         assert_eq!(world.upstream.calls().len(), before + 2, "{fault}");
     }
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_told_as_to_be_tried_again() {
+    let world = world().await;
+    world.call(GET, json!({"message_id": "m1"})).await.unwrap();
+    for (status, body, wanted) in [
+        (500, json!({}), Class::Unknown),
+        (503, json!({}), Class::Unknown),
+        (304, json!({}), Class::Unknown),
+        (200, json!("no object"), Class::Unknown),
+        (400, json!({}), Class::Upstream),
+        (429, json!({}), Class::Upstream),
+    ] {
+        world.upstream.answer_with(move |_| super::upstream::json(status, &body));
+        assert_eq!(class(world.call(SEND, mail()).await), wanted, "{status}");
+    }
+    // A log in trouble does not make it less unknown.
+    world.audit.break_door(Door::Outcome);
+    world.upstream.answer_with(|_| Err(UpstreamFault::Slow));
+    let refusal = world.call(SEND, mail()).await.err().unwrap();
+    assert_eq!((refusal.class, refusal.field), (Class::Unknown, None));
+    // Where nothing was sent it can be tried again.
+    world.upstream.answer_with(|_| Err(UpstreamFault::Connect("refused")));
+    assert_eq!(class(world.call(SEND, mail()).await), Class::Unavailable);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_had_leaves_nothing_unknown_of_the_call() {
+    let world = world().await;
+    world.upstream.answer_with(|_| Err(UpstreamFault::Slow));
+    assert_eq!(class(world.call(SEND, mail()).await), Class::Upstream);
+    assert!(world.upstream.calls().is_empty());
 }
 
 #[tokio::test]
@@ -177,7 +211,7 @@ async fn an_echo_is_withheld_told_and_freezes_at_the_second() {
     assert!(world.broker.agent(&agent("ann")).unwrap().frozen.is_none());
     // Even where the outcome cannot be recorded.
     world.audit.break_door(Door::Outcome);
-    assert_eq!(class(world.call(SEND, mail()).await), Class::Unavailable);
+    assert_eq!(class(world.call(SEND, mail()).await), Class::Unknown);
     world.audit.mend();
     assert_eq!(world.audit.count(Kind::Echo), 2);
     assert!(world.broker.agent(&agent("ann")).unwrap().frozen.unwrap().contains("twice"));

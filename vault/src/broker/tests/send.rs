@@ -161,6 +161,9 @@ async fn pages_are_the_handles_own() {
     assert!(!String::from_utf8_lossy(&sent.body).contains("upstream-token"));
     world.call(SEARCH, json!({"page": mark})).await.unwrap();
     assert!(world.upstream.calls()[1].target.contains("pageToken=upstream-token"));
+    // A page is one of the search it came from.
+    let other = world.call(SEARCH, json!({"page": mark, "from": "boss@example.com"})).await.err().unwrap();
+    assert_eq!((other.class, other.field.as_deref()), (Class::OutOfScope, Some("page")));
     // Bob's handle, an invented mark, the upstream's own token.
     let (text, bytes) = world.present_as("bob", SEARCH, &json!({"page": mark}), |_| {});
     let bobs = world.broker.mint(&adapter("gmail"), &text, &bytes).await.unwrap();

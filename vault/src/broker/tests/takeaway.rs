@@ -146,6 +146,25 @@ async fn a_freeze_that_comes_while_an_agent_is_thawed_wins() {
 }
 
 #[tokio::test]
+async fn a_thaw_asked_for_before_a_freeze_does_not_undo_it() {
+    let mut world = world().await;
+    world.broker.freeze(ADMIN, &agent("ann"), "first").await.unwrap();
+    let turn = world.broker.admin.lock().await;
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let ann = agent("ann");
+    let mut freeze = Box::pin(world.broker.freeze(ADMIN, &ann, "second"));
+    let mut thaw = Box::pin(world.broker.thaw(ADMIN, &ann));
+    assert!(thaw.as_mut().poll(&mut context).is_pending());
+    assert!(freeze.as_mut().poll(&mut context).is_pending());
+    drop(turn);
+    let (thawed, frozen) = tokio::join!(thaw, freeze);
+    assert!(matches!(thawed, Err(AdminError::Conflict)), "{thawed:?}");
+    assert_eq!(frozen.unwrap().frozen.as_deref(), Some("second"));
+    world.restart().await;
+    assert_eq!(world.broker.agent(&agent("ann")).unwrap().frozen.as_deref(), Some("second"));
+}
+
+#[tokio::test]
 async fn what_an_agent_or_a_secret_leaves_behind_is_dead() {
     let mut world = world().await;
     assert_eq!(world.broker.remove_agent(ADMIN, &agent("ann")).await.unwrap(), 1);
@@ -193,6 +212,63 @@ async fn a_grant_made_while_its_secret_goes_does_not_outlive_it() {
     let task = made.lock().unwrap().take().unwrap();
     let _ = task.await.unwrap();
     assert!(world.broker.grants(None, false).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_grant_of_which_nobody_knows_whether_it_was_kept_is_revoked() {
+    for happens in [true, false] {
+        let mut world = World::new().await;
+        world.store.fail("grant/", Commit::Unknown, happens);
+        let store = Arc::clone(&world.store);
+        *world.store.hook.lock().unwrap() = Some(Box::new(move |_| store.down(true)));
+        let made = world.try_grant("ann", &[GET], vec![]).await;
+        assert_eq!(made.err(), Some(AdminError::StoreUnknown));
+        *world.store.hook.lock().unwrap() = None;
+        world.store.down(false);
+        let id = the_grant(&world);
+        assert_eq!(world.broker.grant(id).unwrap().state, "revoked");
+        assert_eq!(get_handles(&world), 0);
+        world.broker.revoke(ADMIN, id).await.unwrap();
+        world.restart().await;
+        assert_eq!(world.broker.grant(id).unwrap().state, "revoked", "{happens}");
+        assert_eq!(get_handles(&world), 0);
+        world.grant(&[GET], vec![]).await;
+        get(&world).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn adding_a_peer_can_be_repeated() {
+    for happens in [true, false] {
+        let mut world = World::empty().await;
+        for key in ["agent/", "adapter/"] {
+            world.store.fail(key, Commit::Unknown, happens);
+        }
+        let store = Arc::clone(&world.store);
+        *world.store.hook.lock().unwrap() = Some(Box::new(move |_| store.down(true)));
+        let adapter = || super::world::adapter("gmail");
+        assert!(world.broker.add_agent(ADMIN, agent("ann"), Some(2001), false, false).await.is_err());
+        assert!(world.broker.add_adapter(ADMIN, adapter(), Some(3001), None).await.is_err());
+        *world.store.hook.lock().unwrap() = None;
+        world.store.down(false);
+        world.broker.add_agent(ADMIN, agent("ann"), Some(2001), true, false).await.unwrap();
+        world.broker.add_adapter(ADMIN, adapter(), Some(3001), None).await.unwrap();
+        world.broker.freeze(ADMIN, &agent("ann"), "").await.unwrap();
+        world.restart().await;
+        assert!(world.broker.agent(&agent("ann")).unwrap().opaque);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_whose_value_cannot_be_looked_up_stays() {
+    let world = World::new().await;
+    world.store.down(true);
+    let removed = world.broker.remove_secret(ADMIN, &secret("gmail/me"), false).await;
+    assert!(matches!(removed, Err(AdminError::Store(_))), "{removed:?}");
+    world.store.down(false);
+    world.broker.remove_secret(ADMIN, &secret("gmail/me"), false).await.unwrap();
+    assert_eq!(world.store.item("secret-value/gmail/me/1"), None);
+    world.broker.add_secret(ADMIN, secret("gmail/me"), oauth("refresh-0")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,91 @@
+//! How much of the log one agent may fill: its calls are recorded with their arguments, and a grant need have no rate.
+
+use std::collections::HashMap;
+
+use claviger_domain::name::AgentName;
+
+/// How many bytes an agent may write at once.
+const CAPACITY: u64 = 512 << 20;
+
+/// How many bytes more it may write each day.
+const PER_DAY: u64 = 1 << 30;
+
+/// What a call writes besides its arguments, in bytes, roughly.
+const WEIGHT: u64 = 1024;
+
+/// A day, in microseconds.
+const DAY_US: u64 = 86_400_000_000;
+
+/// How many agents' budgets are kept before those that are full again are dropped.
+const SWEEP_AT: usize = 1024;
+
+/// What an agent may still write.
+struct Budget {
+    /// In bytes times [`DAY_US`], so that nothing is lost to rounding.
+    left: u128,
+    at_us: u64,
+}
+
+/// All agents' budgets. Time is monotonic and comes in.
+#[derive(Default)]
+pub(super) struct Budgets(HashMap<AgentName, Budget>);
+
+impl Budgets {
+    /// Takes a call with so many bytes of arguments from the agent's budget; `false`, and takes nothing, where that is
+    /// used up.
+    pub(super) fn spend(&mut self, agent: &AgentName, argument_bytes: usize, now_us: u64) -> bool {
+        let full = u128::from(CAPACITY) * u128::from(DAY_US);
+        let level = |budget: &Budget| {
+            let earned = u128::from(now_us.saturating_sub(budget.at_us)) * u128::from(PER_DAY);
+            (budget.left + earned).min(full)
+        };
+        if self.0.len() >= SWEEP_AT {
+            self.0.retain(|_, budget| level(budget) < full);
+        }
+        let budget = self.0.entry(agent.clone()).or_insert(Budget { left: full, at_us: now_us });
+        *budget = Budget { left: level(budget), at_us: budget.at_us.max(now_us) };
+        let bytes = u64::try_from(argument_bytes).unwrap_or(u64::MAX).saturating_add(WEIGHT);
+        let left = budget.left.checked_sub(u128::from(bytes) * u128::from(DAY_US));
+        budget.left = left.unwrap_or(budget.left);
+        left.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_days_use_is_bounded_and_refills_evenly() {
+        let (mut budgets, ann) = (Budgets::default(), "ann".parse().unwrap());
+        let weight = usize::try_from(WEIGHT).unwrap();
+        let mebibyte = (1 << 20) - weight;
+        assert_eq!((0..2000).filter(|_| budgets.spend(&ann, mebibyte, 0)).count(), 512);
+        assert!(budgets.spend(&"bob".parse().unwrap(), mebibyte, 0), "another's is its own");
+        // A mebibyte comes back in 84.375 seconds, asked for ever so often.
+        let mut spent = 0;
+        for now_ms in 0..84_375 {
+            spent += u32::from(budgets.spend(&ann, mebibyte, now_ms * 1000));
+        }
+        assert_eq!(spent, 0);
+        assert!(budgets.spend(&ann, mebibyte, 84_375_000));
+        // Never more than all of it.
+        let late = 100 * DAY_US;
+        assert_eq!((0..2000).filter(|_| budgets.spend(&ann, mebibyte, late)).count(), 512);
+        // Tens of thousands of small calls within a minute are honest use.
+        let cat = "cat".parse().unwrap();
+        assert!((0..100_000).all(|_| budgets.spend(&cat, 200, late)));
+    }
+
+    #[test]
+    fn budgets_that_are_full_again_are_dropped() {
+        let mut budgets = Budgets::default();
+        for number in 0..3 * SWEEP_AT {
+            let agent = format!("a{number}").parse().unwrap();
+            assert!(budgets.spend(&agent, 10, number as u64 * DAY_US));
+        }
+        assert!(budgets.0.len() <= SWEEP_AT);
+    }
+}
