@@ -367,7 +367,6 @@ impl Broker {
     }
 }
 
-<<<<<<< HEAD
 /// An answer that cannot be taken (too long, too deep) cannot be judged either. Where the answer alone says what the
 /// object belongs to, such an object is told like one that is not there: that it is there may be out of scope.
 fn veil(errand: &Errand, step: &Step, denial: Denial) -> Denial {
@@ -378,7 +377,8 @@ fn veil(errand: &Errand, step: &Step, denial: Denial) -> Denial {
     } else {
         denial
     }
-=======
+}
+
 /// A digest of all arguments but the page's mark: a page belongs to the list it was a page of.
 fn terms(tool: &Tool, args: &Arguments) -> [u8; 32] {
     let mut bytes = Vec::new();
@@ -394,7 +394,6 @@ fn terms(tool: &Tool, args: &Arguments) -> [u8; 32] {
         texts.iter().for_each(|text| add(text));
     }
     *claviger_canonical::Digest::of(&bytes).as_bytes()
->>>>>>> fixes
 }
 
 /// The step of that name. A tool of one step needs no name for it: that is how a generic adapter asks.
