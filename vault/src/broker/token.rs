@@ -95,7 +95,13 @@ impl Broker {
         match secret.record.kind.as_str() {
             "oauth2" => {
                 let scope = self.narrowest(secret, scopes)?;
-                let Some((scope, token)) = self.access_token(secret, scope, purpose).await? else {
+                // Trouble of the provider's is not the service's: nothing of it says anything about an object.
+                let provider = |denial: Denial| match denial.class {
+                    Class::Upstream => denial.field("token"),
+                    _ => denial,
+                };
+                let access = self.access_token(secret, scope, purpose).await.map_err(provider)?;
+                let Some((scope, token)) = access else {
                     return Ok(None);
                 };
                 let copy = token.duplicate();

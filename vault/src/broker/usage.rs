@@ -204,7 +204,10 @@ impl Broker {
                     .field("answer")
                     .fix(format!("{fault}: look at the account before doing it again")),
             ),
-            UpstreamFault::Redirect(_) | UpstreamFault::Answer(_) => {
+            UpstreamFault::Redirect(_) => {
+                (Ending::Withheld, Denial::new(Class::Upstream).field("redirect").fix(fault.to_string()))
+            }
+            UpstreamFault::Answer(_) => {
                 (Ending::Withheld, Denial::new(Class::Upstream).field("answer").fix(fault.to_string()))
             }
             fault if fault.nothing_sent() => {

@@ -159,7 +159,10 @@ async fn names_become_ids_and_only_one_will_do() {
         other => panic!("{other:?}"),
     }
     match world.try_grant("bob", &[GET], vec![named("label", &["ai"])]).await {
-        Err(AdminError::Missing { near, .. }) => assert_eq!(near[0], "AI"),
+        Err(AdminError::Invalid { why, hints }) => {
+            assert!(why.contains("ai"), "{why}");
+            assert!(hints.iter().any(|hint| hint.contains("AI")), "{hints:?}");
+        }
         other => panic!("{other:?}"),
     }
     for bad in ["id:", "id:../x", "id:a b", "id:a/b"] {
