@@ -87,6 +87,11 @@ impl Home {
         self.dir.path().join("run").join(name)
     }
 
+    /// Whether somebody listens: a socket's file is there an instant before that.
+    fn answers(&self, name: &str) -> bool {
+        std::os::unix::net::UnixStream::connect(self.socket(name)).is_ok()
+    }
+
     async fn channel(&self, name: &str) -> Channel {
         connect(&self.socket(name), Server::OwnerOfDirectory).await.unwrap()
     }

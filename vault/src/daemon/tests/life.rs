@@ -133,7 +133,7 @@ async fn a_removed_agent_is_cut_off_and_the_others_are_not() {
     let daemon = home.start(home.unlock()).await;
     let mut admin = home.admin().await;
     add_peers(&mut admin).await;
-    until("the sockets are there", || home.socket("agents/other.sock").exists()).await;
+    until("the sockets are there", || home.answers("agents/other.sock")).await;
     let mut watch = home.agent("bot").await.watch(v1::WatchRequest {}).await.unwrap().into_inner();
     let first = watch.next().await.unwrap().unwrap().sequence;
     let mut other = home.agent("other").await;
@@ -153,7 +153,7 @@ async fn a_removed_agent_is_cut_off_and_the_others_are_not() {
     other.open(v1::OpenRequest {}).await.unwrap();
 
     admin.add_agent(v1::AddAgentRequest { name: "bot".into(), ..Default::default() }).await.unwrap();
-    until("its socket is there", || home.socket("agents/bot.sock").exists()).await;
+    until("its socket is there", || home.answers("agents/bot.sock")).await;
     home.agent("bot").await.open(v1::OpenRequest {}).await.unwrap();
     daemon.stop().await;
 }

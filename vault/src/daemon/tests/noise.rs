@@ -31,8 +31,8 @@ async fn garbage_disturbs_nobody_else() {
     let daemon = home.start(home.unlock()).await;
     let mut admin = home.admin().await;
     add_peers(&mut admin).await;
-    until("the sockets are there", || home.socket("agents/bot.sock").exists()).await;
-    until("the sockets are there", || home.socket("adapters/gmail.sock").exists()).await;
+    until("the sockets are there", || home.answers("agents/bot.sock")).await;
+    until("the sockets are there", || home.answers("adapters/gmail.sock")).await;
     let mut bot = home.agent("bot").await;
     bot.open(v1::OpenRequest {}).await.unwrap();
 
@@ -73,7 +73,7 @@ async fn messages_that_are_too_long_are_refused_and_change_nothing() {
     assert_eq!(refused.code(), tonic::Code::OutOfRange, "{refused:?}");
     assert!(!admin.list_agents(v1::ListAgentsRequest {}).await.unwrap().into_inner().agents[0].frozen);
 
-    until("the socket is there", || home.socket("adapters/gmail.sock").exists()).await;
+    until("the socket is there", || home.answers("adapters/gmail.sock")).await;
     let channel = home.channel("adapters/gmail.sock").await;
     let mut gmail = v1::adapter_service_client::AdapterServiceClient::new(channel);
     let arguments = vec![b' '; 600 << 10];
@@ -89,8 +89,8 @@ async fn a_crowd_of_one_agent_keeps_no_other_out() {
     let daemon = home.start(home.unlock()).await;
     let mut admin = home.admin().await;
     add_peers(&mut admin).await;
-    until("the sockets are there", || home.socket("agents/other.sock").exists()).await;
-    until("the sockets are there", || home.socket("agents/bot.sock").exists()).await;
+    until("the sockets are there", || home.answers("agents/other.sock")).await;
+    until("the sockets are there", || home.answers("agents/bot.sock")).await;
     // Each says hello and then nothing.
     let crowd: Vec<StdStream> = (0..200)
         .filter_map(|_| {
