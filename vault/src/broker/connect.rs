@@ -359,16 +359,14 @@ fn asked_tools<'a>(service: &'a Service, ask: &ConnectAsk) -> Result<Vec<&'a Too
     Ok(tools)
 }
 
-/// For each tool its narrowest scope, unless one that is asked for suffices; and those that name the account.
+/// The narrowest scope of each tool, and those that name the account. One that would suffice for several tools takes no
+/// other's place: each tool's token is as narrow as it can be, which is the second wall.
 fn scopes_of(provider: &Provider, tools: &[&Tool]) -> Vec<String> {
     let mut scopes: Vec<String> = provider.identity_scopes.clone();
-    for tool in tools {
-        let full: Vec<String> = tool.scope.iter().map(|scope| provider.full_scope(scope)).collect();
-        // One that is asked for already may suffice: the fewer boxes on the consent page, the better.
-        if let Some(narrowest) = full.first()
-            && !full.iter().any(|scope| scopes.contains(scope))
-        {
-            scopes.push(narrowest.clone());
+    for scope in tools.iter().filter_map(|tool| tool.scope.first()) {
+        let scope = provider.full_scope(scope);
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
         }
     }
     scopes
