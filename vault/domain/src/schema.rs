@@ -16,9 +16,6 @@ pub fn schema(tool: &Tool, caveats: &[&Caveat]) -> Value {
     for (name, arg) in &tool.args {
         let bounds: Vec<&Caveat> =
             caveats.iter().copied().filter(|caveat| concerns(caveat, tool, name)).collect();
-        if bounds.iter().any(|caveat| matches!(caveat, Caveat::Argument(_, Bound::Absent))) {
-            continue;
-        }
         let mut property = base(arg);
         for caveat in &bounds {
             narrow(&mut property, caveat);
@@ -31,6 +28,14 @@ pub fn schema(tool: &Tool, caveats: &[&Caveat]) -> Value {
         }
         // Without a default that the bounds allow, a call that leaves the argument out would be refused.
         let needed = bounds.iter().any(|caveat| needs(caveat)) && !property.contains_key("default");
+        let absent = bounds.iter().any(|caveat| matches!(caveat, Caveat::Argument(_, Bound::Absent)));
+        // Forbidden and asked for at once allows no call: it stays, required, and no value fits it.
+        if absent && !arg.required && !needed {
+            continue;
+        }
+        if absent {
+            property.insert("not".to_owned(), json!({}));
+        }
         if arg.required || needed {
             required.push(Value::from(name.as_str()));
         }

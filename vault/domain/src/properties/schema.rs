@@ -124,6 +124,13 @@ fn each_bound_narrows() {
     check("ids", vec![Bound::MinLength(2), Bound::EachIn(words(&["a"]))], "/minItems", json!(2));
     check("to", vec![Bound::EachIn(words(&["A@B.CD", "*"]))], "/items/enum", json!(["A@b.cd"]));
     check("line", vec![Bound::Absent], "", json!(null));
+    // Bounded so that no default will do, and forbidden too: no call fits, with the argument or without it.
+    for both in [[Bound::OneOf(Vec::new()), Bound::Absent], [Bound::Absent, Bound::OneOf(Vec::new())]] {
+        let caveats = both.map(|bound| Caveat::Argument(ident("number"), bound));
+        let schema = schema(&tool, &caveats.iter().collect::<Vec<_>>());
+        assert_eq!(schema["properties"]["number"]["not"], json!({}), "{schema}");
+        assert!(schema["required"].as_array().unwrap().contains(&json!("number")), "{schema}");
+    }
     check("cc", vec![], "/default", json!(["a@b.cd"]));
 
     let bound = |ids: &[&str]| {
