@@ -16,6 +16,9 @@ pub struct Refusal {
     pub message: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "5")]
     pub hints: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Class "pending" only: "ap\_…", what the agent collects by once a person has agreed.
+    #[prost(string, tag = "6")]
+    pub approval: ::prost::alloc::string::String,
 }
 /// A tool as an MCP host needs to know it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -43,8 +46,168 @@ pub struct Tool {
     #[prost(string, tag = "8")]
     pub definition: ::prost::alloc::string::String,
 }
+/// One typed bound. The set is closed: one that a peer does not know is an empty `kind`, and is refused.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Caveat {
+    #[prost(
+        oneof = "caveat::Kind",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+    )]
+    pub kind: ::core::option::Option<caveat::Kind>,
+}
+/// Nested message and enum types in `Caveat`.
+pub mod caveat {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Rate(super::Rate),
+        /// Calls altogether.
+        #[prost(uint64, tag = "2")]
+        Calls(u64),
+        #[prost(message, tag = "3")]
+        Recipients(super::Patterns),
+        #[prost(message, tag = "4")]
+        Resource(super::Resource),
+        #[prost(message, tag = "5")]
+        Argument(super::ArgumentBound),
+        /// Milliseconds since 1970.
+        #[prost(uint64, tag = "6")]
+        ExpiresAtMs(u64),
+        /// Milliseconds since 1970.
+        #[prost(uint64, tag = "7")]
+        NotBeforeMs(u64),
+        #[prost(message, tag = "8")]
+        Hours(super::Hours),
+        /// Bytes sent and received in one day (UTC), together.
+        #[prost(uint64, tag = "9")]
+        BytesADay(u64),
+        /// Only these tools of the grant's.
+        #[prost(message, tag = "10")]
+        Tools(super::Tools),
+        #[prost(message, tag = "11")]
+        People(super::People),
+        #[prost(message, tag = "12")]
+        Within(super::Within),
+        /// Only under these paths.
+        #[prost(message, tag = "13")]
+        Paths(super::Paths),
+        /// Only what this agent itself created, by the vault's own record.
+        #[prost(bool, tag = "14")]
+        MadeByAgent(bool),
+        /// Every URL in a text argument points to one of these hosts; none at all where there is none.
+        #[prost(message, tag = "15")]
+        Links(super::Hosts),
+    }
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct OpenRequest {}
+pub struct Rate {
+    #[prost(uint32, tag = "1")]
+    pub count: u32,
+    #[prost(uint64, tag = "2")]
+    pub per_seconds: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Patterns {
+    #[prost(string, repeated, tag = "1")]
+    pub patterns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Tools {
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Resource {
+    /// "label", "folder", "calendar", "file".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Names or, after "id:", ids, in a request. Ids in an answer.
+    #[prost(string, repeated, tag = "2")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// In an answer: what the ids were called when the grant was made.
+    #[prost(string, repeated, tag = "3")]
+    pub shown: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What lies deeper counts too.
+    #[prost(bool, tag = "4")]
+    pub nested: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hours {
+    /// IANA name, such as "Europe/Berlin".
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    /// 1 Monday to 7 Sunday; none for every day.
+    #[prost(uint32, repeated, tag = "2")]
+    pub days: ::prost::alloc::vec::Vec<u32>,
+    /// Minutes after midnight, from inclusive, to exclusive; a span over midnight has from > to.
+    #[prost(uint32, tag = "3")]
+    pub from_minute: u32,
+    #[prost(uint32, tag = "4")]
+    pub to_minute: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct People {
+    /// "sender", "owner" or "attendee".
+    #[prost(string, tag = "1")]
+    pub role: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub patterns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Within {
+    /// Days, YYYY-MM-DD: from inclusive, to exclusive; empty for no bound on that side.
+    #[prost(string, tag = "1")]
+    pub after: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub before: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Paths {
+    #[prost(string, repeated, tag = "1")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hosts {
+    #[prost(string, repeated, tag = "1")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// URL arguments only: whether a query string may follow.
+    #[prost(bool, tag = "2")]
+    pub query: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArgumentBound {
+    #[prost(string, tag = "1")]
+    pub argument: ::prost::alloc::string::String,
+    #[prost(oneof = "argument_bound::Bound", tags = "2, 3, 4, 5, 6, 7, 8")]
+    pub bound: ::core::option::Option<argument_bound::Bound>,
+}
+/// Nested message and enum types in `ArgumentBound`.
+pub mod argument_bound {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Bound {
+        #[prost(message, tag = "2")]
+        EachIn(super::Patterns),
+        #[prost(message, tag = "3")]
+        OneOf(super::Patterns),
+        #[prost(int64, tag = "4")]
+        Max(i64),
+        #[prost(bool, tag = "5")]
+        Absent(bool),
+        #[prost(uint64, tag = "6")]
+        MaxLength(u64),
+        #[prost(uint64, tag = "7")]
+        MinLength(u64),
+        /// A URL: to one of these hosts.
+        #[prost(message, tag = "8")]
+        Hosts(super::Hosts),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenRequest {
+    /// These handles, children too; the root handles of all live grants where there is none.
+    #[prost(string, repeated, tag = "1")]
+    pub handles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OpenResponse {
     #[prost(string, tag = "1")]
@@ -80,6 +243,86 @@ pub struct OpenHandle {
     pub expires_at_ms: u64,
     #[prost(message, optional, tag = "7")]
     pub adapter: ::core::option::Option<Endpoint>,
+    /// Its parent; empty for a grant's root handle.
+    #[prost(string, tag = "8")]
+    pub parent: ::prost::alloc::string::String,
+    /// What whoever narrowed it called it.
+    #[prost(string, tag = "9")]
+    pub label: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NarrowRequest {
+    #[prost(string, tag = "1")]
+    pub handle: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub caveats: ::prost::alloc::vec::Vec<Caveat>,
+    /// What it is for, in a few words; for people.
+    #[prost(string, tag = "3")]
+    pub label: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NarrowResponse {
+    #[prost(message, optional, tag = "1")]
+    pub handle: ::core::option::Option<OpenHandle>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseRequest {
+    #[prost(string, tag = "1")]
+    pub handle: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseResponse {
+    #[prost(uint32, tag = "1")]
+    pub released: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollectRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollectResponse {
+    /// "pending", "approved", "denied", "expired" or "done".
+    #[prost(string, tag = "1")]
+    pub state: ::prost::alloc::string::String,
+    /// Of a call that was approved: what is to be presented, with this approval.
+    #[prost(string, tag = "2")]
+    pub handle: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub tool: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub arguments: ::prost::alloc::vec::Vec<u8>,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "5")]
+    pub expires_at_ms: u64,
+    /// What the owner answered or why not, if they said.
+    #[prost(string, tag = "6")]
+    pub answer: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AskRequest {
+    /// What it is for, in the agent's words; shown to the owner as such.
+    #[prost(string, tag = "1")]
+    pub purpose: ::prost::alloc::string::String,
+    /// A task under this handle: its tools and bounds, as a child handle whose calls need no further approval.
+    #[prost(string, tag = "2")]
+    pub handle: ::prost::alloc::string::String,
+    /// A grant of this secret's tools.
+    #[prost(string, tag = "3")]
+    pub secret: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub tools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "5")]
+    pub caveats: ::prost::alloc::vec::Vec<Caveat>,
+    #[prost(uint64, tag = "6")]
+    pub expires_in_seconds: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AskResponse {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub expires_at_ms: u64,
 }
 /// Where an adapter serves MCP.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -204,6 +447,100 @@ pub mod agent_service_client {
                 .insert(GrpcMethod::new("claviger.v1.AgentService", "Open"));
             self.inner.unary(req, path, codec).await
         }
+        /// A child of one of the agent's handles, bounded further; it can never do more than its parent.
+        pub async fn narrow(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NarrowRequest>,
+        ) -> std::result::Result<tonic::Response<super::NarrowResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AgentService/Narrow",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AgentService", "Narrow"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a child handle, with all below it. Final.
+        pub async fn release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AgentService/Release",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AgentService", "Release"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What became of something that waits for a person; with the exact arguments of a call, which the vault kept.
+        pub async fn collect(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CollectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CollectResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AgentService/Collect",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AgentService", "Collect"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks the owner: a question, a task with its bounds, or a grant. What it asks for is inert until the owner agrees.
+        pub async fn ask(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AskRequest>,
+        ) -> std::result::Result<tonic::Response<super::AskResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AgentService/Ask",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AgentService", "Ask"));
+            self.inner.unary(req, path, codec).await
+        }
         /// One message now, and one whenever the grants have changed since. The client then opens again.
         pub async fn watch(
             &mut self,
@@ -249,6 +586,26 @@ pub mod agent_service_server {
             &self,
             request: tonic::Request<super::OpenRequest>,
         ) -> std::result::Result<tonic::Response<super::OpenResponse>, tonic::Status>;
+        /// A child of one of the agent's handles, bounded further; it can never do more than its parent.
+        async fn narrow(
+            &self,
+            request: tonic::Request<super::NarrowRequest>,
+        ) -> std::result::Result<tonic::Response<super::NarrowResponse>, tonic::Status>;
+        /// Ends a child handle, with all below it. Final.
+        async fn release(
+            &self,
+            request: tonic::Request<super::ReleaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReleaseResponse>, tonic::Status>;
+        /// What became of something that waits for a person; with the exact arguments of a call, which the vault kept.
+        async fn collect(
+            &self,
+            request: tonic::Request<super::CollectRequest>,
+        ) -> std::result::Result<tonic::Response<super::CollectResponse>, tonic::Status>;
+        /// Asks the owner: a question, a task with its bounds, or a grant. What it asks for is inert until the owner agrees.
+        async fn ask(
+            &self,
+            request: tonic::Request<super::AskRequest>,
+        ) -> std::result::Result<tonic::Response<super::AskResponse>, tonic::Status>;
         /// Server streaming response type for the Watch method.
         type WatchStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::Changed, tonic::Status>,
@@ -366,6 +723,184 @@ pub mod agent_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = OpenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AgentService/Narrow" => {
+                    #[allow(non_camel_case_types)]
+                    struct NarrowSvc<T: AgentService>(pub Arc<T>);
+                    impl<
+                        T: AgentService,
+                    > tonic::server::UnaryService<super::NarrowRequest>
+                    for NarrowSvc<T> {
+                        type Response = super::NarrowResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::NarrowRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AgentService>::narrow(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = NarrowSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AgentService/Release" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseSvc<T: AgentService>(pub Arc<T>);
+                    impl<
+                        T: AgentService,
+                    > tonic::server::UnaryService<super::ReleaseRequest>
+                    for ReleaseSvc<T> {
+                        type Response = super::ReleaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AgentService>::release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AgentService/Collect" => {
+                    #[allow(non_camel_case_types)]
+                    struct CollectSvc<T: AgentService>(pub Arc<T>);
+                    impl<
+                        T: AgentService,
+                    > tonic::server::UnaryService<super::CollectRequest>
+                    for CollectSvc<T> {
+                        type Response = super::CollectResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CollectRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AgentService>::collect(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CollectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AgentService/Ask" => {
+                    #[allow(non_camel_case_types)]
+                    struct AskSvc<T: AgentService>(pub Arc<T>);
+                    impl<T: AgentService> tonic::server::UnaryService<super::AskRequest>
+                    for AskSvc<T> {
+                        type Response = super::AskResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AskRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AgentService>::ask(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AskSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -543,6 +1078,9 @@ pub struct SendResponse {
     /// How many elements of lists were dropped because they are out of scope is content, and so is not told.
     #[prost(bool, tag = "4")]
     pub untrusted: bool,
+    /// Signs that somebody may be talking to the model: names of patterns that stood in the answer. A signal, no wall.
+    #[prost(string, repeated, tag = "5")]
+    pub flags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -1079,7 +1617,7 @@ pub struct Service {
     #[prost(bool, tag = "7")]
     pub private: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Agent {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -1103,7 +1641,156 @@ pub struct Agent {
     pub socket: ::prost::alloc::string::String,
     #[prost(uint32, tag = "9")]
     pub grants: u32,
+    /// What tainted it, newest first; at most some dozens.
+    #[prost(message, repeated, tag = "10")]
+    pub taint: ::prost::alloc::vec::Vec<TaintSource>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaintSource {
+    #[prost(uint64, tag = "1")]
+    pub at_ms: u64,
+    #[prost(string, tag = "2")]
+    pub tool: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub secret: ::prost::alloc::string::String,
+    /// What `claviger why` takes.
+    #[prost(string, tag = "4")]
+    pub reference: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UntaintRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowAgentRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustAuthorsRequest {
+    #[prost(string, tag = "1")]
+    pub secret: ::prost::alloc::string::String,
+    /// All of them; none for nobody.
+    #[prost(string, repeated, tag = "2")]
+    pub patterns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Approval {
+    /// "ap\_…"
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// "call", "task", "grant" or "question".
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub agent: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub secret: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub grant: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub handle: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub tool: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub effect: ::prost::alloc::string::String,
+    /// "pending", "approved", "denied", "expired" or "done".
+    #[prost(string, tag = "9")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "10")]
+    pub created_at_ms: u64,
+    #[prost(uint64, tag = "11")]
+    pub expires_at_ms: u64,
+    /// Why it is asked: "always", "tainted", or what is new.
+    #[prost(string, tag = "12")]
+    pub why: ::prost::alloc::string::String,
+    /// All that a person must see, rendered by the vault alone: each byte, with what deceives the eye made visible.
+    #[prost(message, repeated, tag = "13")]
+    pub shown: ::prost::alloc::vec::Vec<DetailLine>,
+    /// The agent's own words, as such.
+    #[prost(string, tag = "14")]
+    pub purpose: ::prost::alloc::string::String,
+    /// What the owner answered.
+    #[prost(string, tag = "15")]
+    pub answer: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListApprovalsRequest {
+    #[prost(string, tag = "1")]
+    pub agent: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListApprovalsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub approvals: ::prost::alloc::vec::Vec<Approval>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowApprovalRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecideRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub yes: bool,
+    /// What the agent is told.
+    #[prost(string, tag = "3")]
+    pub answer: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetKnownRequest {
+    #[prost(string, tag = "1")]
+    pub grant: ::prost::alloc::string::String,
+    /// One of what is known; all of it where empty.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Decoy {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// "handle" or "credential".
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// What to plant.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "5")]
+    pub created_at_ms: u64,
+    #[prost(uint32, tag = "6")]
+    pub used: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddDecoyRequest {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+    /// What a credential looks like: "google", "github", "aws", "slack"; empty for the first.
+    #[prost(string, tag = "3")]
+    pub look: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDecoysRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDecoysResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub decoys: ::prost::alloc::vec::Vec<Decoy>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveDecoyRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveDecoyResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddAgentRequest {
     #[prost(string, tag = "1")]
@@ -1269,6 +1956,14 @@ pub struct Secret {
     pub private: bool,
     #[prost(message, repeated, tag = "15")]
     pub versions: ::prost::alloc::vec::Vec<SecretVersion>,
+    /// Whose writing does not taint.
+    #[prost(string, repeated, tag = "16")]
+    pub trusted_authors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Tools that the scopes it has can serve, and those they cannot.
+    #[prost(string, repeated, tag = "17")]
+    pub serves: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "18")]
+    pub cannot_serve: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SecretVersion {
@@ -1377,77 +2072,6 @@ pub struct RemoveSecretResponse {
     #[prost(uint32, tag = "2")]
     pub revoked_grants: u32,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Caveat {
-    #[prost(oneof = "caveat::Kind", tags = "1, 2, 3, 4, 5")]
-    pub kind: ::core::option::Option<caveat::Kind>,
-}
-/// Nested message and enum types in `Caveat`.
-pub mod caveat {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Kind {
-        #[prost(message, tag = "1")]
-        Rate(super::Rate),
-        /// Calls altogether.
-        #[prost(uint64, tag = "2")]
-        Calls(u64),
-        #[prost(message, tag = "3")]
-        Recipients(super::Patterns),
-        #[prost(message, tag = "4")]
-        Resource(super::Resource),
-        #[prost(message, tag = "5")]
-        Argument(super::ArgumentBound),
-    }
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Rate {
-    #[prost(uint32, tag = "1")]
-    pub count: u32,
-    #[prost(uint64, tag = "2")]
-    pub per_seconds: u64,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Patterns {
-    #[prost(string, repeated, tag = "1")]
-    pub patterns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Resource {
-    /// "label", "folder".
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// Names or, after "id:", ids, in a request. Ids in an answer.
-    #[prost(string, repeated, tag = "2")]
-    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// In an answer: what the ids were called when the grant was made.
-    #[prost(string, repeated, tag = "3")]
-    pub shown: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ArgumentBound {
-    #[prost(string, tag = "1")]
-    pub argument: ::prost::alloc::string::String,
-    #[prost(oneof = "argument_bound::Bound", tags = "2, 3, 4, 5, 6, 7")]
-    pub bound: ::core::option::Option<argument_bound::Bound>,
-}
-/// Nested message and enum types in `ArgumentBound`.
-pub mod argument_bound {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Bound {
-        #[prost(message, tag = "2")]
-        EachIn(super::Patterns),
-        #[prost(message, tag = "3")]
-        OneOf(super::Patterns),
-        #[prost(int64, tag = "4")]
-        Max(i64),
-        #[prost(bool, tag = "5")]
-        Absent(bool),
-        #[prost(uint64, tag = "6")]
-        MaxLength(u64),
-        #[prost(uint64, tag = "7")]
-        MinLength(u64),
-    }
-}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AddGrantRequest {
     #[prost(string, tag = "1")]
@@ -1464,9 +2088,16 @@ pub struct AddGrantRequest {
     /// 0: no end.
     #[prost(uint64, tag = "6")]
     pub expires_in_seconds: u64,
-    /// "never"; required in so many words where a tool sends or deletes. Empty otherwise.
+    /// "never", "tainted", "new" or "always", for every tool of the grant; empty for "always" where a tool sends or
+    /// deletes, and "never" where it does not.
     #[prost(string, tag = "7")]
     pub approve: ::prost::alloc::string::String,
+    /// It forbids: it beats every grant that allows.
+    #[prost(bool, tag = "8")]
+    pub deny: bool,
+    /// Its sends are harmless under taint; recipients must be a fixed list.
+    #[prost(bool, tag = "9")]
+    pub trusted_sink: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Grant {
@@ -1500,6 +2131,34 @@ pub struct Grant {
     /// What an owner should think about.
     #[prost(string, repeated, tag = "13")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "14")]
+    pub deny: bool,
+    #[prost(bool, tag = "15")]
+    pub trusted_sink: bool,
+    /// What was approved once and is remembered, under `approve = "new"`.
+    #[prost(string, repeated, tag = "16")]
+    pub known: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Its live child handles.
+    #[prost(message, repeated, tag = "17")]
+    pub children: ::prost::alloc::vec::Vec<ChildHandle>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChildHandle {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub parent: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub label: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub caveats: ::prost::alloc::vec::Vec<Caveat>,
+    #[prost(uint64, tag = "5")]
+    pub calls_made: u64,
+    #[prost(uint64, tag = "6")]
+    pub created_at_ms: u64,
+    /// The task the owner agreed to: its calls need no further approval.
+    #[prost(bool, tag = "7")]
+    pub task: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GrantedTool {
@@ -2251,6 +2910,229 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("claviger.v1.AdminService", "Revoke"));
             self.inner.unary(req, path, codec).await
         }
+        /// Makes the owner be asked again: what was remembered under `approve = "new"`.
+        pub async fn forget_known(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ForgetKnownRequest>,
+        ) -> std::result::Result<tonic::Response<super::Grant>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/ForgetKnown",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "ForgetKnown"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What waits for a person, and what waited.
+        pub async fn list_approvals(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListApprovalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListApprovalsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/ListApprovals",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "ListApprovals"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn show_approval(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShowApprovalRequest>,
+        ) -> std::result::Result<tonic::Response<super::Approval>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/ShowApproval",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "ShowApproval"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn decide(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecideRequest>,
+        ) -> std::result::Result<tonic::Response<super::Approval>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/Decide",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "Decide"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets what an agent has read.
+        pub async fn untaint(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UntaintRequest>,
+        ) -> std::result::Result<tonic::Response<super::Agent>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/Untaint",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "Untaint"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn show_agent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShowAgentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Agent>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/ShowAgent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "ShowAgent"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whose writing does not taint.
+        pub async fn trust_authors(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TrustAuthorsRequest>,
+        ) -> std::result::Result<tonic::Response<super::Secret>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/TrustAuthors",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "TrustAuthors"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn add_decoy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddDecoyRequest>,
+        ) -> std::result::Result<tonic::Response<super::Decoy>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/AddDecoy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "AddDecoy"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_decoys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDecoysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDecoysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/ListDecoys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "ListDecoys"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn remove_decoy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveDecoyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveDecoyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/RemoveDecoy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "RemoveDecoy"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn read_log(
             &mut self,
             request: impl tonic::IntoRequest<super::ReadLogRequest>,
@@ -2492,6 +3374,59 @@ pub mod admin_service_server {
             &self,
             request: tonic::Request<super::RevokeRequest>,
         ) -> std::result::Result<tonic::Response<super::Grant>, tonic::Status>;
+        /// Makes the owner be asked again: what was remembered under `approve = "new"`.
+        async fn forget_known(
+            &self,
+            request: tonic::Request<super::ForgetKnownRequest>,
+        ) -> std::result::Result<tonic::Response<super::Grant>, tonic::Status>;
+        /// What waits for a person, and what waited.
+        async fn list_approvals(
+            &self,
+            request: tonic::Request<super::ListApprovalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListApprovalsResponse>,
+            tonic::Status,
+        >;
+        async fn show_approval(
+            &self,
+            request: tonic::Request<super::ShowApprovalRequest>,
+        ) -> std::result::Result<tonic::Response<super::Approval>, tonic::Status>;
+        async fn decide(
+            &self,
+            request: tonic::Request<super::DecideRequest>,
+        ) -> std::result::Result<tonic::Response<super::Approval>, tonic::Status>;
+        /// Forgets what an agent has read.
+        async fn untaint(
+            &self,
+            request: tonic::Request<super::UntaintRequest>,
+        ) -> std::result::Result<tonic::Response<super::Agent>, tonic::Status>;
+        async fn show_agent(
+            &self,
+            request: tonic::Request<super::ShowAgentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Agent>, tonic::Status>;
+        /// Whose writing does not taint.
+        async fn trust_authors(
+            &self,
+            request: tonic::Request<super::TrustAuthorsRequest>,
+        ) -> std::result::Result<tonic::Response<super::Secret>, tonic::Status>;
+        async fn add_decoy(
+            &self,
+            request: tonic::Request<super::AddDecoyRequest>,
+        ) -> std::result::Result<tonic::Response<super::Decoy>, tonic::Status>;
+        async fn list_decoys(
+            &self,
+            request: tonic::Request<super::ListDecoysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDecoysResponse>,
+            tonic::Status,
+        >;
+        async fn remove_decoy(
+            &self,
+            request: tonic::Request<super::RemoveDecoyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveDecoyResponse>,
+            tonic::Status,
+        >;
         async fn read_log(
             &self,
             request: tonic::Request<super::ReadLogRequest>,
@@ -3609,6 +4544,456 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/ForgetKnown" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForgetKnownSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ForgetKnownRequest>
+                    for ForgetKnownSvc<T> {
+                        type Response = super::Grant;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ForgetKnownRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::forget_known(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForgetKnownSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/ListApprovals" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListApprovalsSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ListApprovalsRequest>
+                    for ListApprovalsSvc<T> {
+                        type Response = super::ListApprovalsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListApprovalsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::list_approvals(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListApprovalsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/ShowApproval" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShowApprovalSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ShowApprovalRequest>
+                    for ShowApprovalSvc<T> {
+                        type Response = super::Approval;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShowApprovalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::show_approval(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShowApprovalSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/Decide" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecideSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::DecideRequest>
+                    for DecideSvc<T> {
+                        type Response = super::Approval;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecideRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::decide(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecideSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/Untaint" => {
+                    #[allow(non_camel_case_types)]
+                    struct UntaintSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::UntaintRequest>
+                    for UntaintSvc<T> {
+                        type Response = super::Agent;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UntaintRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::untaint(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UntaintSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/ShowAgent" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShowAgentSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ShowAgentRequest>
+                    for ShowAgentSvc<T> {
+                        type Response = super::Agent;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShowAgentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::show_agent(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShowAgentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/TrustAuthors" => {
+                    #[allow(non_camel_case_types)]
+                    struct TrustAuthorsSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::TrustAuthorsRequest>
+                    for TrustAuthorsSvc<T> {
+                        type Response = super::Secret;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TrustAuthorsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::trust_authors(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TrustAuthorsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/AddDecoy" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddDecoySvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::AddDecoyRequest>
+                    for AddDecoySvc<T> {
+                        type Response = super::Decoy;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddDecoyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::add_decoy(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddDecoySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/ListDecoys" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDecoysSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ListDecoysRequest>
+                    for ListDecoysSvc<T> {
+                        type Response = super::ListDecoysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDecoysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::list_decoys(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDecoysSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/RemoveDecoy" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveDecoySvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::RemoveDecoyRequest>
+                    for RemoveDecoySvc<T> {
+                        type Response = super::RemoveDecoyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveDecoyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::remove_decoy(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveDecoySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
