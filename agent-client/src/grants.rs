@@ -83,7 +83,17 @@ impl Grants {
     }
 
     fn add(&mut self, handle: v1::OpenHandle, proof: ProofKey) -> Result<(), ClientError> {
-        let v1::OpenHandle { id, grant, secret, proof_key: _, tools, expires_at_ms, adapter } = handle;
+        let v1::OpenHandle {
+            id,
+            grant,
+            secret,
+            proof_key: _,
+            tools,
+            expires_at_ms,
+            adapter,
+            parent: _,
+            label: _,
+        } = handle;
         let index = self.handles.len();
         let mut count = 0;
         for tool in tools {
@@ -298,6 +308,8 @@ mod tests {
             replica: vec![2; 8],
             frozen: false,
             handles: vec![v1::OpenHandle {
+                parent: String::new(),
+                label: String::new(),
                 id: "hdl_000102030405060708090a0b0c0d0eff".to_owned(),
                 grant: "gr_0001020304050607".to_owned(),
                 secret: "gmail/me".to_owned(),

@@ -35,7 +35,7 @@ impl Vault {
     /// What is granted now.
     pub(crate) async fn open(&self) -> Result<Grants, ClientError> {
         let mut client = self.client.clone();
-        let answer = within(client.open(OpenRequest {})).await?;
+        let answer = within(client.open(OpenRequest::default())).await?;
         let answer = answer.map_err(|status| ClientError::from_status(&status))?;
         Grants::read(answer.into_inner())
     }

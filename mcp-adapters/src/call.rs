@@ -112,7 +112,7 @@ impl Call {
             sent = self.vault.send(request, self.minted.effect == "read") => sent,
         };
         match sent {
-            Ok(v1::SendResponse { status, headers, body, untrusted }) => {
+            Ok(v1::SendResponse { status, headers, body, untrusted, flags: _ }) => {
                 if untrusted {
                     self.untrusted.store(true, Ordering::Relaxed);
                 }

@@ -38,7 +38,7 @@ async fn a_vault_that_starts_sealed_says_so_and_nothing_else() {
     assert!(admin.status(StatusRequest {}).await.is_ok());
     assert_eq!(class(&admin.list_secrets(ListSecretsRequest {}).await.unwrap_err()), "sealed");
     let mut agent = world.agent_client(AGENT, Who::Agent).await.unwrap();
-    assert_eq!(class(&agent.open(OpenRequest {}).await.unwrap_err()), "sealed");
+    assert_eq!(class(&agent.open(OpenRequest::default()).await.unwrap_err()), "sealed");
     let mut gmail = world.adapter("gmail").await;
     let refused = mint(&mut gmail, ("claviger1.AAAA".to_owned(), b"{}".to_vec())).await.unwrap_err();
     assert_eq!(class(&refused), "sealed");

@@ -283,7 +283,7 @@ async fn a_user_reaches_the_socket_of_its_role_and_no_other() {
     }
     for who in [Who::Vault, Who::Admin, Who::Gmail, Who::Drive, Who::Stranger] {
         let let_in = match world.agent_client(AGENT, who).await {
-            Ok(mut client) => client.open(OpenRequest {}).await.is_ok(),
+            Ok(mut client) => client.open(OpenRequest::default()).await.is_ok(),
             Err(_) => false,
         };
         assert!(!let_in, "{who:?} is an agent");

@@ -255,6 +255,8 @@ impl AgentService for Vault {
                 proof_key: truth.key.to_vec(),
                 tools: truth.tools.clone(),
                 expires_at_ms: 0,
+                parent: String::new(),
+                label: String::new(),
                 adapter: Some(v1::Endpoint {
                     adapter: "demo".to_owned(),
                     socket: self.world.adapter_socket().to_str().unwrap().to_owned(),
@@ -262,6 +264,22 @@ impl AgentService for Vault {
                 }),
             }],
         }))
+    }
+
+    async fn narrow(&self, _: Request<v1::NarrowRequest>) -> Result<Response<v1::NarrowResponse>, Status> {
+        Err(Status::unimplemented("narrow"))
+    }
+
+    async fn release(&self, _: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
+        Err(Status::unimplemented("release"))
+    }
+
+    async fn collect(&self, _: Request<v1::CollectRequest>) -> Result<Response<v1::CollectResponse>, Status> {
+        Err(Status::unimplemented("collect"))
+    }
+
+    async fn ask(&self, _: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
+        Err(Status::unimplemented("ask"))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<Changed, Status>> + Send>>;

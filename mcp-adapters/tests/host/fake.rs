@@ -99,6 +99,7 @@ impl Fake {
 
 fn refuse(class: &str, field: &str, reference: &str) -> Status {
     let refusal = v1::Refusal {
+        approval: String::new(),
         class: class.into(),
         field: field.into(),
         reference: reference.into(),
@@ -164,6 +165,7 @@ impl AdapterService for Service {
         };
         let untrusted = self.0.minted.untrusted;
         Ok(Response::new(v1::SendResponse {
+            flags: Vec::new(),
             status: status.into(),
             headers: vec![],
             body: body.into(),

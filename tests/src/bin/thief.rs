@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let (handle, tool) = (next("HANDLE")?, next("TOOL")?);
 
     let channel = connect(&agent, Server::OwnerOfDirectory).await?;
-    let opened = AgentServiceClient::new(channel).open(OpenRequest {}).await?.into_inner();
+    let opened = AgentServiceClient::new(channel).open(OpenRequest::default()).await?.into_inner();
     let arguments = json!({});
     let canonical = Canonical::from_json(&arguments)?;
     #[allow(clippy::disallowed_methods, reason = "a thief has no clock but the machine's")]

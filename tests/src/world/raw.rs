@@ -124,7 +124,7 @@ impl World {
     pub async fn thief(&self, name: &str) -> Thief {
         let who = if name == super::AGENT { Who::Agent } else { Who::Other };
         let mut client = self.agent_client(name, who).await.unwrap();
-        Thief { opened: client.open(OpenRequest {}).await.unwrap().into_inner() }
+        Thief { opened: client.open(OpenRequest::default()).await.unwrap().into_inner() }
     }
 
     /// Connects to an adapter's MCP socket with a plain MCP client.

@@ -3,7 +3,11 @@
 use crate::address::{Address, Pattern};
 use crate::arg::{ArgKind, ArgValue, Arguments};
 use crate::codec::is_invisible;
-use crate::name::Ident;
+use crate::date::Date;
+use crate::host::HostPattern;
+use crate::hours::Hours;
+use crate::name::{Ident, ToolName};
+use crate::path::RelativePath;
 use crate::rate::Rate;
 use crate::refusal::{Class, Denial};
 use crate::tool::Tool;
@@ -17,10 +21,74 @@ pub enum Caveat {
     Calls(u64),
     /// Who may be written to: to, cc, bcc and reply-to together. An empty list allows nobody.
     Recipients(Vec<Pattern>),
+    /// Bytes sent and received in one day (UTC), together.
+    BytesADay(u64),
+    /// Until then, in milliseconds since 1970.
+    Expires(u64),
+    /// Not before then, in milliseconds since 1970.
+    NotBefore(u64),
+    /// Only at these hours.
+    Hours(Hours),
+    /// Only these tools of the grant's. An empty list allows none.
+    Tools(Vec<ToolName>),
+    /// Only objects whose senders, owners or resulting attendees are among these. An empty list allows nobody.
+    People(PeopleBound),
+    /// Only objects of these days.
+    Within(DateBound),
+    /// Only under these paths. An empty list allows none.
+    Paths(Vec<RelativePath>),
+    /// Only what this agent itself created with this secret, by the vault's own record.
+    MadeByAgent,
+    /// Every URL in a text argument points to one of these hosts; an empty list allows no URL at all.
+    Links(Vec<HostPattern>),
     /// Which objects: those that carry one of these ids as that resource. An empty list allows none.
     Resource(ResourceBound),
     /// What an argument may be.
     Argument(Ident, Bound),
+}
+
+/// What somebody has to do with an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Who sent it, as it says itself: a bound on what is read, no proof of who wrote it.
+    Sender,
+    /// Who owns it.
+    Owner,
+    /// Who would be invited to what results.
+    Attendee,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Role; 3] = [Role::Sender, Role::Owner, Role::Attendee];
+
+    /// The word in a grant and in the catalog.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Sender => "sender",
+            Role::Owner => "owner",
+            Role::Attendee => "attendee",
+        }
+    }
+}
+
+/// A bound on the people of an object: each of them matches one of the patterns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeopleBound {
+    /// Which people.
+    pub role: Role,
+    /// Who they may be.
+    pub patterns: Vec<Pattern>,
+}
+
+/// A bound on the days of an object, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateBound {
+    /// From this day on.
+    pub after: Option<Date>,
+    /// Before this day.
+    pub before: Option<Date>,
 }
 
 /// A bound on the objects a tool may touch.
@@ -32,6 +100,8 @@ pub struct ResourceBound {
     pub ids: Vec<String>,
     /// What each was called then; for people only.
     pub shown: Vec<String>,
+    /// Whether what lies deeper counts too, as in folders of folders.
+    pub nested: bool,
 }
 
 /// A bound on one argument. Missing data denies, but for [`Bound::Absent`].
@@ -49,6 +119,13 @@ pub enum Bound {
     MaxLength(u64),
     /// The text has at least so many characters, or the list so many elements.
     MinLength(u64),
+    /// The URL points to one of these hosts. An empty list satisfies nothing.
+    Hosts {
+        /// Which hosts.
+        hosts: Vec<HostPattern>,
+        /// Whether a query string or fragment may follow.
+        query: bool,
+    },
 }
 
 impl Caveat {
@@ -58,7 +135,18 @@ impl Caveat {
     /// Why it cannot, as a clause for the admin. Such a grant is not made: a caveat is never ignored at use.
     pub fn enforceable(&self, tool: &Tool) -> Result<(), String> {
         match self {
-            Caveat::Rate(_) | Caveat::Calls(_) => Ok(()),
+            Caveat::Rate(_)
+            | Caveat::Calls(_)
+            | Caveat::BytesADay(_)
+            | Caveat::Expires(_)
+            | Caveat::NotBefore(_)
+            | Caveat::Tools(_) => Ok(()),
+            Caveat::Hours(_)
+            | Caveat::People(_)
+            | Caveat::Within(_)
+            | Caveat::Paths(_)
+            | Caveat::MadeByAgent
+            | Caveat::Links(_) => Err(format!("{} cannot be bounded so", tool.name)),
             Caveat::Recipients(_) => {
                 if tool.recipient_args().is_empty() {
                     Err(format!("{} names no recipients", tool.name))
@@ -86,9 +174,24 @@ impl Caveat {
     ///
     /// # Errors
     /// A denial of class `out-of-scope`, with the offending value for the owner.
-    pub fn decide(&self, tool: &Tool, args: &Arguments) -> Result<(), Denial> {
+    pub fn decide(&self, tool: &Tool, args: &Arguments, now_ms: u64) -> Result<(), Denial> {
+        let no = || Denial::new(Class::OutOfScope).caveat(self.to_text());
         match self {
-            Caveat::Rate(_) | Caveat::Calls(_) => Ok(()),
+            Caveat::Rate(_) | Caveat::Calls(_) | Caveat::BytesADay(_) => Ok(()),
+            Caveat::Expires(end) if now_ms < *end => Ok(()),
+            Caveat::NotBefore(start) if now_ms >= *start => Ok(()),
+            Caveat::Expires(_) | Caveat::NotBefore(_) => {
+                Err(Denial::new(Class::Revoked).field("expires").caveat(self.to_text()))
+            }
+            Caveat::Tools(tools) if tools.contains(&tool.name) => Ok(()),
+            Caveat::Tools(_) => Err(no().field("tool").value(tool.name.to_string())),
+            // What cannot be checked is refused.
+            Caveat::Hours(_)
+            | Caveat::People(_)
+            | Caveat::Within(_)
+            | Caveat::Paths(_)
+            | Caveat::MadeByAgent
+            | Caveat::Links(_) => Err(no()),
             Caveat::Recipients(patterns) => decide_recipients(patterns, tool, args),
             Caveat::Resource(bound) => bound.decide(tool, args),
             Caveat::Argument(name, bound) => bound.decide(name, args.get(name), args.is_given(name)),
@@ -107,6 +210,22 @@ impl Caveat {
                     patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                 )
             }
+            Caveat::BytesADay(bytes) => format!("bytes_a_day = {bytes}"),
+            Caveat::Expires(at) => format!("expires = {at}"),
+            Caveat::NotBefore(at) => format!("not_before = {at}"),
+            Caveat::Hours(hours) => format!("hours = {hours:?}"),
+            Caveat::Tools(tools) => {
+                format!("tools = {}", tools.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
+            Caveat::People(bound) => format!("{}s = {:?}", bound.role.as_str(), bound.patterns),
+            Caveat::Within(bound) => format!("within = {bound:?}"),
+            Caveat::Paths(paths) => {
+                format!("paths = {}", paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
+            Caveat::MadeByAgent => "made_by_agent".to_owned(),
+            Caveat::Links(hosts) => {
+                format!("links = {}", hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
             Caveat::Resource(bound) => format!("resource.{} = {}", bound.resource, bound.names().join(", ")),
             Caveat::Argument(name, bound) => match bound {
                 Bound::EachIn(words) | Bound::OneOf(words) => {
@@ -114,6 +233,10 @@ impl Caveat {
                 }
                 Bound::Max(number) => format!("{name}.max = {number}"),
                 Bound::Absent => format!("{name}.absent"),
+                Bound::Hosts { hosts, query } => {
+                    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+                    format!("{name}.hosts = {}{}", hosts.join(", "), if *query { " with query" } else { "" })
+                }
                 Bound::MaxLength(length) | Bound::MinLength(length) => {
                     format!("{name}.{} = {length}", bound.word())
                 }
@@ -188,6 +311,7 @@ impl Bound {
             Bound::Absent => "absent",
             Bound::MaxLength(_) => "max_length",
             Bound::MinLength(_) => "min_length",
+            Bound::Hosts { .. } => "hosts",
         }
     }
 
@@ -209,6 +333,7 @@ impl Bound {
             Bound::Max(_) => matches!(kind, ArgKind::Integer { .. }),
             Bound::Absent => true,
             Bound::MaxLength(_) | Bound::MinLength(_) => list || text,
+            Bound::Hosts { .. } => false,
         }
     }
 
@@ -230,7 +355,7 @@ impl Bound {
                 matches!(value.texts().as_slice(), [only] if words.contains(only))
             }
             (Bound::Max(most), Some(ArgValue::Integer(number))) => number <= most,
-            (Bound::Max(_), Some(_)) => false,
+            (Bound::Max(_) | Bound::Hosts { .. }, Some(_)) => false,
             (Bound::MaxLength(most), Some(value)) => length(value).is_some_and(|length| length <= *most),
             (Bound::MinLength(least), Some(value)) => length(value).is_some_and(|length| length >= *least),
         };

@@ -61,11 +61,39 @@ pub enum Kind {
     ClockReset,
     /// Refusals of one peer that were not recorded one by one; the count says how many.
     Coalesced,
+    /// An agent made a child of one of its handles.
+    Narrowed,
+    /// A child handle ended, with all below it.
+    Released,
+    /// A grant was changed in place.
+    GrantChanged,
+    /// A call waits for a person.
+    ApprovalAsked,
+    /// A person said yes.
+    Approved,
+    /// A person said no.
+    ApprovalDenied,
+    /// An agent asked its owner for something.
+    Asked,
+    /// An agent has read what strangers can write.
+    Tainted,
+    /// An admin forgot what an agent had read.
+    Untainted,
+    /// An answer held what looks like words to the model.
+    Flagged,
+    /// Something an owner should look at soon.
+    Alert,
+    /// A decoy was made.
+    DecoyAdded,
+    /// A decoy was removed.
+    DecoyRemoved,
+    /// Whose writing does not taint was changed.
+    TrustChanged,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 25] = [
+    pub const ALL: [Kind; 39] = [
         Kind::Started,
         Kind::Unsealed,
         Kind::Sealed,
@@ -91,6 +119,20 @@ impl Kind {
         Kind::Viewed,
         Kind::ClockReset,
         Kind::Coalesced,
+        Kind::Narrowed,
+        Kind::Released,
+        Kind::GrantChanged,
+        Kind::ApprovalAsked,
+        Kind::Approved,
+        Kind::ApprovalDenied,
+        Kind::Asked,
+        Kind::Tainted,
+        Kind::Untainted,
+        Kind::Flagged,
+        Kind::Alert,
+        Kind::DecoyAdded,
+        Kind::DecoyRemoved,
+        Kind::TrustChanged,
     ];
 
     /// The word in the log.
@@ -122,6 +164,20 @@ impl Kind {
             Kind::Viewed => "viewed",
             Kind::ClockReset => "clock-reset",
             Kind::Coalesced => "coalesced",
+            Kind::Narrowed => "narrowed",
+            Kind::Released => "handle-released",
+            Kind::GrantChanged => "grant-changed",
+            Kind::ApprovalAsked => "approval-asked",
+            Kind::Approved => "approved",
+            Kind::ApprovalDenied => "approval-denied",
+            Kind::Asked => "asked",
+            Kind::Tainted => "tainted",
+            Kind::Untainted => "untainted",
+            Kind::Flagged => "flagged",
+            Kind::Alert => "alert",
+            Kind::DecoyAdded => "decoy-added",
+            Kind::DecoyRemoved => "decoy-removed",
+            Kind::TrustChanged => "trust-changed",
         }
     }
 

@@ -10,10 +10,16 @@ use crate::tool::Definition;
 /// The admin's word on approvals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Approve {
-    /// No tool of the grant sends or deletes, so nobody was asked.
-    NotNeeded,
+    /// Nothing was said: a call that sends or deletes is asked for each time, any other never.
+    Default,
     /// The admin said, in so many words, that nobody is to be asked.
     Never,
+    /// Every call of an agent that has read what strangers can write is asked for.
+    Tainted,
+    /// A call is asked for where it reaches a recipient, a host or a folder not yet agreed to under this grant.
+    New,
+    /// Every call is asked for.
+    Always,
 }
 
 impl Approve {
@@ -21,10 +27,17 @@ impl Approve {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Approve::NotNeeded => "not-needed",
+            Approve::Default => "default",
             Approve::Never => "never",
+            Approve::Tainted => "tainted",
+            Approve::New => "new",
+            Approve::Always => "always",
         }
     }
+
+    /// All words.
+    pub const ALL: [Approve; 5] =
+        [Approve::Default, Approve::Never, Approve::Tainted, Approve::New, Approve::Always];
 }
 
 /// Whether a grant still stands.
@@ -67,6 +80,11 @@ pub struct Grant {
     pub expires_at_ms: Option<u64>,
     /// Whether a human is asked.
     pub approve: Approve,
+    /// It forbids what it names, whatever other grants allow.
+    pub deny: bool,
+    /// Its recipients are a fixed list that the admin declared harmless, even for an agent that has read what
+    /// strangers can write.
+    pub trusted_sink: bool,
     /// When it was made, in milliseconds since 1970.
     pub created_at_ms: u64,
     /// Whether it stands.
@@ -114,7 +132,7 @@ impl Grant {
     }
 }
 
-/// The opaque reference to a grant that an agent holds. Children, when they come, carry further caveats.
+/// The opaque reference to a grant that an agent holds. A child carries further caveats than its parents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handle {
     /// Names it.
@@ -125,4 +143,10 @@ pub struct Handle {
     pub ancestors: Vec<HandleId>,
     /// What it is bounded by beyond its grant and its parents.
     pub caveats: Vec<Caveat>,
+    /// What whoever narrowed it called it; for people.
+    pub label: String,
+    /// Whether the owner agreed to it as a task: its calls need no further approval.
+    pub task: bool,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at_ms: u64,
 }

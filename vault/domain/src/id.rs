@@ -92,6 +92,14 @@ opaque_id!(
     Ref, "ref_", 8
 );
 opaque_id!(
+    /// Names what waits for a person: a call, a task, a grant, a question. A presentation names it by its bytes.
+    ApprovalId, "ap_", 16
+);
+opaque_id!(
+    /// Names one decoy.
+    DecoyId, "dec_", 8
+);
+opaque_id!(
     /// Random at each start of a vault process: what was presented to an earlier one is stale.
     BootId, "boot_", 16
 );

@@ -23,6 +23,8 @@ pub struct Question<'a> {
     pub frozen: bool,
     /// The handle presented.
     pub handle: &'a Handle,
+    /// Its ancestors, nearest first, all of them.
+    pub ancestors: &'a [&'a Handle],
     /// Its grant.
     pub grant: &'a Grant,
     /// The service of the grant's secret, as the catalog has it now.
@@ -54,6 +56,18 @@ impl Permit {
         Self { tool, arguments, scope }
     }
 
+    /// The arguments that were decided on.
+    #[must_use]
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
+    /// What the call may touch.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// Takes the permit apart; it is gone then.
     #[must_use]
     pub fn consume(self) -> (ToolName, Arguments, Scope) {
@@ -74,9 +88,14 @@ pub fn decide(question: &Question<'_>, verified: &Verified, arguments: &Canonica
     if claim.handle != *question.handle.id.as_bytes() || question.handle.grant != question.grant.id {
         return Err(Denial::new(Class::BadPresentation).field("handle"));
     }
-    // A child is bound by its parents too, and a question holds none of theirs: what cannot be checked is refused.
-    if !question.handle.ancestors.is_empty() {
-        return Err(Denial::new(Class::BadPresentation).field("handle").fix("handles have no children yet"));
+    // A child is bound by its parents too: where one of them is missing, what it says cannot be checked.
+    let ancestors = question.ancestors.iter().map(|ancestor| ancestor.id);
+    if !ancestors.eq(question.handle.ancestors.iter().copied())
+        || question.ancestors.iter().any(|ancestor| ancestor.grant != question.grant.id)
+    {
+        return Err(Denial::new(Class::BadPresentation)
+            .field("handle")
+            .fix("a parent of the handle is gone"));
     }
     if claim.digest != arguments.digest() {
         return Err(Denial::new(Class::BadPresentation).field("digest"));
@@ -84,7 +103,7 @@ pub fn decide(question: &Question<'_>, verified: &Verified, arguments: &Canonica
     let tool = granted(question, claim.tool.as_str())?;
     let arguments = Arguments::parse(&tool.args, arguments.value())?;
     for caveat in caveats(question) {
-        caveat.decide(tool, &arguments)?;
+        caveat.decide(tool, &arguments, question.now_ms)?;
     }
     Ok(Permit { tool: tool.name.clone(), arguments, scope: Scope::of(caveats(question)) })
 }
@@ -106,10 +125,11 @@ pub fn alive(question: &Question<'_>) -> Result<(), Denial> {
     Ok(())
 }
 
-/// All caveats a call is under: the grant's and the handle's.
+/// All caveats a call is under: the grant's, its handle's and those of all its handle's ancestors.
 pub fn caveats<'a>(question: &Question<'a>) -> impl Iterator<Item = &'a Caveat> + use<'a> {
-    let (grant, handle) = (question.grant, question.handle);
-    grant.caveats.iter().chain(&handle.caveats)
+    let (grant, handle, ancestors) = (question.grant, question.handle, question.ancestors);
+    let inherited = ancestors.iter().rev().flat_map(|ancestor| &ancestor.caveats);
+    grant.caveats.iter().chain(inherited).chain(&handle.caveats)
 }
 
 /// The counters a call charges: every `rate`, and the least of all `calls`.
@@ -120,7 +140,7 @@ pub fn counters<'a>(caveats: impl Iterator<Item = &'a Caveat>) -> (Vec<Rate>, Op
         match caveat {
             Caveat::Rate(rate) => rates.push(*rate),
             Caveat::Calls(most) => calls = Some(calls.map_or(*most, |least: u64| least.min(*most))),
-            Caveat::Recipients(_) | Caveat::Resource(_) | Caveat::Argument(..) => {}
+            _ => {}
         }
     }
     (rates, calls)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::id::Ref;
+use crate::id::{ApprovalId, Ref};
 
 /// The classes of refusal. The set is closed: whatever goes wrong is told to a peer as one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,11 +43,15 @@ pub enum Class {
     Unavailable,
     /// Too much at once from this peer.
     Busy,
+    /// A person must agree first: the refusal names what to collect by.
+    Pending,
+    /// A person said no, and it is too early to ask again.
+    Denied,
 }
 
 impl Class {
     /// All classes.
-    pub const ALL: [Class; 18] = [
+    pub const ALL: [Class; 20] = [
         Class::BadArguments,
         Class::BadPresentation,
         Class::Stale,
@@ -66,6 +70,8 @@ impl Class {
         Class::Sealed,
         Class::Unavailable,
         Class::Busy,
+        Class::Pending,
+        Class::Denied,
     ];
 
     /// The word on the wire, in the audit log and in front of people.
@@ -90,6 +96,8 @@ impl Class {
             Class::Sealed => "sealed",
             Class::Unavailable => "unavailable",
             Class::Busy => "busy",
+            Class::Pending => "pending",
+            Class::Denied => "denied",
         }
     }
 
@@ -122,13 +130,15 @@ pub struct Denial {
     pub value: Option<String>,
     /// The smallest change that would allow it, or what to do next, for `claviger why`.
     pub fix: Option<String>,
+    /// What the agent collects by, once a person has agreed.
+    pub approval: Option<ApprovalId>,
 }
 
 impl Denial {
     /// A denial of that class, with nothing else said yet.
     #[must_use]
     pub fn new(class: Class) -> Self {
-        Self { class, field: None, caveat: None, value: None, fix: None }
+        Self { class, field: None, caveat: None, value: None, fix: None, approval: None }
     }
 
     /// Names the field it is about.
@@ -174,4 +184,6 @@ pub struct Refusal {
     pub field: Option<String>,
     /// What `claviger why` takes; `None` only where the refusal could not be recorded.
     pub reference: Option<Ref>,
+    /// Class `pending` only: what the agent collects by.
+    pub approval: Option<ApprovalId>,
 }

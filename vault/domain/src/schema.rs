@@ -54,7 +54,7 @@ fn concerns(caveat: &Caveat, tool: &Tool, name: &Ident) -> bool {
         Caveat::Argument(arg, _) => arg == name,
         Caveat::Recipients(_) => tool.recipient_args().contains(&name),
         Caveat::Resource(bound) => tool.resource_args(&bound.resource).contains(&name),
-        Caveat::Rate(_) | Caveat::Calls(_) => false,
+        _ => false,
     }
 }
 
@@ -63,7 +63,7 @@ fn needs(caveat: &Caveat) -> bool {
     match caveat {
         Caveat::Argument(_, bound) => *bound != Bound::Absent,
         Caveat::Resource(_) => true,
-        Caveat::Recipients(_) | Caveat::Rate(_) | Caveat::Calls(_) => false,
+        _ => false,
     }
 }
 
@@ -143,9 +143,9 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
             Bound::MinLength(length) => {
                 at_least(property, if list { "minItems" } else { "minLength" }, *length);
             }
-            Bound::Absent => {}
+            Bound::Absent | Bound::Hosts { .. } => {}
         },
-        Caveat::Rate(_) | Caveat::Calls(_) => {}
+        _ => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::caveat::Caveat;
 use crate::effect::Effect;
-use crate::grant::Grant;
+use crate::grant::{Approve, Grant};
 
 /// "openclaw may read (search_messages, get_message) with gmail/me, only label AI, at most 60/1h."
 #[must_use]
@@ -29,10 +29,10 @@ pub fn sentence(grant: &Grant) -> String {
                 format!(", only to {}", join(&names))
             }
             Caveat::Resource(bound) => format!(", only {} {}", bound.resource, join(&bound.names())),
-            Caveat::Argument(..) => format!(", only with {}", caveat.to_text()),
+            _ => format!(", only with {}", caveat.to_text()),
         });
     }
-    if grant.tools.iter().any(|tool| tool.effect.needs_approval_word()) {
+    if grant.approve == Approve::Never && grant.tools.iter().any(|tool| tool.effect.needs_approval_word()) {
         text.push_str(", without asking you");
     }
     text.push('.');

@@ -299,6 +299,20 @@ fn kind_code(kind: Kind) -> u32 {
         Kind::Viewed => 23,
         Kind::ClockReset => 24,
         Kind::Coalesced => 25,
+        Kind::Narrowed => 26,
+        Kind::Released => 27,
+        Kind::GrantChanged => 28,
+        Kind::ApprovalAsked => 29,
+        Kind::Approved => 30,
+        Kind::ApprovalDenied => 31,
+        Kind::Asked => 32,
+        Kind::Tainted => 33,
+        Kind::Untainted => 34,
+        Kind::Flagged => 35,
+        Kind::Alert => 36,
+        Kind::DecoyAdded => 37,
+        Kind::DecoyRemoved => 38,
+        Kind::TrustChanged => 39,
     }
 }
 
@@ -340,6 +354,8 @@ fn class_code(class: Class) -> u32 {
         Class::Sealed => 16,
         Class::Unavailable => 17,
         Class::Busy => 18,
+        Class::Pending => 19,
+        Class::Denied => 20,
     }
 }
 

@@ -55,7 +55,8 @@ impl Counter {
 }
 
 impl Broker {
-    /// Charges one call to a handle: all its rates and its count, or none of them.
+    /// Charges one call to a handle: all its rates and its count, or none of them, in one commit with what else the
+    /// call writes.
     ///
     /// # Errors
     /// Class `rate-limited` where a counter is used up; `unavailable` where a charge could not be made durable, and
@@ -65,8 +66,9 @@ impl Broker {
         entry: &HandleEntry,
         rates: &[Rate],
         calls: Option<u64>,
+        puts: &[Put],
     ) -> Result<(), Denial> {
-        if rates.is_empty() && calls.is_none() {
+        if rates.is_empty() && calls.is_none() && puts.is_empty() {
             return Ok(());
         }
         let mut tally = entry.counter.0.lock().await;
@@ -89,7 +91,7 @@ impl Broker {
         }
         let mut arrivals = Vec::with_capacity(rates.len());
         let mut reserved = tally.reserved.clone();
-        let mut durable = calls.is_some();
+        let mut durable = calls.is_some() || !puts.is_empty();
         for (at, rate) in rates.iter().enumerate() {
             let arrival = rate.charge(tally.arrivals[at], now_us).map_err(|exceeded| {
                 Denial::new(Class::RateLimited)
@@ -117,7 +119,7 @@ impl Broker {
             };
             // Until the store has answered: this future may be dropped while it waits.
             tally.unsure = true;
-            self.commit(vec![put]).await.map_err(|error| {
+            self.commit(puts.iter().cloned().chain([put]).collect()).await.map_err(|error| {
                 tracing::warn!(%error, "a call was not charged");
                 unavailable()
             })?;

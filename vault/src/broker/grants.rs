@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use claviger_domain::caveat::Caveat;
 use claviger_domain::event::{Actor, Detail, Kind};
-use claviger_domain::grant::{Approve, Grant, GrantedTool, Handle, State as GrantState};
+use claviger_domain::grant::{Grant, GrantedTool, Handle, State as GrantState};
 use claviger_domain::id::{GrantId, HandleId};
 use claviger_domain::name::{AgentName, ToolName};
 use claviger_domain::sentence::{sentence, warnings};
@@ -17,7 +17,7 @@ use super::counters::Counter;
 use super::error::AdminError;
 use super::peers::near;
 use super::persist::{Plain, Put};
-use super::records::{self, CaveatRecord, GrantRecord, HandleRecord};
+use super::records::{self, GrantRecord, HandleRecord};
 use super::revoke::missing;
 use super::state::{GrantEntry, HandleEntry, State};
 use super::view::{GrantAsk, GrantView};
@@ -43,7 +43,7 @@ impl Broker {
         let tools = asked_tools(service, &ask)?;
         let caveats = self.resolve_caveats(admin.clone(), &ask.secret, service, &ask.caveats).await?;
         enforceable(&tools, &caveats)?;
-        let approve = approve(&tools, ask.approve_never)?;
+        let approve = ask.approve;
         let now_ms = self.now_ms();
         let expires_at_ms = match ask.expires_in_s {
             None => None,
@@ -73,6 +73,8 @@ impl Broker {
             caveats,
             expires_at_ms,
             approve,
+            deny: ask.deny,
+            trusted_sink: ask.trusted_sink,
             created_at_ms: now_ms,
             state: GrantState::Active,
             root: HandleId::from_bytes(self.random()),
@@ -92,13 +94,16 @@ impl Broker {
         detail.add("grant", Some(&sentence(&grant)));
         self.ports.audit.record(event, detail).await?;
 
-        let handle = Handle { id: grant.root, grant: grant.id, ancestors: Vec::new(), caveats: Vec::new() };
-        let record = HandleRecord {
-            id: handle.id.as_bytes().to_vec(),
-            grant: handle.grant.as_bytes().to_vec(),
+        let handle = Handle {
+            id: grant.root,
+            grant: grant.id,
             ancestors: Vec::new(),
-            caveats: handle.caveats.iter().map(CaveatRecord::of).collect(),
+            caveats: Vec::new(),
+            label: String::new(),
+            task: false,
+            created_at_ms: grant.created_at_ms,
         };
+        let record = HandleRecord::of(&handle);
         let sealed = |bytes| Plain::Sealed(Purpose::Record, bytes);
         let kept = self
             .commit(vec![
@@ -305,21 +310,4 @@ fn enforceable(tools: &[&Tool], caveats: &[Caveat]) -> Result<(), AdminError> {
         why: reasons.join("; "),
         hints: vec!["a bound holds for every tool of its grant: make one grant for the tools it fits, and another for the rest".to_owned()],
     })
-}
-
-/// Until approvals exist, who lets an agent send or delete must say in so many words that nobody is asked.
-fn approve(tools: &[&Tool], never: bool) -> Result<Approve, AdminError> {
-    let needed: Vec<String> = tools
-        .iter()
-        .filter(|tool| tool.effect.needs_approval_word())
-        .map(|tool| tool.name.to_string())
-        .collect();
-    match (needed.is_empty(), never) {
-        (true, false) => Ok(Approve::NotNeeded),
-        (_, true) => Ok(Approve::Never),
-        (false, false) => Err(AdminError::invalid(
-            format!("{} can send or delete, and approvals are not built yet", needed.join(", ")),
-            "say --approve never if nobody is to be asked",
-        )),
-    }
 }

@@ -263,6 +263,9 @@ fn handle_of(record: &HandleRecord) -> Option<Handle> {
         grant: GrantId::from_slice(&record.grant)?,
         ancestors: record.ancestors.iter().map(|id| HandleId::from_slice(id)).collect::<Option<_>>()?,
         caveats: record.caveats.iter().map(|caveat| caveat.to_domain().ok()).collect::<Option<_>>()?,
+        label: record.label.clone(),
+        task: record.task,
+        created_at_ms: record.created_at_ms,
     })
 }
 

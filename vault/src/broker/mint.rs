@@ -7,11 +7,14 @@ use claviger_canonical::{Canonical, ProofKey};
 use claviger_domain::arg::Arguments;
 use claviger_domain::capability::{Capability, CapabilitySecret, LIFE_US, Minting};
 use claviger_domain::event::{Actor, Detail, Kind};
-use claviger_domain::id::{CallId, CapabilityId, HandleId};
+use claviger_domain::grant::Handle;
+use claviger_domain::id::{ApprovalId, CallId, CapabilityId, HandleId};
 use claviger_domain::name::AdapterName;
 use claviger_domain::permit::{self, Question};
 use claviger_domain::refusal::{Class, Denial, Refusal};
-use claviger_domain::tool::Tool;
+use claviger_domain::scope::Scope;
+use claviger_domain::seen::Seen;
+use claviger_domain::tool::{Service, Tool};
 use zeroize::Zeroizing;
 
 use super::nonces::Spent;
@@ -22,10 +25,32 @@ use super::{Broker, lock};
 use crate::port::Purpose;
 
 /// A handle with all that decides on it, as it was at one moment.
-struct Presented {
-    handle: Arc<HandleEntry>,
-    grant: Arc<GrantEntry>,
-    frozen: bool,
+pub(super) struct Presented {
+    pub(super) handle: Arc<HandleEntry>,
+    /// Its ancestors, nearest first.
+    pub(super) ancestors: Vec<Arc<HandleEntry>>,
+    pub(super) grant: Arc<GrantEntry>,
+    pub(super) frozen: bool,
+}
+
+/// A call that its arguments allow, before anybody has looked further.
+pub(super) struct Calling<'a> {
+    /// Through whom.
+    pub(super) adapter: &'a AdapterName,
+    /// By which handle.
+    pub(super) presented: &'a Presented,
+    /// The service of its secret.
+    pub(super) service: &'a Service,
+    /// The tool.
+    pub(super) tool: &'a Tool,
+    /// The arguments as they were presented.
+    pub(super) arguments: &'a Canonical,
+    /// The arguments as they were understood.
+    pub(super) args: &'a Arguments,
+    /// What the call may touch.
+    pub(super) scope: &'a Scope,
+    /// For the log.
+    pub(super) about: &'a About,
 }
 
 impl Broker {
@@ -34,7 +59,7 @@ impl Broker {
     /// # Errors
     /// The first rule that says no. Nothing is charged then, but where a charge could not be made durable.
     pub async fn mint(
-        &self,
+        self: &Arc<Self>,
         adapter: &AdapterName,
         presentation: &str,
         arguments: &[u8],
@@ -45,7 +70,7 @@ impl Broker {
     }
 
     async fn try_mint(
-        &self,
+        self: &Arc<Self>,
         adapter: &AdapterName,
         presentation: &str,
         arguments: &[u8],
@@ -80,11 +105,13 @@ impl Broker {
         let service = self.catalog.service_of(&grant.secret).ok_or_else(|| {
             Denial::new(Class::ToolChanged).field("service").fix("the catalog no longer has it")
         })?;
+        let ancestors: Vec<&Handle> = presented.ancestors.iter().map(|entry| &entry.handle).collect();
         let question = Question {
             now_ms: self.now_ms(),
             adapter,
             frozen: presented.frozen,
             handle: &presented.handle.handle,
+            ancestors: &ancestors,
             grant,
             service,
         };
@@ -111,17 +138,33 @@ impl Broker {
                 .field("audit")
                 .fix("the agent has used up its room in the log"));
         }
+        let calling = Calling {
+            adapter,
+            presented: &presented,
+            service,
+            tool,
+            arguments: &arguments,
+            args: permit.arguments(),
+            scope: permit.scope(),
+            about,
+        };
+        self.spring(&calling).await?;
+        let seen = self.look(&calling).await?;
+        let consent =
+            self.consent(&calling, &seen, verified.claim().approval.map(ApprovalId::from_bytes)).await?;
         let (rates, calls) = permit::counters(permit::caveats(&question));
-        self.charge(&presented.handle, &rates, calls).await?;
+        self.charge(&presented.handle, &rates, calls, consent.puts()).await?;
+        self.consented(consent);
         // The charge may have waited for the store: what was taken away since then is gone.
         let now = self.presented(id)?;
         now.grant.alive(self.now_ms())?;
         permit::alive(&Question { now_ms: self.now_ms(), frozen: now.frozen, ..question })?;
 
-        let (capability, secret, minted) = self.capability(adapter, &presented, tool, permit, &arguments)?;
+        let (capability, secret, minted) =
+            self.capability(adapter, &presented, tool.requests, seen, permit, &arguments)?;
         let view = self.minted_view(&capability, secret, tool);
         about.call = Some(minted.call);
-        self.record_mint(about, tool, &minted, &arguments)?;
+        self.record_mint(about, &minted, &arguments)?;
         let now_us = self.ports.clock.mono_us();
         if lock(&self.capabilities).keep(capability, arguments.bytes().len(), now_us) {
             Ok(view)
@@ -137,7 +180,9 @@ impl Broker {
         let handle = state.handles.get(&id).ok_or_else(unknown)?.clone();
         let grant = state.grants.get(&handle.handle.grant).ok_or_else(unknown)?.clone();
         let agent = state.agents.get(&grant.grant.agent).ok_or_else(unknown)?;
-        Ok(Presented { handle, grant, frozen: agent.record.frozen.is_some() })
+        let ancestors = handle.handle.ancestors.iter().map(|id| state.handles.get(id).cloned());
+        let ancestors = ancestors.collect::<Option<Vec<_>>>().ok_or_else(unknown)?;
+        Ok(Presented { handle, ancestors, grant, frozen: agent.record.frozen.is_some() })
     }
 
     fn spend_nonce(&self, handle: HandleId, verified: &Verified) -> Result<(), Denial> {
@@ -160,7 +205,8 @@ impl Broker {
         &self,
         adapter: &AdapterName,
         presented: &Presented,
-        tool: &Tool,
+        requests: u32,
+        seen: Seen,
         permit: permit::Permit,
         arguments: &Canonical,
     ) -> Result<(Capability, Zeroizing<[u8; 16]>, Minting), Denial> {
@@ -180,8 +226,8 @@ impl Broker {
             handle: presented.handle.handle.id,
             ancestors: presented.handle.handle.ancestors.clone(),
             secret: grant.secret.clone(),
-            effect: tool.effect,
-            requests: tool.requests,
+            effect: seen.effect,
+            requests,
             digest: *digest,
             now_us: self.ports.clock.mono_us(),
         };
@@ -210,16 +256,10 @@ impl Broker {
     }
 
     /// A call is in the log from its mint on. Nobody waits for it: without a durable intent nothing is used.
-    fn record_mint(
-        &self,
-        about: &About,
-        tool: &Tool,
-        minted: &Minting,
-        arguments: &Canonical,
-    ) -> Result<(), Denial> {
+    fn record_mint(&self, about: &About, minted: &Minting, arguments: &Canonical) -> Result<(), Denial> {
         let mut event = self.event(Kind::Minted, Actor::Adapter(minted.adapter.clone()));
         about.fill(&mut event);
-        event.effect = Some(tool.effect);
+        event.effect = Some(minted.effect);
         event.ancestors.clone_from(&minted.ancestors);
         event.digest = Some(minted.digest);
         let mut detail = Detail::default();

@@ -74,6 +74,8 @@ impl Broker {
         let proof_key = self.proof_key(grant.root, &grant.agent).map_err(|_| Denial::new(Class::Sealed))?;
         Ok(Some(OpenedHandle {
             id: grant.root,
+            parent: None,
+            label: String::new(),
             grant: grant.id,
             secret: grant.secret.clone(),
             proof_key,
@@ -89,7 +91,7 @@ impl Broker {
     /// Class `sealed`.
     pub fn tools(&self, adapter: &AdapterName) -> Result<Vec<ToolView>, Refusal> {
         if !self.is_unsealed() {
-            return Err(Refusal { class: Class::Sealed, field: None, reference: None });
+            return Err(Refusal { class: Class::Sealed, field: None, reference: None, approval: None });
         }
         let service = self.catalog.services.values().find(|service| service.id.as_str() == adapter.as_str());
         Ok(service.map(|service| self.service_tools(service)).unwrap_or_default())

@@ -9,6 +9,7 @@ use super::error::AdminError;
 use crate::port::{Commit, Item, Precondition, Purpose, SealFault, Transaction, Write};
 
 /// What a record is before it is written.
+#[derive(Clone)]
 pub(super) enum Plain {
     /// Encrypted under that purpose.
     Sealed(Purpose, Vec<u8>),
@@ -17,6 +18,7 @@ pub(super) enum Plain {
 }
 
 /// One record to write.
+#[derive(Clone)]
 pub(super) struct Put {
     /// Its key.
     pub(super) key: String,

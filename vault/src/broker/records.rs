@@ -3,12 +3,14 @@
 //! They are not the wire's messages: what is at rest outlives any protocol. Each record begins with one byte that
 //! names its format; an unknown one is refused, never guessed at.
 
-use claviger_domain::caveat::{Bound, Caveat, ResourceBound};
-use claviger_domain::grant::{Approve, Grant, GrantedTool, State};
+use claviger_domain::grant::{Approve, Grant, GrantedTool, Handle, State};
 use claviger_domain::id::{GrantId, HandleId};
-use claviger_domain::rate::Rate;
 use claviger_domain::tool::Definition;
-use prost::{Message, Oneof};
+use prost::Message;
+
+mod caveats;
+
+pub(super) use caveats::CaveatRecord;
 
 /// The only format there is so far.
 const FORMAT: u8 = 1;
@@ -188,6 +190,12 @@ pub(super) struct HandleRecord {
     pub(super) ancestors: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "4")]
     pub(super) caveats: Vec<CaveatRecord>,
+    #[prost(string, tag = "5")]
+    pub(super) label: String,
+    #[prost(bool, tag = "6")]
+    pub(super) task: bool,
+    #[prost(uint64, tag = "7")]
+    pub(super) created_at_ms: u64,
 }
 
 /// A grant.
@@ -205,7 +213,7 @@ pub(super) struct GrantRecord {
     caveats: Vec<CaveatRecord>,
     #[prost(uint64, optional, tag = "6")]
     expires_at_ms: Option<u64>,
-    /// 1 not needed, 2 never.
+    /// 1 default, 2 never, 3 tainted, 4 new, 5 always.
     #[prost(uint32, tag = "7")]
     approve: u32,
     #[prost(uint64, tag = "8")]
@@ -214,6 +222,10 @@ pub(super) struct GrantRecord {
     revoked_at_ms: Option<u64>,
     #[prost(bytes = "vec", tag = "10")]
     root: Vec<u8>,
+    #[prost(bool, tag = "11")]
+    deny: bool,
+    #[prost(bool, tag = "12")]
+    trusted_sink: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -226,155 +238,37 @@ struct GrantedToolRecord {
     definition: Vec<u8>,
 }
 
-/// A caveat. One that this version does not know leaves `kind` empty, and the record is refused whole.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct CaveatRecord {
-    #[prost(oneof = "CaveatKind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
-    kind: Option<CaveatKind>,
-}
-
-#[derive(Clone, PartialEq, Oneof)]
-enum CaveatKind {
-    #[prost(message, tag = "1")]
-    Rate(RateRecord),
-    #[prost(uint64, tag = "2")]
-    Calls(u64),
-    #[prost(message, tag = "3")]
-    Recipients(Words),
-    #[prost(message, tag = "4")]
-    Resource(ResourceRecord),
-    #[prost(message, tag = "5")]
-    EachIn(WordsBound),
-    #[prost(message, tag = "6")]
-    OneOf(WordsBound),
-    #[prost(message, tag = "7")]
-    Max(NumberBound),
-    #[prost(string, tag = "8")]
-    Absent(String),
-    #[prost(message, tag = "9")]
-    MaxLength(NumberBound),
-    #[prost(message, tag = "10")]
-    MinLength(NumberBound),
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct RateRecord {
-    #[prost(uint32, tag = "1")]
-    count: u32,
-    #[prost(uint64, tag = "2")]
-    per_seconds: u64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Words {
-    #[prost(string, repeated, tag = "1")]
-    words: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ResourceRecord {
-    #[prost(string, tag = "1")]
-    resource: String,
-    #[prost(string, repeated, tag = "2")]
-    ids: Vec<String>,
-    #[prost(string, repeated, tag = "3")]
-    shown: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct WordsBound {
-    #[prost(string, tag = "1")]
-    argument: String,
-    #[prost(string, repeated, tag = "2")]
-    words: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NumberBound {
-    #[prost(string, tag = "1")]
-    argument: String,
-    #[prost(int64, tag = "2")]
-    number: i64,
-}
-
-impl CaveatRecord {
-    pub(super) fn of(caveat: &Caveat) -> Self {
-        let kind = match caveat {
-            Caveat::Rate(rate) => {
-                CaveatKind::Rate(RateRecord { count: rate.count(), per_seconds: rate.per_seconds() })
-            }
-            Caveat::Calls(calls) => CaveatKind::Calls(*calls),
-            Caveat::Recipients(patterns) => {
-                CaveatKind::Recipients(Words { words: patterns.iter().map(ToString::to_string).collect() })
-            }
-            Caveat::Resource(bound) => CaveatKind::Resource(ResourceRecord {
-                resource: bound.resource.to_string(),
-                ids: bound.ids.clone(),
-                shown: bound.shown.clone(),
-            }),
-            Caveat::Argument(argument, bound) => {
-                let argument = argument.to_string();
-                let length = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-                match bound {
-                    Bound::EachIn(words) => CaveatKind::EachIn(WordsBound { argument, words: words.clone() }),
-                    Bound::OneOf(words) => CaveatKind::OneOf(WordsBound { argument, words: words.clone() }),
-                    Bound::Max(number) => CaveatKind::Max(NumberBound { argument, number: *number }),
-                    Bound::Absent => CaveatKind::Absent(argument),
-                    Bound::MaxLength(number) => {
-                        CaveatKind::MaxLength(NumberBound { argument, number: length(*number) })
-                    }
-                    Bound::MinLength(number) => {
-                        CaveatKind::MinLength(NumberBound { argument, number: length(*number) })
-                    }
-                }
-            }
-        };
-        Self { kind: Some(kind) }
-    }
-
-    pub(super) fn to_domain(&self) -> Result<Caveat, Unreadable> {
-        let ident = |text: &str| text.parse().map_err(|_| Unreadable);
-        let length = |number: i64| u64::try_from(number).map_err(|_| Unreadable);
-        Ok(match self.kind.as_ref().ok_or(Unreadable)? {
-            CaveatKind::Rate(RateRecord { count, per_seconds }) => {
-                Caveat::Rate(Rate::new(*count, *per_seconds).map_err(|_| Unreadable)?)
-            }
-            CaveatKind::Calls(calls) => Caveat::Calls(*calls),
-            CaveatKind::Recipients(Words { words }) => {
-                let patterns = words.iter().map(|word| word.parse().map_err(|_| Unreadable));
-                Caveat::Recipients(patterns.collect::<Result<_, _>>()?)
-            }
-            CaveatKind::Resource(ResourceRecord { resource, ids, shown }) => {
-                Caveat::Resource(ResourceBound {
-                    resource: ident(resource)?,
-                    ids: ids.clone(),
-                    shown: shown.clone(),
-                })
-            }
-            CaveatKind::EachIn(WordsBound { argument, words }) => {
-                Caveat::Argument(ident(argument)?, Bound::EachIn(words.clone()))
-            }
-            CaveatKind::OneOf(WordsBound { argument, words }) => {
-                Caveat::Argument(ident(argument)?, Bound::OneOf(words.clone()))
-            }
-            CaveatKind::Max(NumberBound { argument, number }) => {
-                Caveat::Argument(ident(argument)?, Bound::Max(*number))
-            }
-            CaveatKind::Absent(argument) => Caveat::Argument(ident(argument)?, Bound::Absent),
-            CaveatKind::MaxLength(NumberBound { argument, number }) => {
-                Caveat::Argument(ident(argument)?, Bound::MaxLength(length(*number)?))
-            }
-            CaveatKind::MinLength(NumberBound { argument, number }) => {
-                Caveat::Argument(ident(argument)?, Bound::MinLength(length(*number)?))
-            }
-        })
+impl HandleRecord {
+    pub(super) fn of(handle: &Handle) -> Self {
+        let Handle { id, grant, ancestors, caveats, label, task, created_at_ms } = handle;
+        Self {
+            id: id.as_bytes().to_vec(),
+            grant: grant.as_bytes().to_vec(),
+            ancestors: ancestors.iter().map(|id| id.as_bytes().to_vec()).collect(),
+            caveats: caveats.iter().map(CaveatRecord::of).collect(),
+            label: label.clone(),
+            task: *task,
+            created_at_ms: *created_at_ms,
+        }
     }
 }
 
 impl GrantRecord {
     pub(super) fn of(grant: &Grant) -> Self {
-        let Grant { id, agent, secret, tools, caveats, expires_at_ms, approve, created_at_ms, state, root } =
-            grant;
+        let Grant {
+            id,
+            agent,
+            secret,
+            tools,
+            caveats,
+            expires_at_ms,
+            approve,
+            deny,
+            trusted_sink,
+            created_at_ms,
+            state,
+            root,
+        } = grant;
         Self {
             id: id.as_bytes().to_vec(),
             agent: agent.to_string(),
@@ -383,8 +277,11 @@ impl GrantRecord {
             caveats: caveats.iter().map(CaveatRecord::of).collect(),
             expires_at_ms: *expires_at_ms,
             approve: match approve {
-                Approve::NotNeeded => 1,
+                Approve::Default => 1,
                 Approve::Never => 2,
+                Approve::Tainted => 3,
+                Approve::New => 4,
+                Approve::Always => 5,
             },
             created_at_ms: *created_at_ms,
             revoked_at_ms: match state {
@@ -392,6 +289,8 @@ impl GrantRecord {
                 State::Revoked { at_ms } => Some(*at_ms),
             },
             root: root.as_bytes().to_vec(),
+            deny: *deny,
+            trusted_sink: *trusted_sink,
         }
     }
 
@@ -407,6 +306,8 @@ impl GrantRecord {
             created_at_ms,
             revoked_at_ms,
             root,
+            deny,
+            trusted_sink,
         } = self;
         Ok(Grant {
             id: GrantId::from_slice(id).ok_or(Unreadable)?,
@@ -416,8 +317,11 @@ impl GrantRecord {
             caveats: caveats.iter().map(CaveatRecord::to_domain).collect::<Result<_, _>>()?,
             expires_at_ms: *expires_at_ms,
             approve: match approve {
-                1 => Approve::NotNeeded,
+                1 => Approve::Default,
                 2 => Approve::Never,
+                3 => Approve::Tainted,
+                4 => Approve::New,
+                5 => Approve::Always,
                 _ => return Err(Unreadable),
             },
             created_at_ms: *created_at_ms,
@@ -426,6 +330,8 @@ impl GrantRecord {
                 Some(at_ms) => State::Revoked { at_ms: *at_ms },
             },
             root: HandleId::from_slice(root).ok_or(Unreadable)?,
+            deny: *deny,
+            trusted_sink: *trusted_sink,
         })
     }
 }

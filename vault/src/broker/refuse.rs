@@ -27,10 +27,10 @@ pub(super) struct About {
 impl Broker {
     /// Records a denial and makes of it what the peer is told.
     pub(super) fn refuse(&self, actor: Actor, about: About, denial: Denial) -> Refusal {
-        let Denial { class, field, caveat, value, fix } = denial;
+        let Denial { class, field, caveat, value, fix, approval } = denial;
         // While sealed nothing can be sealed for the owner, and strangers' noise is not worth a record.
         if class == Class::Sealed {
-            return Refusal { class, field: None, reference: None };
+            return Refusal { class, field: None, reference: None, approval: None };
         }
         let opaque = about.opaque;
         let mut event = self.event(Kind::Refused, actor);
@@ -44,7 +44,12 @@ impl Broker {
         detail.add("fix", fix.as_deref());
         let reference = event.reference;
         let recorded = self.ports.audit.refusal(event, detail);
-        Refusal { class, field: if opaque { None } else { field }, reference: recorded.then_some(reference) }
+        Refusal {
+            class,
+            field: if opaque { None } else { field },
+            reference: recorded.then_some(reference),
+            approval,
+        }
     }
 }
 

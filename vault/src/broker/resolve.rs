@@ -51,8 +51,12 @@ impl Broker {
             name: bound.resource.to_string(),
             near: near(&service.resources),
         })?;
-        let mut pinned =
-            ResourceBound { resource: bound.resource.clone(), ids: Vec::new(), shown: Vec::new() };
+        let mut pinned = ResourceBound {
+            resource: bound.resource.clone(),
+            ids: Vec::new(),
+            shown: Vec::new(),
+            nested: false,
+        };
         for asked in &bound.ids {
             let (id, shown) = match asked.strip_prefix("id:") {
                 Some(id) => {

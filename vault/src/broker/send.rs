@@ -79,7 +79,7 @@ impl Broker {
         });
         task.await.unwrap_or_else(|_| {
             // The task panicked: what it had sent, if anything, is an intent without an outcome.
-            Err(Refusal { class: Class::Unknown, field: None, reference: None })
+            Err(Refusal { class: Class::Unknown, field: None, reference: None, approval: None })
         })
     }
 
@@ -338,7 +338,7 @@ impl Broker {
         }
         let headers =
             answer.headers.into_iter().filter(|(name, _)| HEADERS.contains(&name.as_str())).collect();
-        Ok(Sent { status: answer.status, headers, body, untrusted: tool.untrusted })
+        Ok(Sent { status: answer.status, headers, body, untrusted: tool.untrusted, flags: Vec::new() })
     }
 
     fn keep_page(&self, errand: &Errand, tool: &Tool, step: &Step, value: &mut Value) {

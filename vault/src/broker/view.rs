@@ -4,7 +4,7 @@ use bytes::Bytes;
 use claviger_domain::caveat::Caveat;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Detail, Event};
-use claviger_domain::grant::Grant;
+use claviger_domain::grant::{Approve, Grant};
 use claviger_domain::id::{BootId, CallId, GrantId, HandleId, ReplicaId};
 use claviger_domain::name::{AdapterName, AgentName, SecretName, ToolName};
 use claviger_domain::tool::Definition;
@@ -49,6 +49,10 @@ pub struct OpenedHandle {
     pub id: HandleId,
     /// Its grant.
     pub grant: GrantId,
+    /// Its parent, where it is a child.
+    pub parent: Option<HandleId>,
+    /// What whoever narrowed it called it.
+    pub label: String,
     /// The grant's secret.
     pub secret: SecretName,
     /// Proves that whoever presents the handle opened it.
@@ -92,6 +96,8 @@ pub struct Sent {
     pub body: Bytes,
     /// Whether strangers can have written it.
     pub untrusted: bool,
+    /// Signs that it speaks to the model: names of patterns of the guard's.
+    pub flags: Vec<String>,
 }
 
 /// An agent, as an admin sees it.
@@ -202,8 +208,12 @@ pub struct GrantAsk {
     pub caveats: Vec<Caveat>,
     /// For how long, in seconds; `None` for no end.
     pub expires_in_s: Option<u64>,
-    /// Whether the admin said `never` about approvals.
-    pub approve_never: bool,
+    /// The admin's word on approvals.
+    pub approve: Approve,
+    /// Whether it forbids.
+    pub deny: bool,
+    /// Whether its recipients are harmless under taint.
+    pub trusted_sink: bool,
 }
 
 /// What came of connecting an account.

@@ -12,7 +12,7 @@ use super::client::{Named, Session, explained};
 use super::failure::Failure;
 use super::page::{Page, Tone};
 use super::report::Report;
-use super::time::{moment, span};
+use super::time::moment;
 use super::{json, limits};
 
 /// `claviger grant …`.
@@ -162,7 +162,7 @@ impl AddArgs {
         ];
         let effects = effects.into_iter().filter(|(wanted, _)| *wanted).map(|(_, effect)| effect.word());
         let resource = |name: &str, values: Vec<String>| {
-            let resource = Resource { name: name.to_owned(), values, shown: Vec::new() };
+            let resource = Resource { name: name.to_owned(), values, shown: Vec::new(), nested: false };
             (!resource.values.is_empty()).then_some(caveat::Kind::Resource(resource))
         };
         let recipients = recipients.map(|text| limits::list(&text)).transpose().map_err(|error| {
@@ -190,6 +190,8 @@ impl AddArgs {
                 .collect(),
             expires_in_seconds: expires,
             approve: approve.map_or_else(String::new, |Approve::Never| "never".to_owned()),
+            deny: false,
+            trusted_sink: false,
         })
     }
 }
@@ -274,7 +276,7 @@ fn describe(page: &mut Page, grant: &Grant, now_ms: u64) {
             format!("{} [{}]{changed}", tool.name, tool.effect)
         })
         .collect();
-    let caveats: Vec<_> = grant.caveats.iter().map(caveat_text).collect();
+    let caveats: Vec<_> = grant.caveats.iter().map(super::caveat::text).collect();
     page.fields(&[
         ("grant", grant.id.clone()),
         ("handle", grant.handle.clone()),
@@ -295,38 +297,5 @@ fn end(grant: &Grant, now_ms: u64) -> String {
     match grant.expires_at_ms {
         0 => "never".to_owned(),
         at => moment(at, now_ms),
-    }
-}
-
-/// A caveat as it was typed.
-fn caveat_text(caveat: &Caveat) -> String {
-    use claviger_proto::v1::argument_bound::Bound;
-    match &caveat.kind {
-        None => "a bound that this version does not know".to_owned(),
-        Some(caveat::Kind::Rate(rate)) => {
-            format!("--rate {} calls in {}", rate.count, span(rate.per_seconds))
-        }
-        Some(caveat::Kind::Calls(calls)) => format!("--calls {calls}"),
-        Some(caveat::Kind::Recipients(patterns)) => format!("--recipients {}", patterns.patterns.join(",")),
-        Some(caveat::Kind::Resource(resource)) => {
-            let values =
-                resource.values.iter().enumerate().map(|(index, id)| match resource.shown.get(index) {
-                    Some(shown) if shown != id => format!("{shown} (id {id})"),
-                    _ => id.clone(),
-                });
-            format!("--{} {}", resource.name, values.collect::<Vec<_>>().join(" or "))
-        }
-        Some(caveat::Kind::Argument(ArgumentBound { argument, bound })) => {
-            let rule = match bound {
-                None => "a rule that this version does not know".to_owned(),
-                Some(Bound::EachIn(patterns)) => format!("each-in={}", patterns.patterns.join(",")),
-                Some(Bound::OneOf(patterns)) => format!("one-of={}", patterns.patterns.join(",")),
-                Some(Bound::Max(max)) => format!("max={max}"),
-                Some(Bound::Absent(_)) => "absent".to_owned(),
-                Some(Bound::MaxLength(length)) => format!("max-length={length}"),
-                Some(Bound::MinLength(length)) => format!("min-length={length}"),
-            };
-            format!("--bound {argument}.{rule}")
-        }
     }
 }

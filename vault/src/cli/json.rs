@@ -3,8 +3,9 @@
 //! Destructured without `..`, so that a new field on the wire must find its place here before this compiles.
 
 use claviger_proto::v1::{
-    Adapter, Agent, ArgumentBound, Caveat, DetailLine, Grant, GrantedTool, LogEvent, Rate, Resource, Secret,
-    SecretVersion, Service, StatusResponse, Tool, argument_bound, caveat,
+    Adapter, Agent, ArgumentBound, Caveat, ChildHandle, DetailLine, Grant, GrantedTool, Hours, LogEvent,
+    People, Rate, Resource, Secret, SecretVersion, Service, StatusResponse, TaintSource, Tool, Within,
+    argument_bound, caveat,
 };
 use serde_json::{Value, json};
 
@@ -37,11 +38,18 @@ pub(super) fn status(status: &StatusResponse) -> Value {
 }
 
 pub(super) fn agent(agent: &Agent) -> Value {
-    let Agent { name, uid, frozen, frozen_why, opaque_refusals, inputs, tainted, socket, grants } = agent;
+    let Agent { name, uid, frozen, frozen_why, opaque_refusals, inputs, tainted, socket, grants, taint } =
+        agent;
     json!({
         "name": name, "uid": uid, "frozen": frozen, "frozen_why": frozen_why, "opaque_refusals": opaque_refusals,
         "inputs": inputs, "tainted": tainted, "socket": socket, "grants": grants,
+        "taint": taint.iter().map(taint_source).collect::<Vec<_>>(),
     })
+}
+
+fn taint_source(source: &TaintSource) -> Value {
+    let TaintSource { at_ms, tool, secret, reference } = source;
+    json!({ "at_ms": at_ms, "tool": tool, "secret": secret, "reference": reference })
 }
 
 pub(super) fn adapter(adapter: &Adapter) -> Value {
@@ -66,6 +74,9 @@ pub(super) fn secret(secret: &Secret) -> Value {
         grants,
         private,
         versions,
+        trusted_authors,
+        serves,
+        cannot_serve,
     } = secret;
     let version_json = |version: &SecretVersion| {
         let SecretVersion { number, state, created_at_ms } = version;
@@ -76,6 +87,7 @@ pub(super) fn secret(secret: &Secret) -> Value {
         "subject": subject, "email": email, "scopes": scopes, "created_at_ms": created_at_ms,
         "rotated_at_ms": rotated_at_ms, "needs_login": needs_login, "default": default, "grants": grants,
         "private": private, "versions": versions.iter().map(version_json).collect::<Vec<_>>(),
+        "trusted_authors": trusted_authors, "serves": serves, "cannot_serve": cannot_serve,
     })
 }
 
@@ -111,6 +123,10 @@ pub(super) fn grant(grant: &Grant) -> Value {
         calls_made,
         sentence,
         warnings,
+        deny,
+        trusted_sink,
+        known,
+        children,
     } = grant;
     let tool = |tool: &GrantedTool| {
         let GrantedTool { name, effect, changed } = tool;
@@ -120,7 +136,16 @@ pub(super) fn grant(grant: &Grant) -> Value {
         "id": id, "agent": agent, "secret": secret, "tools": tools.iter().map(tool).collect::<Vec<_>>(),
         "caveats": caveats.iter().map(caveat).collect::<Vec<_>>(), "expires_at_ms": expires_at_ms,
         "approve": approve, "state": state, "created_at_ms": created_at_ms, "handle": handle,
-        "calls_made": calls_made, "sentence": sentence, "warnings": warnings,
+        "calls_made": calls_made, "sentence": sentence, "warnings": warnings, "deny": deny,
+        "trusted_sink": trusted_sink, "known": known, "children": children.iter().map(child).collect::<Vec<_>>(),
+    })
+}
+
+fn child(child: &ChildHandle) -> Value {
+    let ChildHandle { id, parent, label, caveats, calls_made, created_at_ms, task } = child;
+    json!({
+        "id": id, "parent": parent, "label": label, "caveats": caveats.iter().map(caveat).collect::<Vec<_>>(),
+        "calls_made": calls_made, "created_at_ms": created_at_ms, "task": task,
     })
 }
 
@@ -132,9 +157,25 @@ fn caveat(caveat: &Caveat) -> Value {
         }
         Some(caveat::Kind::Calls(calls)) => json!({ "calls": calls }),
         Some(caveat::Kind::Recipients(patterns)) => json!({ "recipients": patterns.patterns }),
-        Some(caveat::Kind::Resource(Resource { name, values, shown })) => {
-            json!({ "resource": { "name": name, "values": values, "shown": shown } })
+        Some(caveat::Kind::Resource(Resource { name, values, shown, nested })) => {
+            json!({ "resource": { "name": name, "values": values, "shown": shown, "nested": nested } })
         }
+        Some(caveat::Kind::ExpiresAtMs(at)) => json!({ "expires_at_ms": at }),
+        Some(caveat::Kind::NotBeforeMs(at)) => json!({ "not_before_ms": at }),
+        Some(caveat::Kind::Hours(Hours { zone, days, from_minute, to_minute })) => {
+            json!({ "hours": { "zone": zone, "days": days, "from_minute": from_minute, "to_minute": to_minute } })
+        }
+        Some(caveat::Kind::BytesADay(bytes)) => json!({ "bytes_a_day": bytes }),
+        Some(caveat::Kind::Tools(tools)) => json!({ "tools": tools.names }),
+        Some(caveat::Kind::People(People { role, patterns })) => {
+            json!({ "people": { "role": role, "patterns": patterns } })
+        }
+        Some(caveat::Kind::Within(Within { after, before })) => {
+            json!({ "within": { "after": after, "before": before } })
+        }
+        Some(caveat::Kind::Paths(paths)) => json!({ "paths": paths.prefixes }),
+        Some(caveat::Kind::MadeByAgent(made)) => json!({ "made_by_agent": made }),
+        Some(caveat::Kind::Links(hosts)) => json!({ "links": hosts.hosts }),
         Some(caveat::Kind::Argument(ArgumentBound { argument, bound })) => {
             use argument_bound::Bound;
             let bound = match bound {
@@ -145,6 +186,7 @@ fn caveat(caveat: &Caveat) -> Value {
                 Some(Bound::Absent(absent)) => json!({ "absent": absent }),
                 Some(Bound::MaxLength(length)) => json!({ "max_length": length }),
                 Some(Bound::MinLength(length)) => json!({ "min_length": length }),
+                Some(Bound::Hosts(hosts)) => json!({ "hosts": hosts.hosts, "query": hosts.query }),
             };
             json!({ "argument": { "name": argument, "bound": bound } })
         }

@@ -12,6 +12,7 @@ pub mod args;
 mod audit;
 mod browser;
 mod callback;
+mod caveat;
 mod client;
 mod clock;
 mod connect;

@@ -429,6 +429,62 @@ impl AdminService for Admins {
             self.whole(inside, |broker, actor| async move { broker.reset_clock(actor).await }).await?;
         Ok(Response::new(v1::ResetClockResponse { now_ms }))
     }
+
+    async fn forget_known(&self, request: Request<v1::ForgetKnownRequest>) -> Answer<v1::Grant> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("forget_known"))
+    }
+
+    async fn list_approvals(
+        &self,
+        request: Request<v1::ListApprovalsRequest>,
+    ) -> Answer<v1::ListApprovalsResponse> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("list_approvals"))
+    }
+
+    async fn show_approval(&self, request: Request<v1::ShowApprovalRequest>) -> Answer<v1::Approval> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("show_approval"))
+    }
+
+    async fn decide(&self, request: Request<v1::DecideRequest>) -> Answer<v1::Approval> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("decide"))
+    }
+
+    async fn untaint(&self, request: Request<v1::UntaintRequest>) -> Answer<v1::Agent> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("untaint"))
+    }
+
+    async fn show_agent(&self, request: Request<v1::ShowAgentRequest>) -> Answer<v1::Agent> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("show_agent"))
+    }
+
+    async fn trust_authors(&self, request: Request<v1::TrustAuthorsRequest>) -> Answer<v1::Secret> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("trust_authors"))
+    }
+
+    async fn add_decoy(&self, request: Request<v1::AddDecoyRequest>) -> Answer<v1::Decoy> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("add_decoy"))
+    }
+
+    async fn list_decoys(&self, request: Request<v1::ListDecoysRequest>) -> Answer<v1::ListDecoysResponse> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("list_decoys"))
+    }
+
+    async fn remove_decoy(
+        &self,
+        request: Request<v1::RemoveDecoyRequest>,
+    ) -> Answer<v1::RemoveDecoyResponse> {
+        self.enter(&request)?;
+        Err(Status::unimplemented("remove_decoy"))
+    }
 }
 
 impl Admins {

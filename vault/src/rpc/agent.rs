@@ -52,9 +52,38 @@ impl AgentService for Agents {
     async fn open(&self, request: Request<v1::OpenRequest>) -> Result<Response<v1::OpenResponse>, Status> {
         let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
         let agent = self.caller(&request)?;
-        let v1::OpenRequest {} = request.into_inner();
+        let v1::OpenRequest { handles: _ } = request.into_inner();
         let opened = self.broker.open(&agent).map_err(|refusal| refused(&refusal))?;
         Ok(Response::new(answer::opened(opened)))
+    }
+
+    async fn narrow(
+        &self,
+        request: Request<v1::NarrowRequest>,
+    ) -> Result<Response<v1::NarrowResponse>, Status> {
+        self.caller(&request)?;
+        Err(Status::unimplemented("narrow"))
+    }
+
+    async fn release(
+        &self,
+        request: Request<v1::ReleaseRequest>,
+    ) -> Result<Response<v1::ReleaseResponse>, Status> {
+        self.caller(&request)?;
+        Err(Status::unimplemented("release"))
+    }
+
+    async fn collect(
+        &self,
+        request: Request<v1::CollectRequest>,
+    ) -> Result<Response<v1::CollectResponse>, Status> {
+        self.caller(&request)?;
+        Err(Status::unimplemented("collect"))
+    }
+
+    async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
+        self.caller(&request)?;
+        Err(Status::unimplemented("ask"))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::Changed, Status>> + Send>>;

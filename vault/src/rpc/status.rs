@@ -21,8 +21,10 @@ pub fn code(class: Class) -> Code {
     match class {
         Class::BadArguments | Class::BadStep => Code::InvalidArgument,
         Class::BadPresentation | Class::BadCapability => Code::Unauthenticated,
-        Class::Stale | Class::ToolChanged | Class::NeedsLogin | Class::Sealed => Code::FailedPrecondition,
-        Class::NotGranted | Class::Revoked | Class::Frozen => Code::PermissionDenied,
+        Class::Stale | Class::ToolChanged | Class::NeedsLogin | Class::Sealed | Class::Pending => {
+            Code::FailedPrecondition
+        }
+        Class::NotGranted | Class::Revoked | Class::Frozen | Class::Denied => Code::PermissionDenied,
         Class::OutOfScope => Code::NotFound,
         Class::RateLimited | Class::Busy => Code::ResourceExhausted,
         Class::Upstream | Class::Withheld => Code::Aborted,
@@ -34,7 +36,7 @@ pub fn code(class: Class) -> Code {
 /// What an agent or an adapter is told: class, field, reference.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Status {
-    let Refusal { class, field, reference } = refusal;
+    let Refusal { class, field, reference, approval } = refusal;
     to_status(
         code(*class),
         &v1::Refusal {
@@ -43,6 +45,7 @@ pub fn refused(refusal: &Refusal) -> Status {
             reference: reference.map(|reference| reference.to_string()).unwrap_or_default(),
             message: String::new(),
             hints: Vec::new(),
+            approval: approval.map(|approval| approval.to_string()).unwrap_or_default(),
         },
     )
 }
@@ -50,7 +53,7 @@ pub fn refused(refusal: &Refusal) -> Status {
 /// A refusal of that class without anything else: what is said before the broker was asked.
 #[must_use]
 pub fn bare(class: Class) -> Status {
-    refused(&Refusal { class, field: None, reference: None })
+    refused(&Refusal { class, field: None, reference: None, approval: None })
 }
 
 /// What an admin is told: the fault in words and what to do next.
@@ -66,6 +69,7 @@ pub fn failed(error: AdminError) -> Status {
             reference: String::new(),
             message: cut(message, MAX_MESSAGE),
             hints: hints.into_iter().take(HINTS.1).map(|hint| cut(hint, HINTS.0)).collect(),
+            approval: String::new(),
         },
     )
 }
@@ -90,6 +94,7 @@ pub fn told(class: Class, message: &str, hint: &str) -> Status {
             reference: String::new(),
             message: message.to_owned(),
             hints: vec![hint.to_owned()],
+            approval: String::new(),
         },
     )
 }
@@ -163,6 +168,7 @@ mod tests {
     #[test]
     fn peers_are_told_class_field_and_reference() {
         let refusal = Refusal {
+            approval: None,
             class: Class::OutOfScope,
             field: Some("to".into()),
             reference: Some(Ref::from_bytes([1; 8])),

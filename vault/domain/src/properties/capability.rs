@@ -29,7 +29,12 @@ fn minted(effect: Effect, bounds: &[&[&str]]) -> Capability {
         .iter()
         .map(|ids| {
             let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-            Caveat::Resource(ResourceBound { resource: ident("folder"), ids, shown: Vec::new() })
+            Caveat::Resource(ResourceBound {
+                resource: ident("folder"),
+                ids,
+                shown: Vec::new(),
+                nested: false,
+            })
         })
         .collect();
     let nothing = claviger_canonical::Canonical::from_json(&json!({})).unwrap();

@@ -34,7 +34,7 @@ proptest! {
         let tool = everything();
         let empty = [
             Caveat::Recipients(Vec::new()),
-            Caveat::Resource(ResourceBound { resource: ident("folder"), ids: Vec::new(), shown: Vec::new() }),
+            Caveat::Resource(ResourceBound { resource: ident("folder"), ids: Vec::new(), shown: Vec::new(), nested: false }),
             Caveat::Argument(ident("ids"), Bound::EachIn(Vec::new())),
             Caveat::Argument(ident("to"), Bound::EachIn(Vec::new())),
             Caveat::Argument(ident("line"), Bound::OneOf(Vec::new())),
@@ -74,6 +74,7 @@ fn a_resource_bound_without_ids_refuses_also_where_no_argument_names_one() {
             resource: ident("folder"),
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             shown: Vec::new(),
+            nested: false,
         })
     };
     assert!(allowed(&tool, &[bound(&["a"])], &given));
@@ -92,7 +93,7 @@ fn each_bound_decides() {
         let caveat = Caveat::Argument(ident(name), bound);
         assert_eq!(caveat.enforceable(&tool), Ok(()), "{}", caveat.to_text());
         let args = parse(&tool, &whole).expect("well formed");
-        assert_eq!(caveat.decide(&tool, &args).is_ok(), expected, "{} on {given}", caveat.to_text());
+        assert_eq!(caveat.decide(&tool, &args, 0).is_ok(), expected, "{} on {given}", caveat.to_text());
     };
     // Missing data denies, but for `absent`.
     check("ids", Bound::EachIn(words(&["a"])), json!(null), false);
@@ -147,7 +148,7 @@ fn a_bound_that_says_nothing_about_the_argument_is_not_granted() {
         let caveat = Caveat::Argument(ident(name), bound);
         assert!(caveat.enforceable(&tool).is_err(), "{}", caveat.to_text());
     }
-    let label = ResourceBound { resource: ident("label"), ids: Vec::new(), shown: Vec::new() };
+    let label = ResourceBound { resource: ident("label"), ids: Vec::new(), shown: Vec::new(), nested: false };
     assert!(Caveat::Resource(label).enforceable(&tool).is_err());
     let mut silent = everything();
     silent.steps.iter_mut().for_each(|step| step.recipients.clear());
@@ -179,6 +180,7 @@ fn names_of_objects_cannot_dress_up_a_grant() {
         resource: ident("folder"),
         ids: vec!["1".to_owned(), "2".to_owned()],
         shown: vec!["AI\u{202e}\n, only nothing".to_owned()],
+        nested: false,
     };
     assert_eq!(bound.names(), ["AI\\u{202e}\\u{a}, only nothing", "2"]);
 }

@@ -37,7 +37,15 @@ fn case() -> Case {
     Case {
         adapter: "drive".parse().unwrap(),
         frozen: false,
-        handle: Handle { id: handle, grant, ancestors: Vec::new(), caveats: Vec::new() },
+        handle: Handle {
+            id: handle,
+            grant,
+            ancestors: Vec::new(),
+            caveats: Vec::new(),
+            label: String::new(),
+            task: false,
+            created_at_ms: 0,
+        },
         grant: Grant {
             id: grant,
             agent: "bot".parse().unwrap(),
@@ -49,10 +57,12 @@ fn case() -> Case {
             }],
             caveats: Vec::new(),
             expires_at_ms: Some(NOW + 1),
-            approve: Approve::NotNeeded,
+            approve: Approve::Default,
             created_at_ms: 0,
             state: State::Active,
             root: handle,
+            deny: false,
+            trusted_sink: false,
         },
         service: Service {
             id: "drive".parse().unwrap(),
@@ -94,6 +104,7 @@ impl Case {
             handle: &self.handle,
             grant: &self.grant,
             service: &self.service,
+            ancestors: &[],
         };
         let digest = Canonical::from_json(&self.claimed).unwrap().digest();
         decide(

@@ -25,6 +25,8 @@ fn grant(tools: &[(&str, Effect)], caveats: Vec<Caveat>) -> Grant {
         created_at_ms: 0,
         state: State::Active,
         root: HandleId::from_bytes([1; 16]),
+        deny: false,
+        trusted_sink: false,
     }
 }
 
@@ -34,6 +36,7 @@ fn every_bound_is_in_the_sentence() {
         resource: ident("label"),
         ids: vec!["Label_7".to_owned()],
         shown: vec!["AI\n.".to_owned()],
+        nested: false,
     };
     let caveats = vec![
         Caveat::Resource(label),
@@ -67,6 +70,7 @@ fn what_is_wide_open_is_said() {
             resource: ident("label"),
             ids: vec!["a".to_owned()],
             shown: Vec::new(),
+            nested: false,
         })
     };
     let to = |text: &str| Caveat::Recipients(vec![text.parse().unwrap()]);

@@ -91,7 +91,7 @@ proptest! {
                 // Bounded and forbidden at once allows no call, and no schema of ours says that.
                 && schema["properties"].get(name.as_str()).is_some()
             {
-                prop_assert!(caveat.decide(&tool, &args).is_ok(), "{} in {schema}", caveat.to_text());
+                prop_assert!(caveat.decide(&tool, &args, 0).is_ok(), "{} in {schema}", caveat.to_text());
             }
         }
     }
@@ -134,7 +134,12 @@ fn each_bound_narrows() {
     check("cc", vec![], "/default", json!(["a@b.cd"]));
 
     let bound = |ids: &[&str]| {
-        Caveat::Resource(ResourceBound { resource: ident("folder"), ids: words(ids), shown: words(&["One"]) })
+        Caveat::Resource(ResourceBound {
+            resource: ident("folder"),
+            ids: words(ids),
+            shown: words(&["One"]),
+            nested: false,
+        })
     };
     let both = schema(&tool, &[&bound(&["a", "b"]), &bound(&["b", "c"])]);
     assert_eq!(both["properties"]["folder_id"]["enum"], json!(["b"]));

@@ -15,6 +15,7 @@ fn bound(ids: &[&str]) -> ResourceBound {
         resource: ident("folder"),
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         shown: Vec::new(),
+        nested: false,
     }
 }
 

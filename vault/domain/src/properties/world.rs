@@ -89,7 +89,7 @@ pub(super) fn parse(tool: &Tool, given: &Value) -> Result<Arguments, Denial> {
 }
 
 pub(super) fn allowed(tool: &Tool, caveats: &[Caveat], given: &Value) -> bool {
-    parse(tool, given).is_ok_and(|args| caveats.iter().all(|caveat| caveat.decide(tool, &args).is_ok()))
+    parse(tool, given).is_ok_and(|args| caveats.iter().all(|caveat| caveat.decide(tool, &args, 0).is_ok()))
 }
 
 fn word() -> BoxedStrategy<String> {
@@ -200,7 +200,7 @@ pub(super) fn caveat() -> impl Strategy<Value = Caveat> {
 pub(super) fn resource_bound() -> impl Strategy<Value = ResourceBound> {
     let ids =
         prop::collection::vec(prop::sample::select(vec!["a", "b", "c", ""]).prop_map(str::to_owned), 0..3);
-    ids.prop_map(|ids| ResourceBound { resource: ident("folder"), shown: ids.clone(), ids })
+    ids.prop_map(|ids| ResourceBound { resource: ident("folder"), shown: ids.clone(), ids, nested: false })
 }
 
 /// Few caveats that [`everything`] can enforce, as every grant's are.

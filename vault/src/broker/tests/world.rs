@@ -8,6 +8,7 @@ use claviger_canonical::{Canonical, Claim, Presentation, ProofKey};
 use claviger_domain::catalog::Catalog;
 use claviger_domain::caveat::{Caveat, ResourceBound};
 use claviger_domain::event::Actor;
+use claviger_domain::grant::Approve;
 use claviger_domain::id::VaultId;
 use claviger_domain::name::{AdapterName, AgentName, SecretName};
 use claviger_domain::refusal::{Class, Refusal};
@@ -209,7 +210,9 @@ pub(super) fn ask(who: &str, tools: &[&str], caveats: Vec<Caveat>) -> GrantAsk {
         effects: Vec::new(),
         caveats,
         expires_in_s: None,
-        approve_never: true,
+        approve: Approve::Never,
+        deny: false,
+        trusted_sink: false,
     }
 }
 
@@ -239,6 +242,7 @@ pub(super) fn within(resource: &str, ids: &[&str]) -> Caveat {
         resource: resource.parse().unwrap(),
         ids: ids.iter().map(|id| format!("id:{id}")).collect(),
         shown: Vec::new(),
+        nested: false,
     })
 }
 

@@ -136,7 +136,7 @@ proptest! {
     ) {
         for service in CATALOG.services.values() {
             let resource = service.resources.keys().next().unwrap();
-            let bound = ResourceBound { resource: resource.clone(), ids: vec!["in".to_owned()], shown: Vec::new() };
+            let bound = ResourceBound { resource: resource.clone(), ids: vec!["in".to_owned()], shown: Vec::new(), nested: false };
             let caveats = [Caveat::Resource(bound)];
             let scope = Scope::of(caveats.iter().take(usize::from(bounded)));
             let files: Vec<Value> = items
@@ -175,8 +175,12 @@ fn a_mail_cannot_be_labelled_out_of_its_scope_nor_into_the_bin() {
     let catalog = built_in();
     let tool = catalog.tool(&"gmail.label_message".parse().unwrap()).unwrap();
     let probe = tool.steps[0].checks[&ident("label")].probe.clone().unwrap();
-    let bound =
-        ResourceBound { resource: ident("label"), ids: vec!["Label_7".to_owned()], shown: Vec::new() };
+    let bound = ResourceBound {
+        resource: ident("label"),
+        ids: vec!["Label_7".to_owned()],
+        shown: Vec::new(),
+        nested: false,
+    };
     let parse = |change: Value| {
         let mut given: Map<String, Value> = Map::new();
         given.insert("message_id".to_owned(), json!("m"));

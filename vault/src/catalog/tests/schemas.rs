@@ -62,6 +62,7 @@ fn listing_two_folders_only() {
                 resource: ident("folder"),
                 ids: vec!["F_1".to_owned(), "F_2".to_owned()],
                 shown: vec!["AI".to_owned(), "Notes\u{202e}".to_owned()],
+                nested: false,
             }),
             Caveat::Argument(ident("max_results"), Bound::Max(20)),
         ],

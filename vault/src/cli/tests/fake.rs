@@ -180,6 +180,7 @@ pub(super) fn grant() -> Grant {
         tools: vec![GrantedTool { name: "gmail.get_message".into(), effect: "read".into(), changed: false }],
         caveats: vec![Caveat {
             kind: Some(caveat::Kind::Resource(Resource {
+                nested: false,
                 name: "label".into(),
                 values: vec!["Label_7".into()],
                 shown: vec!["AI".into()],
@@ -365,5 +366,45 @@ impl AdminService for Vault {
 
     async fn reset_clock(&self, request: Request<ResetClockRequest>) -> Answer<ResetClockResponse> {
         self.answer("reset_clock", &request, ResetClockResponse { now_ms: 1_800_000_000_000 })
+    }
+
+    async fn forget_known(&self, _request: Request<ForgetKnownRequest>) -> Answer<Grant> {
+        Err(tonic::Status::unimplemented("forget_known"))
+    }
+
+    async fn list_approvals(&self, _request: Request<ListApprovalsRequest>) -> Answer<ListApprovalsResponse> {
+        Err(tonic::Status::unimplemented("list_approvals"))
+    }
+
+    async fn show_approval(&self, _request: Request<ShowApprovalRequest>) -> Answer<Approval> {
+        Err(tonic::Status::unimplemented("show_approval"))
+    }
+
+    async fn decide(&self, _request: Request<DecideRequest>) -> Answer<Approval> {
+        Err(tonic::Status::unimplemented("decide"))
+    }
+
+    async fn untaint(&self, _request: Request<UntaintRequest>) -> Answer<Agent> {
+        Err(tonic::Status::unimplemented("untaint"))
+    }
+
+    async fn show_agent(&self, _request: Request<ShowAgentRequest>) -> Answer<Agent> {
+        Err(tonic::Status::unimplemented("show_agent"))
+    }
+
+    async fn trust_authors(&self, _request: Request<TrustAuthorsRequest>) -> Answer<Secret> {
+        Err(tonic::Status::unimplemented("trust_authors"))
+    }
+
+    async fn add_decoy(&self, _request: Request<AddDecoyRequest>) -> Answer<Decoy> {
+        Err(tonic::Status::unimplemented("add_decoy"))
+    }
+
+    async fn list_decoys(&self, _request: Request<ListDecoysRequest>) -> Answer<ListDecoysResponse> {
+        Err(tonic::Status::unimplemented("list_decoys"))
+    }
+
+    async fn remove_decoy(&self, _request: Request<RemoveDecoyRequest>) -> Answer<RemoveDecoyResponse> {
+        Err(tonic::Status::unimplemented("remove_decoy"))
     }
 }

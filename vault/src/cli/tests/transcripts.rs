@@ -103,7 +103,12 @@ fn a_grant_is_asked_for_as_it_was_typed() {
     let kinds: Vec<_> = got.caveats.into_iter().filter_map(|caveat| caveat.kind).collect();
     let strings = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
     let resource = |name: &str, values: &[&str]| {
-        caveat::Kind::Resource(Resource { name: name.into(), values: strings(values), shown: vec![] })
+        caveat::Kind::Resource(Resource {
+            name: name.into(),
+            values: strings(values),
+            shown: vec![],
+            nested: false,
+        })
     };
     let argument = |name: &str, bound| {
         caveat::Kind::Argument(ArgumentBound { argument: name.into(), bound: Some(bound) })

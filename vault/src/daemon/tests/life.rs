@@ -96,14 +96,14 @@ async fn sealing_answers_first_and_hands_on_the_listeners() {
     let mut admin = home.admin().await;
     add_peers(&mut admin).await;
     let mut bot = home.agent("bot").await;
-    bot.open(v1::OpenRequest {}).await.unwrap();
+    bot.open(v1::OpenRequest::default()).await.unwrap();
     let mut watch = bot.watch(v1::WatchRequest {}).await.unwrap().into_inner();
     watch.next().await.unwrap().unwrap();
 
     let answer = tokio::spawn(async move { admin.seal(v1::SealRequest {}).await });
     daemon.sealing.cancelled().await;
     // Whoever asks now is refused, whatever they hold.
-    assert_eq!(class(&bot.open(v1::OpenRequest {}).await.unwrap_err()), "sealed");
+    assert_eq!(class(&bot.open(v1::OpenRequest::default()).await.unwrap_err()), "sealed");
     let vault = Arc::clone(&daemon.vault);
     let listeners = daemon.seal().await;
     assert!(answer.await.unwrap().is_ok());
@@ -118,7 +118,7 @@ async fn sealing_answers_first_and_hands_on_the_listeners() {
     let daemon = home.start_with(None, Inherited::of(listeners)).await.unwrap();
     let mut admin = home.admin().await;
     assert!(admin.status(v1::StatusRequest {}).await.unwrap().into_inner().sealed);
-    assert_eq!(class(&home.agent("bot").await.open(v1::OpenRequest {}).await.unwrap_err()), "sealed");
+    assert_eq!(class(&home.agent("bot").await.open(v1::OpenRequest::default()).await.unwrap_err()), "sealed");
     admin.unseal(home.unseal_request()).await.unwrap();
     let kinds = kinds(&daemon).await;
     let sealed = kinds.iter().position(|kind| *kind == Kind::Sealed).unwrap();
@@ -150,10 +150,10 @@ async fn a_removed_agent_is_cut_off_and_the_others_are_not() {
     assert!(!matches!(last, Some(Ok(_))));
     until("its socket is gone", || !home.socket("agents/bot.sock").exists()).await;
     assert!(others.next().await.unwrap().is_ok());
-    other.open(v1::OpenRequest {}).await.unwrap();
+    other.open(v1::OpenRequest::default()).await.unwrap();
 
     admin.add_agent(v1::AddAgentRequest { name: "bot".into(), ..Default::default() }).await.unwrap();
     until("its socket is there", || home.answers("agents/bot.sock")).await;
-    home.agent("bot").await.open(v1::OpenRequest {}).await.unwrap();
+    home.agent("bot").await.open(v1::OpenRequest::default()).await.unwrap();
     daemon.stop().await;
 }

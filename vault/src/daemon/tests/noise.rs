@@ -34,7 +34,7 @@ async fn garbage_disturbs_nobody_else() {
     until("the sockets are there", || home.answers("agents/bot.sock")).await;
     until("the sockets are there", || home.answers("adapters/gmail.sock")).await;
     let mut bot = home.agent("bot").await;
-    bot.open(v1::OpenRequest {}).await.unwrap();
+    bot.open(v1::OpenRequest::default()).await.unwrap();
 
     let settings = [PREFACE, &frame(0, 4, 0, 0)].concat();
     let noises: Vec<(&str, Vec<u8>)> = vec![
@@ -55,7 +55,7 @@ async fn garbage_disturbs_nobody_else() {
             let (answer, closed) = tokio::task::spawn_blocking(|| answer(stream)).await.unwrap();
             assert!(closed, "{what} on {socket} left the connection open");
             assert!(!answer.windows(4).any(|window| window == b"HTTP"), "{what} on {socket} was answered");
-            bot.open(v1::OpenRequest {}).await.unwrap();
+            bot.open(v1::OpenRequest::default()).await.unwrap();
             admin.status(v1::StatusRequest {}).await.unwrap();
         }
     }
@@ -98,7 +98,7 @@ async fn a_crowd_of_one_agent_keeps_no_other_out() {
             stream.write_all(PREFACE).ok().map(|()| stream)
         })
         .collect();
-    home.agent("other").await.open(v1::OpenRequest {}).await.unwrap();
+    home.agent("other").await.open(v1::OpenRequest::default()).await.unwrap();
     admin.status(v1::StatusRequest {}).await.unwrap();
     let mut admin_again = home.admin().await;
     admin_again.status(v1::StatusRequest {}).await.unwrap();

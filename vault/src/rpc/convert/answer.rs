@@ -1,12 +1,12 @@
 //! Domain to wire: what peers and admins are shown.
 
-use claviger_domain::caveat::{Bound, Caveat, ResourceBound};
 use claviger_domain::event::{Actor, Detail, Event};
 use claviger_domain::grant::{Grant, GrantedTool};
 use claviger_domain::name::ToolName;
 use claviger_domain::tool::Service;
 use claviger_proto::v1;
 
+use super::caveats;
 use crate::broker::view::{
     AdapterView, AgentView, Connected, Explained, GrantView, Minted, Opened, OpenedHandle, SecretView, Sent,
     ToolView, VersionView,
@@ -26,7 +26,7 @@ pub fn opened(opened: Opened) -> v1::OpenResponse {
 }
 
 fn handle(handle: OpenedHandle) -> v1::OpenHandle {
-    let OpenedHandle { id, grant, secret, proof_key, tools, expires_at_ms, adapter } = handle;
+    let OpenedHandle { id, parent, label, grant, secret, proof_key, tools, expires_at_ms, adapter } = handle;
     let AdapterView { name, uid, endpoint } = adapter;
     v1::OpenHandle {
         id: id.to_string(),
@@ -35,6 +35,8 @@ fn handle(handle: OpenedHandle) -> v1::OpenHandle {
         proof_key: proof_key.to_vec(),
         tools: tools.into_iter().map(tool).collect(),
         expires_at_ms: expires_at_ms.unwrap_or(0),
+        parent: parent.map(|parent| parent.to_string()).unwrap_or_default(),
+        label,
         adapter: Some(v1::Endpoint { adapter: name.to_string(), socket: endpoint, uid }),
     }
 }
@@ -82,9 +84,9 @@ pub fn minted(minted: Minted) -> v1::MintResponse {
 /// An upstream's answer.
 #[must_use]
 pub fn sent(sent: Sent) -> v1::SendResponse {
-    let Sent { status, headers, body, untrusted } = sent;
+    let Sent { status, headers, body, untrusted, flags } = sent;
     let headers = headers.into_iter().map(|(name, value)| v1::Header { name, value });
-    v1::SendResponse { status: u32::from(status), headers: headers.collect(), body, untrusted }
+    v1::SendResponse { status: u32::from(status), headers: headers.collect(), body, untrusted, flags }
 }
 
 /// An agent, with the socket that it opens.
@@ -101,6 +103,7 @@ pub fn agent(agent: AgentView, socket: String) -> v1::Agent {
         tainted,
         socket,
         grants,
+        taint: Vec::new(),
     }
 }
 
@@ -165,6 +168,9 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         grants,
         private,
         versions: versions.collect(),
+        trusted_authors: Vec::new(),
+        serves: Vec::new(),
+        cannot_serve: Vec::new(),
     }
 }
 
@@ -191,6 +197,8 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         caveats,
         expires_at_ms,
         approve,
+        deny,
+        trusted_sink,
         created_at_ms,
         // The word beside it also knows the clock.
         state: _,
@@ -206,7 +214,7 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         agent: agent.to_string(),
         secret: secret.to_string(),
         tools: tools.collect(),
-        caveats: caveats.into_iter().map(caveat).collect(),
+        caveats: caveats.into_iter().map(caveats::answer).collect(),
         expires_at_ms: expires_at_ms.unwrap_or(0),
         approve: approve.as_str().to_owned(),
         state: state.to_owned(),
@@ -215,36 +223,10 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         calls_made,
         sentence,
         warnings,
-    }
-}
-
-fn caveat(caveat: Caveat) -> v1::Caveat {
-    use v1::caveat::Kind;
-    let kind = match caveat {
-        Caveat::Rate(rate) => Kind::Rate(v1::Rate { count: rate.count(), per_seconds: rate.per_seconds() }),
-        Caveat::Calls(calls) => Kind::Calls(calls),
-        Caveat::Recipients(patterns) => {
-            Kind::Recipients(v1::Patterns { patterns: patterns.iter().map(ToString::to_string).collect() })
-        }
-        Caveat::Resource(ResourceBound { resource, ids, shown }) => {
-            Kind::Resource(v1::Resource { name: resource.to_string(), values: ids, shown })
-        }
-        Caveat::Argument(argument, limit) => {
-            Kind::Argument(v1::ArgumentBound { argument: argument.to_string(), bound: Some(bound(limit)) })
-        }
-    };
-    v1::Caveat { kind: Some(kind) }
-}
-
-fn bound(bound: Bound) -> v1::argument_bound::Bound {
-    use v1::argument_bound::Bound as Wire;
-    match bound {
-        Bound::EachIn(patterns) => Wire::EachIn(v1::Patterns { patterns }),
-        Bound::OneOf(patterns) => Wire::OneOf(v1::Patterns { patterns }),
-        Bound::Max(most) => Wire::Max(most),
-        Bound::Absent => Wire::Absent(true),
-        Bound::MaxLength(most) => Wire::MaxLength(most),
-        Bound::MinLength(least) => Wire::MinLength(least),
+        deny,
+        trusted_sink,
+        known: Vec::new(),
+        children: Vec::new(),
     }
 }
 

@@ -2,18 +2,17 @@
 
 use std::str::FromStr;
 
-use claviger_domain::address::Pattern;
-use claviger_domain::caveat::{Bound, Caveat, ResourceBound};
 use claviger_domain::effect::Effect;
+use claviger_domain::grant::Approve;
 use claviger_domain::id::{GrantId, HandleId, Ref};
-use claviger_domain::name::{AdapterName, AgentName, BadName, Ident, SecretName, ToolName};
-use claviger_domain::rate::Rate;
+use claviger_domain::name::{AdapterName, AgentName, BadName, SecretName, ToolName};
 use claviger_domain::secret::SecretBytes;
 use claviger_domain::tool::Auth;
 use claviger_proto::v1;
 use secrecy::SecretString;
 use zeroize::Zeroize;
 
+use super::caveats;
 use crate::broker::error::AdminError;
 use crate::broker::view::{ConnectAsk, GrantAsk, LogAsk, NewValue};
 
@@ -25,20 +24,18 @@ const MAX_TEXT: usize = 2048;
 const MAX_ITEMS: usize = 1000;
 /// The longest life of a grant that has an end, in seconds: a hundred years of 365 days.
 const MAX_LIFE_S: u64 = 100 * 365 * 86_400;
-/// Numbers in arguments lie within plus and minus this, which every JSON parser keeps exact.
-const MAX_NUMBER: i64 = (1 << 53) - 1;
 /// How many events are shown where nothing is said, and at most.
 const LOG_LINES: (u32, u32) = (100, 10_000);
 /// The longest path of a unix socket, in bytes (`sun_path` of unix(7), without the final zero).
 const SOCKET_PATH_MAX: usize = 107;
 
-type Asked<T> = Result<T, AdminError>;
+pub(super) type Asked<T> = Result<T, AdminError>;
 
-fn invalid(why: impl Into<String>, hint: impl Into<String>) -> AdminError {
+pub(super) fn invalid(why: impl Into<String>, hint: impl Into<String>) -> AdminError {
     AdminError::Invalid { why: why.into(), hints: vec![hint.into()] }
 }
 
-fn named<T: FromStr<Err = BadName>>(text: &str, example: &str) -> Asked<T> {
+pub(super) fn named<T: FromStr<Err = BadName>>(text: &str, example: &str) -> Asked<T> {
     text.parse().map_err(|bad: BadName| invalid(bad.to_string(), format!("for example: {example}")))
 }
 
@@ -367,12 +364,19 @@ pub fn grant(request: v1::AddGrantRequest) -> Asked<GrantAsk> {
         caveats,
         expires_in_seconds,
         approve,
+        deny,
+        trusted_sink,
     } = request;
     few(&caveats, "bounds")?;
-    let approve_never = match approve.as_str() {
-        "" => false,
-        "never" => true,
-        _ => return Err(invalid("approve is `never`, or left away", "say --approve never, if you mean it")),
+    let words = Approve::ALL.into_iter().filter(|word| *word != Approve::Default);
+    let approve = match approve.as_str() {
+        "" => Approve::Default,
+        word => words.into_iter().find(|known| known.as_str() == word).ok_or_else(|| {
+            invalid(
+                "approve is never, tainted, new or always",
+                "leave it away to be asked for sends and deletes",
+            )
+        })?,
     };
     if expires_in_seconds > MAX_LIFE_S {
         return Err(invalid(
@@ -385,73 +389,16 @@ pub fn grant(request: v1::AddGrantRequest) -> Asked<GrantAsk> {
         secret: secret(&with)?,
         tools: tools(&whole)?,
         effects: effects(&of)?,
-        caveats: caveats.into_iter().map(caveat).collect::<Asked<_>>()?,
+        caveats: caveats.into_iter().map(caveats::ask).collect::<Asked<_>>()?,
         expires_in_s: (expires_in_seconds > 0).then_some(expires_in_seconds),
-        approve_never,
-    })
-}
-
-fn caveat(caveat: v1::Caveat) -> Asked<Caveat> {
-    use v1::caveat::Kind;
-    let v1::Caveat { kind } = caveat;
-    let unknown =
-        || invalid("a bound of a kind that this vault does not know", "use a command line of its version");
-    Ok(match kind.ok_or_else(unknown)? {
-        Kind::Rate(v1::Rate { count, per_seconds }) => Caveat::Rate(
-            Rate::new(count, per_seconds)
-                .map_err(|bad| invalid(bad.to_string(), "for example: --rate 60/1h"))?,
-        ),
-        Kind::Calls(0) => return Err(invalid("0 calls would allow nothing", "leave the grant away")),
-        Kind::Calls(calls) => Caveat::Calls(calls),
-        Kind::Recipients(v1::Patterns { patterns }) => {
-            let patterns = words(patterns, "recipients")?;
-            let pattern = |text: &String| {
-                text.parse::<Pattern>().map_err(|bad| {
-                    invalid(format!("`{text}` is no recipient: {bad}"), "for example: --to '*@example.com'")
-                })
-            };
-            Caveat::Recipients(patterns.iter().map(pattern).collect::<Asked<_>>()?)
-        }
-        Kind::Resource(v1::Resource { name, values, shown }) => {
-            if !shown.is_empty() {
-                return Err(invalid(
-                    "names beside ids stand in answers only",
-                    "give names, or ids after `id:`",
-                ));
-            }
-            let resource: Ident = named(&name, "label")?;
-            Caveat::Resource(ResourceBound { resource, ids: words(values, &name)?, shown })
-        }
-        Kind::Argument(v1::ArgumentBound { argument, bound: limit }) => {
-            let name: Ident = named(&argument, "limit")?;
-            Caveat::Argument(name, bound(limit.ok_or_else(unknown)?, &argument)?)
-        }
-    })
-}
-
-fn bound(bound: v1::argument_bound::Bound, argument: &str) -> Asked<Bound> {
-    use v1::argument_bound::Bound as Wire;
-    Ok(match bound {
-        Wire::EachIn(v1::Patterns { patterns }) => Bound::EachIn(words(patterns, argument)?),
-        Wire::OneOf(v1::Patterns { patterns }) => Bound::OneOf(words(patterns, argument)?),
-        Wire::Max(most) if (-MAX_NUMBER..=MAX_NUMBER).contains(&most) => Bound::Max(most),
-        Wire::Max(_) => {
-            return Err(invalid(
-                format!("the bound of {argument} is too large"),
-                "numbers have at most 53 bits",
-            ));
-        }
-        Wire::Absent(true) => Bound::Absent,
-        Wire::Absent(false) => {
-            return Err(invalid("`absent` is said or not said, never denied", "leave the bound away"));
-        }
-        Wire::MaxLength(most) => Bound::MaxLength(most),
-        Wire::MinLength(least) => Bound::MinLength(least),
+        approve,
+        deny,
+        trusted_sink,
     })
 }
 
 /// A list that something can satisfy: no empty list, no empty word.
-fn words(words: Vec<String>, what: &str) -> Asked<Vec<String>> {
+pub(super) fn words(words: Vec<String>, what: &str) -> Asked<Vec<String>> {
     few(&words, what)?;
     if words.is_empty() {
         return Err(invalid(

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod ask;
+mod caveats;
 
 #[cfg(test)]
 mod tests;

@@ -201,6 +201,7 @@ fn bound(bound: Option<WireBound>) -> Vec<WireCaveat> {
 fn caveats_that_cannot_be_meant() {
     let resource = |name: &str, values: &[&str], shown: &[&str]| {
         vec![WireCaveat::Resource(v1::Resource {
+            nested: false,
             name: name.into(),
             values: list(values).patterns,
             shown: list(shown).patterns,
@@ -267,12 +268,12 @@ fn grants() {
         ..Default::default()
     };
     let asked = ask::grant(request()).unwrap();
-    assert_eq!((asked.expires_in_s, asked.approve_never), (Some(60), true));
+    assert_eq!((asked.expires_in_s, asked.approve), (Some(60), claviger_domain::grant::Approve::Never));
     assert_eq!(
         ask::grant(v1::AddGrantRequest { expires_in_seconds: 0, ..request() }).unwrap().expires_in_s,
         None
     );
-    for approve in ["always", "Never", "tainted", " "] {
+    for approve in ["Always", "Never", "default", "sometimes", " "] {
         refused(approve, ask::grant(v1::AddGrantRequest { approve: approve.into(), ..request() }));
     }
     refused("for ever", ask::grant(v1::AddGrantRequest { expires_in_seconds: u64::MAX, ..request() }));
