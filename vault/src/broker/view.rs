@@ -214,6 +214,8 @@ pub struct GrantAsk {
     pub deny: bool,
     /// Whether its recipients are harmless under taint.
     pub trusted_sink: bool,
+    /// What a list of grants knows it by.
+    pub name: Option<String>,
 }
 
 /// What came of connecting an account.

@@ -199,6 +199,8 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         approve,
         deny,
         trusted_sink,
+        name,
+        lasts_s: _,
         created_at_ms,
         // The word beside it also knows the clock.
         state: _,
@@ -227,6 +229,7 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         trusted_sink,
         known: Vec::new(),
         children: Vec::new(),
+        name: name.unwrap_or_default(),
     }
 }
 
