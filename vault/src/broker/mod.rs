@@ -40,6 +40,7 @@ mod revoke;
 mod rotate;
 mod secrets;
 mod send;
+mod served;
 mod state;
 mod time;
 mod token;

@@ -174,6 +174,10 @@ pub struct SecretView {
     pub grants: u32,
     /// Its versions, oldest first.
     pub versions: Vec<VersionView>,
+    /// Tools that its scopes are enough for.
+    pub serves: Vec<ToolName>,
+    /// Tools that they are not enough for.
+    pub cannot_serve: Vec<ToolName>,
 }
 
 /// A grant, as an admin sees it.
