@@ -213,7 +213,7 @@ impl Caveat {
             Caveat::BytesADay(bytes) => format!("bytes_a_day = {bytes}"),
             Caveat::Expires(at) => format!("expires = {at}"),
             Caveat::NotBefore(at) => format!("not_before = {at}"),
-            Caveat::Hours(hours) => format!("hours = {hours:?}"),
+            Caveat::Hours(hours) => format!("hours = {hours}"),
             Caveat::Tools(tools) => {
                 format!("tools = {}", tools.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
             }

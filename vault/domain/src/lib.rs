@@ -17,6 +17,7 @@ pub mod grant;
 pub mod host;
 pub mod hours;
 pub mod id;
+pub mod links;
 pub mod name;
 pub mod origin;
 pub mod path;
