@@ -47,7 +47,8 @@ impl FromStr for HostPattern {
                 && !label.ends_with('-')
         };
         // A last label that begins with a digit is how addresses are written, in one form or another.
-        let named = name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
+        let named =
+            name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
         if name.len() <= 253 && name.contains('.') && name.split('.').all(label) && named {
             Ok(Self(text.to_owned()))
         } else {
@@ -72,7 +73,8 @@ pub(crate) fn ascii(host: &str) -> Option<String> {
     }
     let whole = labels.join(".");
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_');
-    (!whole.is_empty() && whole.bytes().all(plain) && labels.iter().all(|label| !label.is_empty())).then_some(whole)
+    (!whole.is_empty() && whole.bytes().all(plain) && labels.iter().all(|label| !label.is_empty()))
+        .then_some(whole)
 }
 
 /// A label of one script as `xn--`. What is refused here is what the two generations of IDNA read differently, what
@@ -110,7 +112,9 @@ impl Script {
     fn of(c: char) -> Option<Self> {
         Some(match c {
             // Not ß: the older IDNA reads it as ss. Not ς, below: it reads it as σ. Not the dotless or dotted i's kin.
-            'a'..='z' | 'à'..='ö' | 'ø'..='ÿ' | 'ā'..='į' | 'ĵ'..='ľ' | 'ł'..='ň' | 'ŋ'..='ž' => Script::Latin,
+            'a'..='z' | 'à'..='ö' | 'ø'..='ÿ' | 'ā'..='į' | 'ĵ'..='ľ' | 'ł'..='ň' | 'ŋ'..='ž' => {
+                Script::Latin
+            }
             'ά'..='ώ' if c != 'ς' => Script::Greek,
             'а'..='џ' => Script::Cyrillic,
             'א'..='ת' => Script::Hebrew,

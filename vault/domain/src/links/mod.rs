@@ -28,8 +28,26 @@ const WEB: [&str; 5] = ["http", "https", "ftp", "ws", "wss"];
 
 /// Schemes that do something without `//`, and that no list of hosts can speak of.
 const OTHER: [&str; 20] = [
-    "javascript", "vbscript", "livescript", "data", "blob", "filesystem", "file", "view-source", "mhtml", "jar", "intent",
-    "mailto", "tel", "sms", "facetime", "skype", "magnet", "about", "cid", "res",
+    "javascript",
+    "vbscript",
+    "livescript",
+    "data",
+    "blob",
+    "filesystem",
+    "file",
+    "view-source",
+    "mhtml",
+    "jar",
+    "intent",
+    "mailto",
+    "tel",
+    "sms",
+    "facetime",
+    "skype",
+    "magnet",
+    "about",
+    "cid",
+    "res",
 ];
 
 struct Scan<'a> {
@@ -44,7 +62,7 @@ impl Scan<'_> {
         while at < text.len() {
             at = match text[at] {
                 ':' => self.after_colon(at)?,
-                '/' if text.get(at + 1) == Some(&'/') => self.authority(at)?,
+                c if is_slash(&c) && text.get(at + 1).is_some_and(is_slash) => self.authority(at)?,
                 c if token::is_host(c) && !self.reading.only_marked => self.bare(at)?,
                 _ => at + 1,
             };
@@ -59,16 +77,20 @@ impl Scan<'_> {
         let begin = colon - text[..colon].iter().rev().take_while(|c| scheme_char(c)).count();
         let scheme: String = text[begin..colon].iter().map(char::to_ascii_lowercase).collect();
         let after = text.get(colon + 1);
-        let slashes = text[colon + 1..].starts_with(&['/', '/']);
+        let slashes = text[colon + 1..].iter().take(2).filter(|c| is_slash(c)).count() == 2;
         if WEB.contains(&scheme.as_str()) {
             // `https:host` and `https:/host` lead there as well.
-            return if after.is_none_or(|c| c.is_whitespace()) { Ok(colon + 1) } else { self.authority(colon + 1) };
+            return if after.is_none_or(|c| c.is_whitespace()) {
+                Ok(colon + 1)
+            } else {
+                self.authority(colon + 1)
+            };
         }
         // The end of a longer word counts too: where a scheme begins, readers differ.
         let last = scheme.rsplit(['+', '.']).next().unwrap_or_default();
-        let runs = matches!(last, "javascript" | "vbscript" | "livescript");
-        let media = || last == "data" && is_media(&text[colon + 1..]);
-        if runs || media() || (OTHER.contains(&last) && after.is_some_and(|c| !c.is_whitespace())) {
+        let runs = ["javascript", "vbscript", "livescript"].iter().any(|word| last.ends_with(word));
+        let media = last == "data" && is_media(&text[colon + 1..]);
+        if runs || media || (OTHER.contains(&last) && after.is_some_and(|c| !c.is_whitespace())) {
             return Err(excerpt(&text[begin..]));
         }
         // Any other scheme leads to another program, and nobody knows where that goes.
@@ -81,7 +103,7 @@ impl Scan<'_> {
     /// Slashes or the end of a scheme: what follows is a host, whatever it looks like. Returns where to go on.
     fn authority(&self, slashes: usize) -> Result<usize, String> {
         let text = &self.reading.text;
-        let begin = slashes + text[slashes..].iter().take_while(|c| **c == '/').count();
+        let begin = slashes + text[slashes..].iter().take_while(|c| is_slash(c)).count();
         let rest = &text[begin..];
         if rest.first().is_none_or(|c| c.is_whitespace()) {
             return Ok(begin);
@@ -102,6 +124,8 @@ impl Scan<'_> {
         if let Some(port) = token::port(&text[end..]) {
             end += port;
         }
+        // The full stop of the sentence.
+        end += text[end..].iter().take_while(|c| **c == '.').count();
         // What may stand right behind a host and is surely none of it.
         match text.get(end) {
             None => Ok(end),
@@ -117,9 +141,9 @@ impl Scan<'_> {
         let end = begin + text[begin..].iter().take_while(|c| token::is_host(**c) || **c == '.').count();
         let run: String = text[begin..end].iter().collect();
         // What stands around it makes it a host where it would otherwise be a file's name.
-        let marked = begin > 0 && text[begin - 1] == '@'
-            || text.get(end).is_some_and(|c| matches!(c, '/' | '@' | '?' | '#'))
-            || token::port(&text[end..]).is_some();
+        let goes_on = text.get(end + 1).is_some_and(|c| !c.is_whitespace());
+        let marked = (begin > 0 && text[begin - 1] == '@')
+            || text.get(end).is_some_and(|c| matches!(c, '/' | '@') || (matches!(c, '?' | '#') && goes_on));
         let mut found = false;
         for candidate in token::candidates(&run, marked) {
             found = true;
@@ -158,8 +182,13 @@ impl Scan<'_> {
 
 /// Whether a `data:` is followed by what makes it a URL, also after spaces: a media type or a comma.
 fn is_media(rest: &[char]) -> bool {
-    let mut rest = rest.iter().skip_while(|c| c.is_whitespace()).skip_while(|c| c.is_ascii_alphanumeric() || **c == '-');
+    let mut rest =
+        rest.iter().skip_while(|c| c.is_whitespace()).skip_while(|c| c.is_ascii_alphanumeric() || **c == '-');
     matches!(rest.next(), Some('/' | ',' | ';'))
+}
+
+fn is_slash(c: &char) -> bool {
+    matches!(c, '/' | '\\')
 }
 
 fn excerpt(text: &[char]) -> String {

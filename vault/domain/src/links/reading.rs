@@ -6,7 +6,7 @@ const MOST: usize = 24;
 /// One reading.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// Its characters, backslashes as slashes.
+    /// Its characters.
     pub(super) text: Vec<char>,
     /// It is read only where a scheme or slashes mark a host: line ends were taken out of it, and bare words of two lines
     /// are one only to a reader that was in the middle of a URL.
@@ -56,7 +56,7 @@ pub(super) fn of(text: &str) -> Option<Vec<Reading>> {
 fn scripts(text: &str) -> bool {
     let joined: String =
         text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).map(|c| c.to_ascii_lowercase()).collect();
-    joined.contains("script:")
+    ["javascript:", "vbscript:", "livescript:"].iter().any(|scheme| joined.contains(scheme))
 }
 
 /// What is made of characters that some readers map to ASCII or leave out, and that end a word for others.
@@ -82,14 +82,11 @@ impl Fold {
         let mut out = Vec::new();
         for c in text {
             match c {
-                '\\' => out.push('/'),
                 c if c.is_ascii() => out.push(c),
                 c if is_ignored(c) => out.extend(self.split_invisible.then_some(' ')),
                 c => match wide(c) {
                     None => out.extend(numbered(c)),
-                    // A wide backslash is a slash as well.
-                    Some('\\') if !self.split_wide => out.push('/'),
-                    Some(ascii) if self.split_wide && ascii.is_ascii_punctuation() => out.extend([' ', ascii, ' '].iter().take(1)),
+                    Some(ascii) if self.split_wide && ascii.is_ascii_punctuation() => out.push(' '),
                     Some(ascii) => out.push(ascii),
                 },
             }
@@ -171,11 +168,40 @@ fn soft_breaks(text: &str) -> Option<String> {
 
 /// Names of HTML for what matters in a host. Their `;` may be left out (WHATWG HTML, 13.2.5.73, for some of them).
 const NAMES: &[(&str, char)] = &[
-    ("period", '.'), ("sol", '/'), ("bsol", '\\'), ("colon", ':'), ("commat", '@'), ("num", '#'), ("quest", '?'),
-    ("percnt", '%'), ("lowbar", '_'), ("hyphen", '-'), ("dash", '-'), ("amp", '&'), ("AMP", '&'), ("lt", '<'), ("LT", '<'),
-    ("gt", '>'), ("GT", '>'), ("quot", '"'), ("QUOT", '"'), ("apos", '\''), ("nbsp", '\u{a0}'), ("shy", '\u{ad}'),
-    ("Tab", '\t'), ("NewLine", '\n'), ("zwj", '\u{200d}'), ("zwnj", '\u{200c}'), ("ZeroWidthSpace", '\u{200b}'),
-    ("NoBreak", '\u{2060}'), ("lpar", '('), ("rpar", ')'), ("lsqb", '['), ("rsqb", ']'), ("equals", '='), ("semi", ';'),
+    ("period", '.'),
+    ("sol", '/'),
+    ("bsol", '\\'),
+    ("colon", ':'),
+    ("commat", '@'),
+    ("num", '#'),
+    ("quest", '?'),
+    ("percnt", '%'),
+    ("lowbar", '_'),
+    ("hyphen", '-'),
+    ("dash", '-'),
+    ("amp", '&'),
+    ("AMP", '&'),
+    ("lt", '<'),
+    ("LT", '<'),
+    ("gt", '>'),
+    ("GT", '>'),
+    ("quot", '"'),
+    ("QUOT", '"'),
+    ("apos", '\''),
+    ("nbsp", '\u{a0}'),
+    ("shy", '\u{ad}'),
+    ("Tab", '\t'),
+    ("NewLine", '\n'),
+    ("zwj", '\u{200d}'),
+    ("zwnj", '\u{200c}'),
+    ("ZeroWidthSpace", '\u{200b}'),
+    ("NoBreak", '\u{2060}'),
+    ("lpar", '('),
+    ("rpar", ')'),
+    ("lsqb", '['),
+    ("rsqb", ']'),
+    ("equals", '='),
+    ("semi", ';'),
 ];
 
 /// The text with HTML's character references decoded, where it has any.
@@ -215,6 +241,7 @@ fn reference(after: &str) -> Option<(char, usize)> {
         let c = u32::from_str_radix(zeros, radix).ok().and_then(char::from_u32)?;
         return Some((c, closed(begin + length)));
     }
-    let (name, c) = NAMES.iter().filter(|(name, _)| after.starts_with(name)).max_by_key(|(name, _)| name.len())?;
+    let (name, c) =
+        NAMES.iter().filter(|(name, _)| after.starts_with(name)).max_by_key(|(name, _)| name.len())?;
     Some((*c, closed(name.len())))
 }

@@ -2,21 +2,95 @@
 
 /// Endings of file names that are no top-level domains (IANA's list): `report.pdf` is a file, `report.zip` may be a host.
 const FILES: &[&str] = &[
-    "bak", "bin", "bmp", "cfg", "conf", "css", "csv", "doc", "docx", "dll", "eml", "epub", "exe", "gif", "gz", "heic",
-    "htm", "html", "ics", "ini", "ipynb", "jpeg", "jpg", "js", "json", "jsonl", "log", "mp3", "mpeg", "msg", "odp", "ods",
-    "odt", "ogg", "pdf", "php", "png", "ppt", "pptx", "rtf", "sql", "svg", "tar", "tex", "tiff", "toml", "tsv", "txt",
-    "vcf", "wav", "webp", "xls", "xlsx", "xml", "yaml", "yml",
+    "bak", "bin", "bmp", "cfg", "conf", "css", "csv", "doc", "docx", "dll", "eml", "epub", "exe", "gif",
+    "gz", "heic", "htm", "html", "ics", "ini", "ipynb", "jpeg", "jpg", "js", "json", "jsonl", "log", "mp3",
+    "mpeg", "mp4", "m4a", "msg", "odp", "ods", "odt", "ogg", "pdf", "php", "png", "ppt", "pptx", "rtf",
+    "sql", "svg", "tar", "tex", "tiff", "toml", "tsv", "txt", "vcf", "wav", "webp", "xls", "xlsx", "xml",
+    "yaml", "yml",
 ];
 
 /// Top-level domains in East Asian scripts, which are written without spaces: there, a full stop between two words is
 /// the rule, and only these make a host of it. A host that is marked as one needs no such list.
 const EAST_ASIAN: &[&str] = &[
-    "中国", "中國", "香港", "台湾", "台灣", "澳門", "澳门", "新加坡", "公司", "网络", "網絡", "网址", "网站", "网店", "中文网",
-    "在线", "中信", "集团", "我爱你", "商城", "商店", "商标", "娱乐", "游戏", "企业", "信息", "健康", "佛山", "八卦", "公益",
-    "嘉里", "嘉里大酒店", "大拿", "大众汽车", "天主教", "家電", "广东", "微博", "慈善", "手机", "招聘", "政务", "政府",
-    "新闻", "时尚", "書籍", "机构", "淡马锡", "点看", "珠宝", "移动", "组织机构", "诺基亚", "谷歌", "购物", "通販", "集団",
-    "電訊盈科", "飞利浦", "食品", "餐厅", "香格里拉", "亚马逊", "联通", "工行", "みんな", "アマゾン", "クラウド", "グーグル",
-    "コム", "ストア", "セール", "ファッション", "ポイント", "世界",
+    "中国",
+    "中國",
+    "香港",
+    "台湾",
+    "台灣",
+    "澳門",
+    "澳门",
+    "新加坡",
+    "公司",
+    "网络",
+    "網絡",
+    "网址",
+    "网站",
+    "网店",
+    "中文网",
+    "在线",
+    "中信",
+    "集团",
+    "我爱你",
+    "商城",
+    "商店",
+    "商标",
+    "娱乐",
+    "游戏",
+    "企业",
+    "信息",
+    "健康",
+    "佛山",
+    "八卦",
+    "公益",
+    "嘉里",
+    "嘉里大酒店",
+    "大拿",
+    "大众汽车",
+    "天主教",
+    "家電",
+    "广东",
+    "微博",
+    "慈善",
+    "手机",
+    "招聘",
+    "政务",
+    "政府",
+    "新闻",
+    "时尚",
+    "書籍",
+    "机构",
+    "淡马锡",
+    "点看",
+    "珠宝",
+    "移动",
+    "组织机构",
+    "诺基亚",
+    "谷歌",
+    "购物",
+    "通販",
+    "集団",
+    "電訊盈科",
+    "飞利浦",
+    "食品",
+    "餐厅",
+    "香格里拉",
+    "亚马逊",
+    "联通",
+    "工行",
+    "みんな",
+    "アマゾン",
+    "クラウド",
+    "グーグル",
+    "コム",
+    "ストア",
+    "セール",
+    "ファッション",
+    "ポイント",
+    "世界",
+    "한국",
+    "삼성",
+    "닷컴",
+    "닷넷",
 ];
 
 /// Whether the character can stand within a label. Whatever is no ASCII and no punctuation can: some reader may map it
@@ -39,15 +113,17 @@ fn is_punctuation(c: char) -> bool {
         | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}')
 }
 
-/// Whether a reader of URLs would end the part with the host here.
+/// Whether every reader of URLs ends the part with the host here.
 pub(super) fn ends_authority(c: char) -> bool {
     c.is_whitespace() || matches!(c, '/' | '?' | '#' | '<' | '>' | '"')
 }
 
 /// Whether the character can follow a host in a sentence, and is surely none of it.
 pub(super) fn closes(c: char) -> bool {
-    matches!(c, '?' | '#' | '<' | '>' | '"' | '\'' | ')' | ']' | '}' | ',' | ';' | '!' | '*' | '`' | '|' | '~' | ':')
-        || (!c.is_ascii() && !is_host(c))
+    matches!(
+        c,
+        '?' | '#' | '<' | '>' | '"' | '\'' | ')' | ']' | '}' | ',' | ';' | '!' | '*' | '`' | '|' | '~' | ':'
+    ) || (!c.is_ascii() && !is_host(c))
 }
 
 /// The length of `:8080` here, if that is what stands here.
@@ -64,30 +140,16 @@ pub(super) fn port(text: &[char]) -> Option<usize> {
 pub(super) fn candidates(run: &str, marked: bool) -> Vec<&str> {
     let mut found = Vec::new();
     // Two dots in a row are in no host, so each part stands for itself.
-    let mut begin = 0;
     for part in run.split("..") {
-        whole(part.trim_matches('.'), marked, &mut found);
-        begin += part.len();
-    }
-    debug_assert!(begin <= run.len());
-    found
-}
-
-fn whole<'a>(part: &'a str, marked: bool, found: &mut Vec<&'a str>) {
-    if let Some(name) = longest(part, marked) {
-        found.push(name);
-    }
-    if part.is_ascii() {
-        return;
-    }
-    // Some readers end a link where ASCII ends.
-    for ascii in part.split(|c: char| !c.is_ascii()) {
-        if let Some(name) = longest(ascii.trim_matches('.'), marked)
-            && !found.contains(&name)
-        {
-            found.push(name);
+        found.extend(longest(part.trim_matches('.'), marked));
+        // East Asian text has no spaces, and some readers end a link where another script ends.
+        if part.contains(is_east_asian) {
+            found.extend(
+                part.split(is_east_asian).filter_map(|piece| longest(piece.trim_matches('.'), marked)),
+            );
         }
     }
+    found
 }
 
 /// The longest beginning of it that could be a host: its last label could be a top-level domain, or all of it is an
@@ -106,17 +168,23 @@ fn longest(part: &str, marked: bool) -> Option<&str> {
     None
 }
 
+/// Whether a label could be a top-level domain, or begins as one: some readers end a host where the letters end.
 fn is_top(label: &str, marked: bool) -> bool {
     let label = label.trim_matches(['-', '_']);
     if label.is_ascii() {
         let lower = label.to_ascii_lowercase();
-        let letters = lower.len() >= 2 && lower.bytes().all(|b| b.is_ascii_lowercase());
-        let encoded = lower.starts_with("xn--");
-        return encoded || (letters && (marked || !FILES.contains(&lower.as_str())));
+        let letters = lower.bytes().take_while(u8::is_ascii_lowercase).count();
+        return letters >= 2 && (marked || !FILES.contains(&lower.as_str()));
     }
-    let named = label.chars().any(|c| c.is_alphanumeric() || matches!(c, '\u{2100}'..='\u{214f}' | '\u{2460}'..='\u{24ff}' | '\u{3200}'..='\u{33ff}' | '\u{1f100}'..='\u{1f1ff}'));
-    let east_asian = |c: char| matches!(c, '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}');
-    named && (!label.chars().any(east_asian) || EAST_ASIAN.contains(&label))
+    let letter = |c: char| {
+        c.is_alphanumeric()
+            || matches!(c, '\u{2100}'..='\u{214f}' | '\u{2460}'..='\u{24ff}' | '\u{3200}'..='\u{33ff}' | '\u{1f100}'..='\u{1f1ff}')
+    };
+    label.chars().any(letter) && (marked || !label.contains(is_east_asian) || EAST_ASIAN.contains(&label))
+}
+
+fn is_east_asian(c: char) -> bool {
+    matches!(c, '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// Four numbers in any of the ways of writing an IPv4 address (inet_aton).
