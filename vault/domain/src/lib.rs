@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod caveat;
 pub mod codec;
 pub mod date;
+pub mod deny;
 pub mod effect;
 pub mod event;
 pub mod grant;
@@ -33,9 +34,11 @@ pub mod scope;
 pub mod secret;
 pub mod seen;
 pub mod sentence;
+pub mod sound;
 pub mod step;
 pub mod tool;
 pub mod url;
+pub mod warning;
 
 #[cfg(test)]
 mod properties;
