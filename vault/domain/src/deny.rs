@@ -42,7 +42,9 @@ impl<'a> Forbids<'a> {
             }
             [Caveat::Paths(paths)] if !paths.is_empty() => Forbids::Paths(paths),
             [_, _, ..] => {
-                return Err("a deny grant has one bound at most: make one for each thing forbidden".to_owned());
+                return Err(
+                    "a deny grant has one bound at most: make one for each thing forbidden".to_owned()
+                );
             }
             [other] => return Err(format!("nothing can be forbidden by {}", other.to_text())),
         };
