@@ -9,6 +9,7 @@ use crate::name::Ident;
 use crate::path::RelativePath;
 use crate::refusal::{Class, Denial};
 use crate::reserved::Reserved;
+use crate::scope::tells;
 use crate::seen::Party;
 use crate::tool::Tool;
 
@@ -66,15 +67,8 @@ impl<'a> Forbids<'a> {
             }
             Forbids::Resource(bound) => {
                 tool.bounds(&bound.resource)?;
-                // An upstream's filter says what to bring, not what to leave out.
-                let told = tool.steps.iter().all(|step| {
-                    step.check(bound.resource.as_str()).is_some_and(|check| {
-                        check.arg.is_some()
-                            || check.response.is_some()
-                            || check.elements.is_some()
-                            || check.probe.is_some()
-                    })
-                });
+                let told =
+                    tool.steps.iter().all(|step| step.check(bound.resource.as_str()).is_some_and(tells));
                 if told {
                     Ok(())
                 } else {
