@@ -1,11 +1,11 @@
-//! Caveats as owners write them.
+//! Caveats as owners read them.
 
 use std::fmt::Display;
 
 use super::{Bound, Caveat};
 
 impl Caveat {
-    /// The caveat as an owner writes it: no two caveats that decide differently have one text.
+    /// The caveat as an owner reads it in a refusal.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {

@@ -8,7 +8,7 @@ use crate::id::{GrantId, HandleId};
 use crate::sentence::{sentence, warnings};
 use crate::tool::Definition;
 
-fn grant(tools: &[(&str, Effect)], caveats: Vec<Caveat>) -> Grant {
+pub(super) fn grant(tools: &[(&str, Effect)], caveats: Vec<Caveat>) -> Grant {
     let tool = |(name, effect): &(&str, Effect)| GrantedTool {
         name: name.parse().unwrap(),
         effect: *effect,
