@@ -11,12 +11,14 @@ pub mod catalog;
 pub mod caveat;
 pub mod codec;
 pub mod date;
+pub mod deny;
 pub mod effect;
 pub mod event;
 pub mod grant;
 pub mod host;
 pub mod hours;
 pub mod id;
+pub mod links;
 pub mod look;
 pub mod moment;
 pub mod name;
@@ -35,9 +37,11 @@ pub mod scope;
 pub mod secret;
 pub mod seen;
 pub mod sentence;
+pub mod sound;
 pub mod step;
 pub mod tool;
 pub mod url;
+pub mod warning;
 
 #[cfg(test)]
 mod properties;

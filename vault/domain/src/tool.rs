@@ -72,7 +72,13 @@ impl Tool {
     /// The arguments that name an object of that resource outright.
     #[must_use]
     pub fn resource_args(&self, resource: &Ident) -> Vec<&Ident> {
-        self.steps.iter().filter_map(|step| step.checks.get(resource)?.arg.as_ref()).collect()
+        self.resource_args_of(resource.as_str())
+    }
+
+    /// The same by the resource's name, or by one of [`crate::reserved`].
+    #[must_use]
+    pub fn resource_args_of(&self, name: &str) -> Vec<&Ident> {
+        self.steps.iter().filter_map(|step| step.check(name)?.arg.as_ref()).collect()
     }
 
     /// The look of that name.
