@@ -6,15 +6,18 @@ mod google;
 mod upstream;
 mod world;
 
+mod bytes;
 mod canary;
 mod connect;
 mod counters;
 mod grants;
 mod load;
 mod mint;
+mod narrow;
 mod oauth;
 mod promise;
 mod rotate;
 mod scope;
 mod send;
+mod several;
 mod takeaway;
