@@ -7,6 +7,7 @@ use claviger_canonical::Value;
 
 use crate::arg::Arguments;
 use crate::caveat::Caveat;
+use crate::deny::forbids;
 use crate::grant::{Approve, Grant};
 use crate::id::GrantId;
 use crate::refusal::{Class, Denial};
@@ -76,8 +77,8 @@ pub fn judge<'a>(grants: impl Iterator<Item = &'a Grant> + Clone, case: &Case<'_
     for grant in grants.clone().filter(|grant| !grant.deny && grant.tool(&case.tool.name).is_some()) {
         let forbidden = grants
             .clone()
-            .filter(|other| other.secret == grant.secret)
-            .find_map(|other| forbids(other, case, &args).err().map(|denial| (other.id, denial)));
+            .filter(|other| other.secret == grant.secret && other.alive(case.now_ms).is_ok())
+            .find_map(|other| forbids(other, case.tool, &args).err().map(|denial| (other.id, denial)));
         if let Some((by, denial)) = forbidden {
             objections.push((Some(by), denial));
             continue;
@@ -103,15 +104,6 @@ pub fn judge<'a>(grants: impl Iterator<Item = &'a Grant> + Clone, case: &Case<'_
         return no(None, denial);
     }
     Verdict::No { objections }
-}
-
-fn forbids(grant: &Grant, case: &Case<'_>, _args: &Arguments) -> Result<(), Denial> {
-    if grant.deny && grant.alive(case.now_ms).is_ok() && grant.tool(&case.tool.name).is_some() {
-        return Err(Denial::new(Class::NotGranted)
-            .field("deny")
-            .fix("a grant forbids it; revoke that grant"));
-    }
-    Ok(())
 }
 
 /// What the grant's yes would depend on.

@@ -1,6 +1,7 @@
 //! The use cases: what peers may ask, one file each, over ports that tests can stand in for.
 //!
 //! ```text
+//! open ─ narrow
 //! open ─ mint ─ send ─┬─ token (refresh, single-flight)
 //!                     └─ usage: intent ─ check again ─ upstream ─ judge ─ outcome
 //! connect, rotate, secrets, grants, revoke, freeze, peers: the admin's word
@@ -29,6 +30,7 @@ mod local;
 mod look;
 mod made;
 mod mint;
+mod narrow;
 mod nested;
 mod nonces;
 mod oauth;
@@ -123,6 +125,8 @@ pub struct Broker {
     admin: tokio::sync::Mutex<()>,
     /// Records of what agents made take turns.
     making: tokio::sync::Mutex<()>,
+    /// Children are made and ended one at a time, so that their number is exact.
+    children: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
     /// Effects run here, so that a cancelled caller does not lose an outcome.
     tasks: TaskTracker,
@@ -153,6 +157,7 @@ impl Broker {
             time,
             admin: tokio::sync::Mutex::new(()),
             making: tokio::sync::Mutex::default(),
+            children: tokio::sync::Mutex::new(()),
             changes: watch::Sender::new(0),
             tasks: TaskTracker::new(),
         })

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use claviger_proto::v1::{
-    AddGrantRequest, ArgumentBound, Caveat, Grant, ListGrantsRequest, Patterns, Rate, Resource,
+    AddGrantRequest, ArgumentBound, Caveat, ChildHandle, Grant, ListGrantsRequest, Patterns, Rate, Resource,
     RevokeRequest, ShowGrantRequest, caveat,
 };
 use serde_json::json;
@@ -14,6 +14,9 @@ use super::page::{Page, Tone};
 use super::report::Report;
 use super::time::moment;
 use super::{json, limits};
+
+/// How many handles a vault lets stand above another, and then some.
+const MAX_DEPTH: usize = 32;
 
 /// `claviger grant …`.
 #[derive(Debug, Subcommand)]
@@ -98,7 +101,7 @@ pub(super) struct ListArgs {
 /// A grant's id.
 #[derive(Debug, Args)]
 pub(super) struct IdArgs {
-    /// A grant's id (gr_…) or, to revoke, one of its handles (hdl_…).
+    /// A grant's id (gr_…), or a handle's (hdl_…): to revoke a child handle alone, with all below it.
     pub(super) id: String,
 }
 
@@ -251,8 +254,13 @@ pub(super) async fn revoke(session: &mut Session<'_>, id: &str) -> Result<Report
     let request = RevokeRequest { id: id.to_owned() };
     let grant = session.admin().await?.revoke(request).await.map_err(no_such_grant)?.into_inner();
     let mut page = session.page();
-    page.line(format!("{} is revoked, for good: every use that starts now is refused", grant.id));
-    page.line(format!("it was: {}", grant.sentence));
+    if grant.state == "revoked" {
+        page.line(format!("{} is revoked, for good: every use that starts now is refused", grant.id));
+        page.line(format!("it was: {}", grant.sentence));
+    } else {
+        page.line(format!("{id} is revoked, for good, with every handle below it"));
+        page.line(format!("{} stands: {}", grant.id, grant.sentence));
+    }
     Ok(Report::new(json::grant(&grant), page))
 }
 
@@ -291,7 +299,33 @@ fn describe(page: &mut Page, grant: &Grant, now_ms: u64) {
         ("ends", end(grant, now_ms)),
         ("calls", grant.calls_made.to_string()),
     ]);
+    if !grant.children.is_empty() {
+        page.gap();
+        page.line("child handles:");
+        tree(page, &grant.children, &grant.handle, 1, now_ms);
+    }
     page.warnings(&grant.warnings);
+}
+
+/// The children of a handle, each with its own below it.
+fn tree(page: &mut Page, children: &[ChildHandle], parent: &str, depth: usize, now_ms: u64) {
+    // A vault that sends a circle gets no tree from us without an end.
+    if depth > MAX_DEPTH {
+        return;
+    }
+    for child in children.iter().filter(|child| child.parent == parent) {
+        let label = if child.label.is_empty() { String::new() } else { format!(" \"{}\"", child.label) };
+        let task = if child.task { ", a task you agreed to" } else { "" };
+        let made = moment(child.created_at_ms, now_ms);
+        page.line(format!("{}{}{label}{task}, made {made}", "  ".repeat(depth), child.id));
+        for caveat in &child.caveats {
+            page.line(format!("{}{}", "  ".repeat(depth + 2), super::caveat::text(caveat)));
+        }
+        if child.caveats.iter().any(|caveat| matches!(caveat.kind, Some(caveat::Kind::Calls(_)))) {
+            page.line(format!("{}{} calls made", "  ".repeat(depth + 2), child.calls_made));
+        }
+        tree(page, children, &child.id, depth + 1, now_ms);
+    }
 }
 
 fn end(grant: &Grant, now_ms: u64) -> String {

@@ -154,7 +154,7 @@ impl Broker {
             state.grants.insert(id, Arc::new(GrantEntry { grant: after, version, revoked }));
         }
         // What was minted under the old words carries the old bounds.
-        lock(&self.capabilities).forget(id);
+        lock(&self.capabilities).forget(|minted| minted.grant == id);
         self.changed();
         Ok(())
     }
