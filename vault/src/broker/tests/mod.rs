@@ -14,6 +14,7 @@ mod load;
 mod mint;
 mod oauth;
 mod objects;
+mod policy;
 mod promise;
 mod rotate;
 mod scope;

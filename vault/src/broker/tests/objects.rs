@@ -351,6 +351,21 @@ async fn a_look_that_sees_nothing_is_told_like_an_absent_object() {
     assert_eq!(boxes.changes(), 0);
 }
 
+/// Neither its effect nor a question to its owner tells that an object out of scope is there.
+#[tokio::test]
+async fn what_is_out_of_scope_is_refused_before_anybody_is_told_of_it() {
+    let boxes = boxes(&[("other", thing(json!({ "parents": ["out"], "shared": true })))]).await;
+    boxes.world.grant(&[UPDATE], vec![within("folder", &["in"])]).await;
+    for id in ["other", "none"] {
+        assert_eq!(told(boxes.world.mint(UPDATE, json!({ "thing_id": id })).await), absent(), "{id}");
+    }
+    let outcomes = boxes.world.audit.events(Kind::Outcome);
+    assert!(outcomes.iter().all(|(_, event, _)| event.ending == Some(Ending::Withheld)));
+    let looked =
+        |(_, event, _): &(_, claviger_domain::event::Event, _)| event.step.as_deref() == Some("look thing");
+    assert!(!outcomes.iter().any(looked));
+}
+
 #[tokio::test]
 async fn what_was_decided_on_is_what_is_done() {
     let boxes = boxes(&[("t", thing(json!({})))]).await;
