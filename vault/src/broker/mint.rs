@@ -190,8 +190,8 @@ impl Broker {
         self.spring(&calling).await?;
         // Who has used up what it was given has nothing looked at for it.
         self.has_room(&chosen).await?;
-        let seen = self.look(&calling).await?;
-        let found = self.find(&calling).await?;
+        let (found, scope) = self.find(&calling).await?;
+        let seen = self.look(&calling, &scope).await?;
         self.not_forbidden(&self.read(), about, &seen.people)?;
         permit.settle(&found, tool)?;
         let calling = Calling {
