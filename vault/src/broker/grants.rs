@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use claviger_domain::caveat::Caveat;
+use claviger_domain::deny::Forbids;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::grant::{Grant, GrantedTool, Handle, State as GrantState};
 use claviger_domain::id::{GrantId, HandleId};
 use claviger_domain::name::{AgentName, ToolName};
 use claviger_domain::sentence::{sentence, warnings};
+use claviger_domain::sound::sound;
 use claviger_domain::tool::{Service, Tool};
 
 use super::Broker;
@@ -42,7 +44,9 @@ impl Broker {
         let service = self.asked_service(&ask)?;
         let tools = asked_tools(service, &ask)?;
         let caveats = self.resolve_caveats(admin.clone(), &ask.secret, service, &ask.caveats).await?;
-        enforceable(&tools, &caveats)?;
+        if !ask.deny {
+            enforceable(&tools, &caveats)?;
+        }
         let approve = ask.approve;
         let now_ms = self.now_ms();
         let expires_at_ms = match ask.expires_in_s {
@@ -55,6 +59,15 @@ impl Broker {
                 ));
             }
         };
+        // A moment among the bounds ends it as well.
+        let moments = caveats.iter().filter_map(|caveat| match caveat {
+            Caveat::Expires(at_ms) => Some(*at_ms),
+            _ => None,
+        });
+        let expires_at_ms = moments.chain(expires_at_ms).min();
+        if expires_at_ms.is_some_and(|end| end <= now_ms) {
+            return Err(AdminError::invalid("it would have ended already", "name a moment that is to come"));
+        }
         let _turn = self.admin.lock().await;
         // The names were looked up before the turn came; they may have gone since.
         self.asked_service(&ask)?;
@@ -79,6 +92,7 @@ impl Broker {
             state: GrantState::Active,
             root: HandleId::from_bytes(self.random()),
         };
+        sensible(&tools, &grant)?;
         self.require_no_overlap(&grant, now_ms)?;
         self.require_own_names(&grant, now_ms)?;
         self.keep_grant(admin, grant).await
@@ -295,6 +309,25 @@ fn asked_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>
         })
     };
     names.iter().map(find).collect()
+}
+
+/// The grant as a whole can be meant, and one that forbids can be kept to by each of its tools.
+fn sensible(tools: &[&Tool], grant: &Grant) -> Result<(), AdminError> {
+    let invalid = |why: String, hint: &str| AdminError::invalid(why, hint);
+    if !grant.deny {
+        return sound(grant).map_err(|why| {
+            invalid(
+                why,
+                "a trusted sink is --tool … --trusted-sink --recipients me@example.org,you@example.org",
+            )
+        });
+    }
+    const HINT: &str = "claviger grant deny AGENT SECRET --tool … with one of --recipients, --label, --folder, --path, \
+                        --bound ARG.one-of=…, or none to forbid the tools altogether";
+    sound(grant).map_err(|why| invalid(why, HINT))?;
+    let forbids = Forbids::of(grant).map_err(|why| invalid(why, HINT))?;
+    let reasons: Vec<String> = tools.iter().filter_map(|tool| forbids.enforceable(tool).err()).collect();
+    if reasons.is_empty() { Ok(()) } else { Err(invalid(reasons.join("; "), HINT)) }
 }
 
 /// A caveat is enforced by every tool of the grant, or the grant is not made.
