@@ -4,6 +4,7 @@ mod arguments;
 mod bounds;
 mod fake;
 mod offline;
+mod policy;
 mod transcripts;
 mod values;
 
