@@ -152,6 +152,8 @@ fn a_grant_is_asked_for_as_it_was_typed() {
     let got: AddGrantRequest = vault.got("add_grant");
     assert_eq!(got.caveats[0].kind, Some(caveat::Kind::ExpiresAtMs(1_801_353_600_000)));
     assert_eq!(got.expires_in_seconds, 0);
+    let days = ["grant", "add", "a", "b/c", "--read", "--after", "2026-02-01", "--before", "2026-01-01"];
+    vault.run(&days, &[]).failed(Exit::Usage, &["no day lies between"]);
     let empty = ["grant", "add", "a", "b/c", "--send", "--recipients", "a@b,,c@d"];
     vault.run(&empty, &[]).failed(Exit::Usage, &["a value between the commas is empty"]);
 }
