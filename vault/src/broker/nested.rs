@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use claviger_domain::arg::parse_id;
+use claviger_domain::arg::{Arguments, parse_id};
 use claviger_domain::capability::PROBES;
 use claviger_domain::name::Ident;
 use claviger_domain::refusal::{Class, Denial};
@@ -45,7 +45,8 @@ impl Broker {
         if !roots.is_empty() {
             let _flight = self.flights.begin(&grant.agent)?;
             for (resource, roots) in roots {
-                let looker = Looker::of(calling);
+                // What is listed is the vault's to choose: an argument of that name would beat its parameter.
+                let looker = Looker { args: Arguments::default(), ..Looker::of(calling) };
                 let broker = Arc::clone(self);
                 let name = resource.clone();
                 let task = self.tasks.spawn(async move { broker.below(&looker, &name, roots).await });
