@@ -34,7 +34,15 @@ impl<'a> Forbids<'a> {
     /// # Errors
     /// Why it cannot be meant, as a clause for the admin.
     pub fn of(grant: &'a Grant) -> Result<Self, String> {
-        let what = match grant.caveats.as_slice() {
+        Self::read(&grant.caveats)
+    }
+
+    /// The same of a grant's caveats alone.
+    ///
+    /// # Errors
+    /// As for [`Forbids::of`].
+    pub fn read(caveats: &'a [Caveat]) -> Result<Self, String> {
+        let what = match caveats {
             [] => return Ok(Forbids::Tools),
             [Caveat::Recipients(patterns)] if !patterns.is_empty() => Forbids::Recipients(patterns),
             [Caveat::Resource(bound)] if !bound.ids.is_empty() => Forbids::Resource(bound),

@@ -30,7 +30,7 @@ pub fn warnings(grant: &Grant) -> Vec<String> {
         format!("it reads everything that {secret} can see; bound it by a label, a folder or people"),
     );
     let anybody = |patterns: &&Vec<Pattern>| patterns.iter().any(|pattern| pattern.to_string() == "*");
-    let to_anybody = !recipients.is_empty() && recipients.iter().all(|patterns| anybody(patterns));
+    let to_anybody = !recipients.is_empty() && recipients.iter().all(anybody);
     say(to_anybody, "it sends to anybody: `*` bounds nothing".to_owned());
     let unbounded = recipients.is_empty();
     say(

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use claviger_domain::caveat::Caveat;
+use claviger_domain::deny::Forbids;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::grant::{Grant, GrantedTool, Handle, State as GrantState};
 use claviger_domain::id::{GrantId, HandleId};
 use claviger_domain::name::{AgentName, SecretName, ToolName};
 use claviger_domain::sentence::{sentence, warnings};
+use claviger_domain::sound::sound;
 use claviger_domain::tool::{Service, Tool};
 
 use super::counters::Counter;
@@ -77,7 +79,16 @@ impl Broker {
                 ));
             }
         };
-        Ok(Grant {
+        // A moment among the bounds ends it as well.
+        let moments = caveats.iter().filter_map(|caveat| match caveat {
+            Caveat::Expires(at_ms) => Some(*at_ms),
+            _ => None,
+        });
+        let expires_at_ms = moments.chain(expires_at_ms).min();
+        if expires_at_ms.is_some_and(|end| end <= now_ms) {
+            return Err(AdminError::invalid("it would have ended already", "name a moment that is to come"));
+        }
+        let grant = Grant {
             id: GrantId::from_bytes(self.random()),
             agent: ask.agent,
             secret: ask.secret,
@@ -99,7 +110,9 @@ impl Broker {
             created_at_ms: now_ms,
             state: GrantState::Active,
             root: HandleId::from_bytes(self.random()),
-        })
+        };
+        sensible(&grant)?;
+        Ok(grant)
     }
 
     /// Makes a proposed grant count.
@@ -318,6 +331,17 @@ fn named_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>
     names.iter().map(find).collect()
 }
 
+/// The grant as a whole can be meant.
+fn sensible(grant: &Grant) -> Result<(), AdminError> {
+    let hint = if grant.deny {
+        "claviger grant deny AGENT SECRET --tool … with one of --recipients, --label, --folder, --path, \
+         --bound ARG.one-of=…, or none to forbid the tools altogether"
+    } else {
+        "a trusted sink is --tool … --trusted-sink --recipients me@example.org,you@example.org"
+    };
+    sound(grant).map_err(|why| AdminError::invalid(why, hint))
+}
+
 /// The tools of a grant: those named one by one, and of those named by their effect the ones that can keep to every
 /// bound. A caveat is enforced by every tool of the grant, or the grant is not made.
 fn asked_tools<'a>(
@@ -326,8 +350,15 @@ fn asked_tools<'a>(
     named: Vec<&'a Tool>,
     caveats: &[Caveat],
 ) -> Result<Vec<&'a Tool>, AdminError> {
-    let against =
-        |tool: &Tool| caveats.iter().filter_map(|caveat| caveat.enforceable(tool).err()).collect::<Vec<_>>();
+    let against = |tool: &Tool| -> Vec<String> {
+        // What forbids is kept to in another way than what allows; whether it can be meant at all is asked later.
+        match ask.deny.then(|| Forbids::read(caveats)) {
+            Some(forbids) => {
+                forbids.ok().and_then(|forbids| forbids.enforceable(tool).err()).into_iter().collect()
+            }
+            None => caveats.iter().filter_map(|caveat| caveat.enforceable(tool).err()).collect(),
+        }
+    };
     let mut reasons: Vec<String> = named.iter().flat_map(|tool| against(tool)).collect();
     let mut tools = named;
     let mut unfit = Vec::new();

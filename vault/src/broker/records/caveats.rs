@@ -266,3 +266,102 @@ fn texts(items: &[impl ToString]) -> Vec<String> {
 fn parsed<T: std::str::FromStr>(words: &[String]) -> Result<Vec<T>, Unreadable> {
     words.iter().map(|word| word.parse().map_err(|_| Unreadable)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+    use claviger_domain::address::Pattern;
+    use claviger_domain::host::HostPattern;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn patterns() -> impl Strategy<Value = Vec<Pattern>> {
+        prop::collection::vec("[a-z*]@[a-z]{1,5}\\.org".prop_map(|text| text.parse().unwrap()), 0..3)
+    }
+
+    fn hosts() -> impl Strategy<Value = Vec<HostPattern>> {
+        prop::collection::vec("(\\*\\.)?[a-z]{1,5}\\.org".prop_map(|text| text.parse().unwrap()), 0..3)
+    }
+
+    fn words() -> impl Strategy<Value = Vec<String>> {
+        prop::collection::vec(".{0,5}", 0..3)
+    }
+
+    fn bound() -> impl Strategy<Value = Bound> {
+        prop_oneof![
+            words().prop_map(Bound::EachIn),
+            words().prop_map(Bound::OneOf),
+            any::<i64>().prop_map(Bound::Max),
+            Just(Bound::Absent),
+            (0..u64::MAX / 2).prop_map(Bound::MaxLength),
+            (0..u64::MAX / 2).prop_map(Bound::MinLength),
+            (hosts(), any::<bool>()).prop_map(|(hosts, query)| Bound::Hosts { hosts, query }),
+        ]
+    }
+
+    fn caveat() -> impl Strategy<Value = Caveat> {
+        let day = || prop::option::of((1970_u16..2999, 1_u8..=12, 1_u8..=28));
+        let date = |day: Option<(u16, u8, u8)>| {
+            day.map(|(year, month, day)| claviger_domain::date::Date::new(year, month, day).unwrap())
+        };
+        let zone = prop::sample::select(vec!["UTC", "Europe/Berlin", "Asia/Kathmandu"]);
+        let days = prop::collection::vec(1_u8..=7, 0..4);
+        let hours = (zone, days, 0_u16..1440, 0_u16..=1440)
+            .prop_filter_map("a span", |(zone, days, from, to)| Hours::new(zone, days, from, to).ok());
+        let tools = prop::collection::vec("[a-z]{1,5}\\.[a-z]{1,5}", 0..3);
+        let paths = prop::collection::vec("|[a-z]{1,3}(/[a-z ]{1,3}){0,2}", 0..3);
+        let resource = (words(), words(), any::<bool>()).prop_map(|(ids, shown, nested)| ResourceBound {
+            resource: "folder".parse().unwrap(),
+            ids,
+            shown,
+            nested,
+        });
+        prop_oneof![
+            (1_u32..1_000, 1_u64..1_000)
+                .prop_map(|(count, per)| Caveat::Rate(Rate::new(count, per).unwrap())),
+            any::<u64>().prop_map(Caveat::Calls),
+            any::<u64>().prop_map(Caveat::BytesADay),
+            any::<u64>().prop_map(Caveat::Expires),
+            any::<u64>().prop_map(Caveat::NotBefore),
+            hours.prop_map(Caveat::Hours),
+            tools.prop_map(|names| Caveat::Tools(names.iter().map(|name| name.parse().unwrap()).collect())),
+            patterns().prop_map(Caveat::Recipients),
+            (prop::sample::select(Role::ALL.to_vec()), patterns())
+                .prop_map(|(role, patterns)| Caveat::People(PeopleBound { role, patterns })),
+            (day(), day()).prop_map(move |(after, before)| {
+                Caveat::Within(DateBound { after: date(after), before: date(before) })
+            }),
+            paths.prop_map(|all| Caveat::Paths(all.iter().filter_map(|path| path.parse().ok()).collect())),
+            Just(Caveat::MadeByAgent),
+            hosts().prop_map(Caveat::Links),
+            resource.prop_map(Caveat::Resource),
+            bound().prop_map(|bound| Caveat::Argument("limit".parse().unwrap(), bound)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_reads_back(caveat in caveat()) {
+            let bytes = CaveatRecord::of(&caveat).encode_to_vec();
+            let read = CaveatRecord::decode(bytes.as_slice()).unwrap().to_domain().ok();
+            prop_assert_eq!(read, Some(caveat));
+        }
+
+        /// Bytes that are no caveat of this version are refused, never read as another.
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(record) = CaveatRecord::decode(bytes.as_slice()) {
+                let _ = record.to_domain();
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused() {
+        // Field 99, and no field at all.
+        for bytes in [&[0x9a_u8, 0x06, 0x00][..], &[]] {
+            assert!(CaveatRecord::decode(bytes).unwrap().to_domain().is_err());
+        }
+    }
+}

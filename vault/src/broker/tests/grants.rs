@@ -248,3 +248,64 @@ async fn an_opaque_agent_is_told_class_and_reference_only() {
     assert_eq!(refusal.field, None);
     assert!(refusal.reference.is_some());
 }
+
+fn refused(made: Result<crate::broker::view::GrantView, AdminError>, part: &str) {
+    match made {
+        Err(AdminError::Invalid { why, hints }) => {
+            assert!(why.contains(part) && !hints.is_empty(), "{part} is not in {why}");
+        }
+        other => panic!("{part}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_cannot_be_meant_is_not_made() {
+    let world = World::new().await;
+    let to = |texts: &[&str]| Caveat::Recipients(texts.iter().map(|text| text.parse().unwrap()).collect());
+    let send = |caveats| ask("ann", &["gmail.send_message"], caveats);
+    let sink = |caveats| changed(send(caveats), |ask| ask.trusted_sink = true);
+    refused(world.broker.add_grant(ADMIN, sink(vec![])).await, "--recipients");
+    refused(world.broker.add_grant(ADMIN, sink(vec![to(&["*@example.com"])])).await, "whole addresses");
+    let deny = |caveats| {
+        changed(send(caveats), |ask| {
+            ask.deny = true;
+            ask.approve = Approve::Default;
+        })
+    };
+    refused(
+        world.broker.add_grant(ADMIN, deny(vec![Caveat::Calls(1)])).await,
+        "nothing can be forbidden by calls",
+    );
+    let two = vec![to(&["a@example.org"]), to(&["b@example.org"])];
+    refused(world.broker.add_grant(ADMIN, deny(two)).await, "one bound at most");
+    let mut asks = deny(vec![]);
+    asks.approve = Approve::Always;
+    refused(world.broker.add_grant(ADMIN, asks).await, "asks nobody");
+    // The list of a search tells nothing of the labels: what is forbidden there would be seen.
+    let mut search = deny(vec![named("label", &["id:Label_1"])]);
+    search.tools = vec!["gmail.search_messages".parse().unwrap()];
+    refused(world.broker.add_grant(ADMIN, search).await, "its lists do not tell");
+    // A moment that has passed ends a grant before it begins; one to come ends it then.
+    refused(world.broker.add_grant(ADMIN, send(vec![Caveat::Expires(1)])).await, "ended already");
+    let end = world.broker.now_ms() + 5_000;
+    let made = world
+        .broker
+        .add_grant(ADMIN, send(vec![Caveat::Expires(end), to(&["me@example.org"])]))
+        .await
+        .unwrap();
+    assert_eq!(made.grant.expires_at_ms, Some(end));
+    world.broker.revoke(ADMIN, made.grant.id).await.unwrap();
+    let made = world.broker.add_grant(ADMIN, sink(vec![to(&["me@example.org"])])).await.unwrap();
+    assert!(made.grant.trusted_sink && made.sentence.contains("even while it has read"), "{}", made.sentence);
+    world.broker.revoke(ADMIN, made.grant.id).await.unwrap();
+    let made = world.broker.add_grant(ADMIN, deny(vec![to(&["*@evil.example"])])).await.unwrap();
+    assert!(made.grant.deny && made.sentence.contains("may never send"), "{}", made.sentence);
+}
+
+fn changed(
+    mut ask: crate::broker::view::GrantAsk,
+    change: impl FnOnce(&mut crate::broker::view::GrantAsk),
+) -> crate::broker::view::GrantAsk {
+    change(&mut ask);
+    ask
+}

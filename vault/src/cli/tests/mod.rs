@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod arguments;
+mod bounds;
 mod fake;
 mod offline;
 mod policy;

@@ -88,7 +88,14 @@ pub(super) fn ask(caveat: v1::Caveat) -> Asked<Caveat> {
             }
         }
         Kind::Paths(v1::Paths { prefixes }) => {
-            Caveat::Paths(parsed(prefixes, "paths", "--path documents/work")?)
+            // The root is the empty path; only beside other words is an empty one a mistake.
+            let (roots, below): (Vec<_>, Vec<_>) = prefixes.into_iter().partition(String::is_empty);
+            let mut paths = Vec::new();
+            if !below.is_empty() || roots.is_empty() {
+                paths = parsed(below, "paths", "--path documents/work")?;
+            }
+            paths.extend(roots.first().and_then(|root| root.parse().ok()));
+            Caveat::Paths(paths)
         }
         Kind::MadeByAgent(true) => Caveat::MadeByAgent,
         Kind::MadeByAgent(false) => {

@@ -257,6 +257,84 @@ fn caveats() {
     assert!(matches!(&absent[0], Caveat::Argument(_, Bound::Absent)));
 }
 
+/// What is asked for is what stands in the grant, and what is shown of it asks for the same again.
+#[test]
+fn every_kind_of_caveat_comes_and_goes() {
+    let hosts = |items: &[&str], query| v1::Hosts { hosts: list(items).patterns, query };
+    let days = |after: &str, before: &str| {
+        WireCaveat::Within(v1::Within { after: after.into(), before: before.into() })
+    };
+    let people = |role: &str, items: &[&str]| {
+        WireCaveat::People(v1::People { role: role.into(), patterns: list(items).patterns })
+    };
+    let hours = |zone: &str, days: &[u32], from_minute, to_minute| {
+        WireCaveat::Hours(v1::Hours { zone: zone.into(), days: days.to_vec(), from_minute, to_minute })
+    };
+    let paths = |items: &[&str]| WireCaveat::Paths(v1::Paths { prefixes: list(items).patterns });
+    let tools = |items: &[&str]| WireCaveat::Tools(v1::Tools { names: list(items).patterns });
+    let good: Vec<WireCaveat> = vec![
+        WireCaveat::Rate(v1::Rate { count: 60, per_seconds: 3600 }),
+        WireCaveat::Calls(20),
+        WireCaveat::Recipients(list(&["*@example.com", "me@example.org"])),
+        WireCaveat::ExpiresAtMs(1_800_000_000_000),
+        WireCaveat::NotBeforeMs(1),
+        hours("Europe/Berlin", &[1, 5], 480, 1080),
+        hours("UTC", &[], 1320, 360),
+        WireCaveat::BytesADay(10),
+        tools(&["gmail.get_message"]),
+        people("sender", &["*@example.com"]),
+        people("owner", &["me@example.org"]),
+        people("attendee", &["*"]),
+        days("2026-01-31", ""),
+        days("", "2026-02-01"),
+        days("2026-01-31", "2026-02-01"),
+        paths(&["a/b", "c"]),
+        paths(&[""]),
+        WireCaveat::MadeByAgent(true),
+        WireCaveat::Links(hosts(&["example.org", "*.example.com"], false)),
+        WireCaveat::Links(hosts(&[], false)),
+        bound(Some(WireBound::Hosts(hosts(&["example.org"], true)))).remove(0),
+        bound(Some(WireBound::Hosts(hosts(&["example.org"], false)))).remove(0),
+        bound(Some(WireBound::EachIn(list(&["a"])))).remove(0),
+        bound(Some(WireBound::MaxLength(5))).remove(0),
+    ];
+    for kind in good {
+        let shown = format!("{kind:?}");
+        let asked = grant(vec![kind.clone()]).unwrap_or_else(|_| panic!("{shown}")).remove(0);
+        assert_eq!(super::caveats::answer(asked).kind, Some(kind));
+    }
+    let bad: Vec<(&str, WireCaveat)> = vec![
+        ("the end of time", WireCaveat::ExpiresAtMs(0)),
+        ("the beginning of time", WireCaveat::NotBeforeMs(0)),
+        ("no zone", hours("", &[], 0, 1)),
+        ("a zone of nowhere", hours("Nowhere/Else", &[], 0, 1)),
+        ("a zone in a file", hours("../../etc/localtime", &[], 0, 1)),
+        ("an eighth day", hours("UTC", &[8], 0, 1)),
+        ("a day out of range", hours("UTC", &[257], 0, 1)),
+        ("no time", hours("UTC", &[], 5, 5)),
+        ("more than a day", hours("UTC", &[], 0, 1441)),
+        ("a time out of range", hours("UTC", &[], 65_536, 65_537)),
+        ("no bytes", WireCaveat::BytesADay(0)),
+        ("no tools", tools(&[])),
+        ("a tool of no service", tools(&["get_message"])),
+        ("a role", people("reader", &["*"])),
+        ("nobody", people("sender", &[])),
+        ("no days", days("", "")),
+        ("no day between", days("2026-02-01", "2026-02-01")),
+        ("no such day", days("2026-02-30", "")),
+        ("no paths", paths(&[])),
+        ("a way up", paths(&["a", "../b"])),
+        ("a way down from the root", paths(&["/a"])),
+        ("not made", WireCaveat::MadeByAgent(false)),
+        ("links with a query", WireCaveat::Links(hosts(&["example.org"], true))),
+        ("a URL for a host", WireCaveat::Links(hosts(&["https://example.org"], false))),
+        ("no hosts", bound(Some(WireBound::Hosts(hosts(&[], false)))).remove(0)),
+    ];
+    for (what, kind) in bad {
+        refused(what, grant(vec![kind]));
+    }
+}
+
 #[test]
 fn grants() {
     let request = || v1::AddGrantRequest {
