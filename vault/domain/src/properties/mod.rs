@@ -10,4 +10,5 @@ mod rate;
 mod render;
 mod schema;
 mod scope;
+mod trees;
 mod world;
