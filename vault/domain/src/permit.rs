@@ -150,10 +150,12 @@ fn within(question: &Question<'_>, verified: &Verified, arguments: &Canonical) -
     }
     // A grant's bounds were found enforceable by each of its tools. A child's need only one tool that can: whichever
     // other cannot is not allowed by it.
-    for caveat in question.ancestors.iter().flat_map(|ancestor| &ancestor.caveats).chain(&question.handle.caveats) {
-        caveat.enforceable(tool).map_err(|why| {
-            Denial::new(Class::OutOfScope).field("tool").caveat(caveat.to_text()).fix(why)
-        })?;
+    for caveat in
+        question.ancestors.iter().flat_map(|ancestor| &ancestor.caveats).chain(&question.handle.caveats)
+    {
+        caveat
+            .enforceable(tool)
+            .map_err(|why| Denial::new(Class::OutOfScope).field("tool").caveat(caveat.to_text()).fix(why))?;
     }
     Ok(Permit { tool: tool.name.clone(), arguments, scope: Scope::of(caveats(question)) })
 }

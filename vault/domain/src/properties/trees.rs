@@ -51,7 +51,13 @@ fn handles(chain: &[Vec<Caveat>]) -> Vec<Handle> {
 }
 
 /// What the handle at that depth is told.
-fn ask(case: &Case, grant: &Grant, handles: &[Handle], depth: usize, given: &Value) -> Result<Permit, Denial> {
+fn ask(
+    case: &Case,
+    grant: &Grant,
+    handles: &[Handle],
+    depth: usize,
+    given: &Value,
+) -> Result<Permit, Denial> {
     let ancestors: Vec<&Handle> = handles[..depth].iter().rev().collect();
     let question = Question {
         now_ms: NOW,

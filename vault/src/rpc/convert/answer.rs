@@ -150,6 +150,8 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         default,
         grants,
         versions,
+        serves,
+        cannot_serve,
     } = secret;
     let versions = versions.into_iter().map(|VersionView { number, state, created_at_ms }| {
         v1::SecretVersion { number, state: state.to_owned(), created_at_ms }
@@ -171,8 +173,8 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         private,
         versions: versions.collect(),
         trusted_authors: Vec::new(),
-        serves: Vec::new(),
-        cannot_serve: Vec::new(),
+        serves: serves.iter().map(ToString::to_string).collect(),
+        cannot_serve: cannot_serve.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -201,6 +203,8 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         approve,
         deny,
         trusted_sink,
+        name,
+        lasts_s: _,
         created_at_ms,
         // The word beside it also knows the clock.
         state: _,
@@ -229,6 +233,7 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         trusted_sink,
         known: Vec::new(),
         children: children.into_iter().map(child).collect(),
+        name: name.unwrap_or_default(),
     }
 }
 
