@@ -22,3 +22,4 @@ mod scope;
 mod send;
 mod several;
 mod takeaway;
+mod trees;
