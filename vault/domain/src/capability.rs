@@ -57,8 +57,10 @@ pub struct Minting {
     pub ancestors: Vec<HandleId>,
     /// The secret.
     pub secret: SecretName,
-    /// The tool's effect.
+    /// The call's effect: the tool's, or the worse one that was seen in the object.
     pub effect: Effect,
+    /// What the looks of the tool saw before the call was decided: SHA-256, as in [`crate::seen::Seen`].
+    pub seen: Option<[u8; 32]>,
     /// How many requests it is good for.
     pub requests: u32,
     /// Keyed digest of the arguments, for the log.
@@ -165,6 +167,13 @@ impl Capability {
             let value = match source {
                 ParamSource::Answer => Some(self.learned(name, given)?),
                 ParamSource::Scope(resource) => self.chosen(name, resource, given)?,
+                // The vault's own to fill, once it has looked again.
+                ParamSource::Look { .. } if given.is_none() => None,
+                ParamSource::Look { .. } => {
+                    return Err(Denial::new(Class::BadStep)
+                        .field(name.as_str())
+                        .fix("the vault fills it from what it saw"));
+                }
             };
             if let Some(value) = value {
                 params.insert(name.clone(), value);

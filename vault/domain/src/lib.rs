@@ -18,15 +18,19 @@ pub mod grant;
 pub mod host;
 pub mod hours;
 pub mod id;
+pub mod look;
+pub mod moment;
 pub mod name;
 pub mod origin;
 pub mod path;
+pub mod people;
 pub mod permit;
 pub mod pointer;
 pub mod policy;
 pub mod rate;
 pub mod refusal;
 pub mod render;
+pub mod reserved;
 pub mod schema;
 pub mod scope;
 pub mod secret;
@@ -34,6 +38,7 @@ pub mod seen;
 pub mod sentence;
 pub mod step;
 pub mod tool;
+pub mod url;
 
 #[cfg(test)]
 mod properties;

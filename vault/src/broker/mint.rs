@@ -152,7 +152,7 @@ impl Broker {
         let arguments = Canonical::from_bytes(arguments)
             .map_err(|_| Denial::new(Class::BadArguments).fix("the arguments are not in canonical form"))?;
         about.arguments = std::str::from_utf8(arguments.bytes()).ok().map(str::to_owned);
-        let (chosen, permit) = self.choose(&question, &presented, &verified, &arguments).await?;
+        let (chosen, mut permit) = self.choose(&question, &presented, &verified, &arguments).await?;
         about.grant = Some(chosen.grant.grant.id);
         about.handle = Some(chosen.handle.handle.id);
         about.args = Some(Arc::new(permit.arguments().clone()));
@@ -185,10 +185,12 @@ impl Broker {
         };
         self.spring(&calling).await?;
         let seen = self.look(&calling).await?;
+        let found = self.find(&calling).await?;
         let consent =
             self.consent(&calling, &seen, verified.claim().approval.map(ApprovalId::from_bytes)).await?;
         self.charge(&chosen, consent.puts()).await?;
         self.consented(consent);
+        permit.settle(&found, tool)?;
         // The charge may have waited for the store: what was taken away since then is gone.
         let now = self.presented(chosen.handle.handle.id)?;
         now.grant.alive(self.now_ms())?;
@@ -332,6 +334,7 @@ impl Broker {
             ancestors: presented.handle.handle.ancestors.clone(),
             secret: grant.secret.clone(),
             effect: seen.effect,
+            seen: seen.digest,
             requests,
             digest: *digest,
             now_us: self.ports.clock.mono_us(),
@@ -355,7 +358,7 @@ impl Broker {
             expires_in_ms: u32::try_from(LIFE_US / 1000).unwrap_or(u32::MAX),
             requests: minted.requests,
             tool: tool.name.clone(),
-            effect: tool.effect,
+            effect: minted.effect,
             untrusted: tool.untrusted,
         }
     }

@@ -26,9 +26,12 @@ mod freeze;
 mod grants;
 mod json;
 mod load;
+mod local;
 mod look;
+mod made;
 mod mint;
 mod narrow;
+mod nested;
 mod nonces;
 mod oauth;
 mod open;
@@ -122,6 +125,8 @@ pub struct Broker {
     admin: tokio::sync::Mutex<()>,
     /// Children are made and ended one at a time, so that their number is exact.
     children: tokio::sync::Mutex<()>,
+    /// Records of what agents made take turns.
+    making: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
     /// Effects run here, so that a cancelled caller does not lose an outcome.
     tasks: TaskTracker,
@@ -152,6 +157,7 @@ impl Broker {
             time,
             admin: tokio::sync::Mutex::new(()),
             children: tokio::sync::Mutex::new(()),
+            making: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
             tasks: TaskTracker::new(),
         })

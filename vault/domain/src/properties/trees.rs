@@ -110,7 +110,7 @@ proptest! {
         objects in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 0..3), 0..5),
     ) {
         let mut list = step("list");
-        let elements = Elements { list: "/files".parse().unwrap(), at: "/parents".parse().unwrap() };
+        let elements = Elements { list: "/files".parse().unwrap(), at: "/parents".parse().unwrap(), nonempty: false };
         list.checks.insert(ident("folder"), Check { elements: Some(elements), ..Check::default() });
         let answer = json!({ "files": objects.iter().map(|parents| json!({ "parents": parents })).collect::<Vec<_>>() });
         let shown = |depth: usize| {

@@ -15,6 +15,7 @@ mod load;
 mod mint;
 mod narrow;
 mod oauth;
+mod objects;
 mod policy;
 mod promise;
 mod rotate;

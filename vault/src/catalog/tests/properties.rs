@@ -49,6 +49,8 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         }
         ArgKind::Choice(words) => prop::sample::select(words.clone()).prop_map(Value::from).boxed(),
         ArgKind::Page => "page_[0-9a-f]{16}".prop_map(Value::from).boxed(),
+        ArgKind::Path => "[a-zA-Z0-9_.-]{1,12}(/[a-z]{1,8}){0,3}".prop_map(Value::from).boxed(),
+        ArgKind::Url => "https://[a-z]{1,8}\\.example/[a-z0-9]{0,8}".prop_map(Value::from).boxed(),
     }
 }
 
@@ -192,6 +194,7 @@ fn a_mail_cannot_be_labelled_out_of_its_scope_nor_into_the_bin() {
         assert!(parse(json!({ "remove": [word] })).is_err(), "{word}");
     }
     let has = json!({ "id": "m", "labelIds": ["Label_7", "INBOX"] });
+    let bound = claviger_domain::scope::Limit::Resource(bound);
     let judged = |change: Value| judge_probe(&bound, &probe, &parse(change).unwrap(), &has).is_ok();
     assert!(judged(json!({ "remove": ["INBOX", "UNREAD"], "add": ["STARRED"] })));
     assert!(!judged(json!({ "remove": ["Label_7"] })));
