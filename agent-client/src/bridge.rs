@@ -5,6 +5,7 @@
 
 mod describe;
 mod link;
+mod own;
 mod server;
 
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Who must be serving it.
     pub server: Server,
+    /// These handles alone, children too; all grants where there is none. A bridge for a child never reaches its parent:
+    /// it opens, calls and narrows nothing else.
+    pub handles: Vec<String>,
     /// When presentations are made.
     pub clock: Arc<dyn Clock>,
     /// How long to wait before the vault is tried again: the first time, and at most. Doubled in between.
@@ -40,6 +44,7 @@ impl Settings {
         Self {
             socket,
             server,
+            handles: Vec::new(),
             clock: Arc::new(SystemClock),
             backoff: (Duration::from_millis(250), Duration::from_secs(5)),
             patience: Duration::from_secs(300),

@@ -3,6 +3,7 @@
 mod arguments;
 mod call;
 mod list;
+mod narrow;
 mod print;
 
 use std::io::Write;
@@ -32,6 +33,9 @@ pub struct Cli {
     /// The user that must be serving it [default: the owner of its directory]
     #[arg(long, global = true, value_name = "UID", env = environment::VAULT_UID)]
     vault_uid: Option<u32>,
+    /// Only this handle, a child too; can be repeated. So a sub-agent is started with less than all
+    #[arg(long = "handle", global = true, value_name = "HANDLE")]
+    only: Vec<String>,
     /// How much is logged to standard error; never arguments, answers or keys
     #[arg(long, global = true, value_name = "LEVEL", env = environment::LOG, default_value = "warn")]
     log: Level,
@@ -105,6 +109,20 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
     },
+    /// Make a child of a handle, bounded further, and print its id
+    ///
+    /// Whatever the child may do, its parent may do; what it uses up, its parent has used up. A sub-agent is started
+    /// with `claviger-agent mcp --handle ID`. That process uses nothing else; but any process of the same user could
+    /// open the parent too, so give a sub-agent that can run commands a user of its own.
+    Narrow(Box<narrow::NarrowArgs>),
+    /// End a child handle with all below it, for good
+    Release {
+        /// The child (hdl_…)
+        handle: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -148,7 +166,9 @@ impl CliError {
         match self {
             Self::NoSocket
             | Self::Argument(_)
-            | Self::Client(ClientError::UnknownTool { .. } | ClientError::Arguments(_)) => Exit::Usage,
+            | Self::Client(
+                ClientError::UnknownTool { .. } | ClientError::Arguments(_) | ClientError::Bounds(_),
+            ) => Exit::Usage,
             Self::Client(ClientError::Sealed) => Exit::Sealed,
             Self::Client(_) | Self::Bridge(_) | Self::Output(_) => Exit::Failed,
         }
@@ -181,7 +201,11 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Exit {
     let json = match &cli.command {
-        Command::Ls { json, .. } | Command::Handles { json } | Command::Call { json, .. } => *json,
+        Command::Ls { json, .. }
+        | Command::Handles { json }
+        | Command::Call { json, .. }
+        | Command::Release { json, .. } => *json,
+        Command::Narrow(args) => args.json,
         Command::Mcp | Command::Completions { .. } => false,
     };
     match dispatch(cli, clock, out, shutdown).await {
@@ -205,7 +229,7 @@ async fn dispatch(
     out: &mut dyn Write,
     shutdown: CancellationToken,
 ) -> Result<Exit, CliError> {
-    let Cli { socket, vault_uid, log: _, command } = cli;
+    let Cli { socket, vault_uid, only, log: _, command } = cli;
     if let Command::Completions { shell } = command {
         // Written at once: the generator ends the process when its reader goes away.
         let mut script = Vec::new();
@@ -215,23 +239,29 @@ async fn dispatch(
     }
     let socket = socket.ok_or(CliError::NoSocket)?;
     let server = vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid);
+    if matches!(command, Command::Mcp) {
+        let settings = bridge::Settings { clock, handles: only, ..bridge::Settings::new(socket, server) };
+        bridge::serve(settings, (tokio::io::stdin(), tokio::io::stdout()), shutdown).await?;
+        return Ok(Exit::Ok);
+    }
+    let now_ms = clock.now_ms();
+    let session = Session::open_handles(&socket, server, &only, clock).await?;
+    if !session.is_complete() {
+        return Err(ClientError::NoSuchHandle.into());
+    }
     match command {
-        Command::Mcp => {
-            let settings = bridge::Settings { clock, ..bridge::Settings::new(socket, server) };
-            bridge::serve(settings, (tokio::io::stdin(), tokio::io::stdout()), shutdown).await?;
-        }
-        Command::Ls { json, verbose } => {
-            list::tools(out, &Session::open_with(&socket, server, clock).await?.grants(), json, verbose)?;
-        }
-        Command::Handles { json } => {
-            let now_ms = clock.now_ms();
-            let grants = Session::open_with(&socket, server, clock).await?.grants();
-            list::handles(out, &grants, json, now_ms)?;
-        }
+        Command::Ls { json, verbose } => list::tools(out, &session.grants(), json, verbose)?,
+        Command::Handles { json } => list::handles(out, &session.grants(), json, now_ms)?,
         Command::Call { tool, arguments, json, timeout } => {
-            let session = Session::open_with(&socket, server, clock).await?;
             return call::call(out, &session, &tool, &arguments, json, Duration::from_secs(timeout)).await;
         }
+        Command::Narrow(args) => {
+            let json = args.json;
+            let (handle, bounds) = args.into_bounds();
+            narrow::made(out, &session.narrow(&handle, &bounds).await?, json)?;
+        }
+        Command::Release { handle, json } => narrow::released(out, session.release(&handle).await?, json)?,
+        Command::Mcp => {}
         Command::Completions { .. } => {}
     }
     Ok(Exit::Ok)

@@ -20,6 +20,17 @@ pub enum ClientError {
     /// The vault refused to open the session.
     #[error("the vault refused to open a session ({})", .0.class())]
     OpenRefused(Refusal),
+    /// The vault refused to make or end a child handle.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A bound that is none; nothing was sent.
+    #[error("the bounds cannot be sent: {0}")]
+    Bounds(&'static str),
+    /// What was given is no handle, or one that this session may not use.
+    #[error(
+        "there is no such handle here: it has ended, is not this agent's, or was not opened by this session"
+    )]
+    NoSuchHandle,
     /// The vault did not answer as it should; with the gRPC code.
     #[error("the vault did not answer ({0:?})")]
     Rpc(Code),
@@ -80,6 +91,11 @@ impl ClientError {
             Self::OpenRefused(_) => {
                 "the owner can run `claviger agent ls` and `claviger why` with the reference"
             }
+            Self::Refused(_) => "look at the bounds; the owner can run `claviger why` with the reference",
+            Self::Bounds(_) => "see `claviger-agent narrow --help`",
+            Self::NoSuchHandle => {
+                "`claviger-agent handles` lists the handles; whoever made a child has its id"
+            }
             Self::Rpc(_) => "the owner can run `claviger status`",
             Self::BadAnswer(_) => "install `claviger` and `claviger-agent` of the same version",
             Self::UnknownTool { .. } => "`claviger-agent ls` lists the granted tools; names are exact",
@@ -97,6 +113,14 @@ impl ClientError {
             Self::AdapterProtocol(_) => "install `claviger-mcp` and `claviger-agent` of the same version",
             Self::Echo => "the owner should look at the adapter: it must not repeat what it is given",
             Self::Entropy => "look at the system's log",
+        }
+    }
+
+    /// As it is said of anything but opening.
+    pub(crate) fn of_call(status: &Status) -> Self {
+        match Self::from_status(status) {
+            Self::OpenRefused(refusal) => Self::Refused(refusal),
+            other => other,
         }
     }
 

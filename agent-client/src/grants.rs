@@ -83,32 +83,26 @@ impl Grants {
     }
 
     fn add(&mut self, handle: v1::OpenHandle, proof: ProofKey) -> Result<(), ClientError> {
-        let v1::OpenHandle {
-            id,
-            grant,
-            secret,
-            proof_key: _,
-            tools,
-            expires_at_ms,
-            adapter,
-            parent: _,
-            label: _,
-        } = handle;
+        let v1::OpenHandle { id, grant, secret, proof_key: _, tools, expires_at_ms, adapter, parent, label } =
+            handle;
         let index = self.handles.len();
         let mut count = 0;
         for tool in tools {
             let tool = Tool::read(tool, index)?;
-            // The first handle that offers a name has it: the vault refuses grants that overlap.
+            count += 1;
+            // The first handle that offers a name presents it. Where several grants name one tool, the vault shows in
+            // each what all of them allow, and chooses among them itself.
             if self.tools.contains_key(&tool.mcp_name) {
-                tracing::warn!("a tool is granted twice; the first handle is used");
                 continue;
             }
-            count += 1;
             self.tools.insert(tool.mcp_name.clone(), Arc::new(tool));
         }
         let bytes = handle_bytes(&id).ok_or(ClientError::BadAnswer("a handle's id is not one"))?;
         let endpoint = adapter.map(Endpoint::read).transpose()?;
-        self.handles.push(Handle { id, bytes, grant, secret, expires_at_ms, tools: count, proof, endpoint });
+        let parent = (!parent.is_empty()).then_some(parent);
+        let handle =
+            Handle { id, bytes, grant, secret, parent, label, expires_at_ms, tools: count, proof, endpoint };
+        self.handles.push(handle);
         Ok(())
     }
 }
@@ -119,6 +113,8 @@ pub struct Handle {
     pub(crate) bytes: [u8; 16],
     grant: String,
     secret: String,
+    parent: Option<String>,
+    label: String,
     expires_at_ms: u64,
     tools: usize,
     pub(crate) proof: ProofKey,
@@ -142,6 +138,18 @@ impl Handle {
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.secret
+    }
+
+    /// The handle it was narrowed from; `None` for a grant's own.
+    #[must_use]
+    pub fn parent(&self) -> Option<&str> {
+        self.parent.as_deref()
+    }
+
+    /// What whoever narrowed it called it; may be empty.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
     }
 
     /// When it ends, in milliseconds since 1970; 0 for never.
@@ -279,7 +287,7 @@ fn fixed<const N: usize>(bytes: &[u8], fault: &'static str) -> Result<[u8; N], C
 }
 
 /// The 16 bytes of `hdl_` and exactly 32 lower-case hex digits.
-fn handle_bytes(id: &str) -> Option<[u8; 16]> {
+pub(crate) fn handle_bytes(id: &str) -> Option<[u8; 16]> {
     let digits = id.strip_prefix("hdl_")?.as_bytes();
     let mut bytes = [0; 16];
     if digits.len() != 32 {

@@ -1,13 +1,15 @@
 //! A session with the vault: what is granted, and calls of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use claviger_canonical::presentation::META_KEY;
 use claviger_canonical::{Canonical, Claim, Presentation};
 use claviger_proto::connect::Server;
+use claviger_proto::v1::NarrowRequest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam, RequestMetaObject};
 use serde_json::{Map, Value};
@@ -16,7 +18,8 @@ use tokio::sync::mpsc;
 use crate::adapter::Adapters;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ClientError;
-use crate::grants::{Grants, Handle, Tool};
+use crate::grants::{Grants, Handle, Tool, handle_bytes};
+use crate::narrow::{Bounds, Child};
 use crate::outcome::{CallOutcome, Refusal};
 use crate::vault::Vault;
 
@@ -29,6 +32,8 @@ pub struct Session {
     /// Held while the vault is asked anew, so that calls that are stale together ask once.
     refreshing: tokio::sync::Mutex<()>,
     adapters: Adapters,
+    /// Child handles that were made here.
+    children: Mutex<BTreeSet<String>>,
 }
 
 /// How a call is made.
@@ -58,7 +63,24 @@ impl Session {
         server: Server,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ClientError> {
-        Self::over(Vault::connect(socket, server).await?, clock).await
+        Self::open_handles(socket, server, &[], clock).await
+    }
+
+    /// Opens exactly these handles, children too, and uses no other: so a sub-agent's session is begun. Without any, as
+    /// [`Session::open_with`].
+    ///
+    /// The wall between two handles of one agent is the process that opened them: whoever runs as the agent's user can
+    /// open all of its handles.
+    ///
+    /// # Errors
+    /// As [`Session::open`]; and a handle that is none. One that has ended is no error here: nothing is granted by it.
+    pub async fn open_handles(
+        socket: &Path,
+        server: Server,
+        handles: &[String],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClientError> {
+        Self::over(Vault::connect(socket, server, handles).await?, clock).await
     }
 
     /// Opens over a connection that there is already.
@@ -71,7 +93,65 @@ impl Session {
             grants,
             refreshing: tokio::sync::Mutex::default(),
             adapters: Adapters::default(),
+            children: Mutex::default(),
         })
+    }
+
+    /// Whether every handle this session was opened for is there. True for one that was opened for all grants.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let grants = self.grants();
+        grants.frozen() || self.vault.only().iter().all(|id| grants.handles().iter().any(|h| h.id() == id))
+    }
+
+    /// Makes a child of a handle, bounded further. What the child may do, its parent may do; what it uses up, its parent
+    /// has used up; it ends with its parent.
+    ///
+    /// # Errors
+    /// [`ClientError::NoSuchHandle`] where this session was opened for certain handles and this is neither one of them
+    /// nor a child made here; a tool or a bound that is none; [`ClientError::Refused`].
+    pub async fn narrow(&self, handle: &str, bounds: &Bounds) -> Result<Child, ClientError> {
+        self.may_name(handle)?;
+        let tools = bounds.tools.iter().map(|name| self.full_name(name)).collect::<Result<_, _>>()?;
+        let caveats = bounds.caveats(tools, self.clock.now_ms())?;
+        let request = NarrowRequest { handle: handle.to_owned(), caveats, label: bounds.label.clone() };
+        let child = self.vault.narrow(request).await?;
+        self.children.lock().unwrap_or_else(PoisonError::into_inner).insert(child.id.clone());
+        Ok(child)
+    }
+
+    /// Ends a child handle with all below it, for good. Returns how many handles that were.
+    ///
+    /// # Errors
+    /// As [`Session::narrow`]. A grant's own handle is ended by its owner alone.
+    pub async fn release(&self, handle: &str) -> Result<u32, ClientError> {
+        self.may_name(handle)?;
+        let released = self.vault.release(handle).await?;
+        self.children.lock().unwrap_or_else(PoisonError::into_inner).remove(handle);
+        Ok(released)
+    }
+
+    /// A session for certain handles speaks of those and of what it made of them: a sub-agent's model that has heard of
+    /// its parent's handle gets nowhere with it.
+    fn may_name(&self, handle: &str) -> Result<(), ClientError> {
+        let only = self.vault.only();
+        let made = || self.children.lock().unwrap_or_else(PoisonError::into_inner).contains(handle);
+        if handle_bytes(handle).is_some()
+            && (only.is_empty() || only.iter().any(|known| known == handle) || made())
+        {
+            Ok(())
+        } else {
+            Err(ClientError::NoSuchHandle)
+        }
+    }
+
+    /// A tool's name in the catalog, by that or by the one hosts see.
+    fn full_name(&self, name: &str) -> Result<String, ClientError> {
+        let grants = self.grants();
+        match grants.tools().find(|tool| tool.name.as_str() == name) {
+            Some(tool) => Ok(tool.name.as_str().to_owned()),
+            None => Ok(grants.tool(name)?.0.name.as_str().to_owned()),
+        }
     }
 
     /// What is granted, as of the last time the vault was asked.

@@ -1,16 +1,18 @@
 //! The connection to the vault.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_proto::connect::{Server, connect};
 use claviger_proto::v1::agent_service_client::AgentServiceClient;
-use claviger_proto::v1::{Changed, OpenRequest, WatchRequest};
+use claviger_proto::v1::{Changed, NarrowRequest, OpenRequest, ReleaseRequest, WatchRequest};
 use tonic::Streaming;
 use tonic::transport::Channel;
 
 use crate::error::ClientError;
-use crate::grants::Grants;
+use crate::grants::{Grants, handle_bytes};
+use crate::narrow::Child;
 
 /// How long the vault may take to accept, to answer `Open`, and to begin `Watch`.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,20 +24,46 @@ const MAX_ANSWER: usize = 16 << 20;
 #[derive(Clone)]
 pub(crate) struct Vault {
     client: AgentServiceClient<Channel>,
+    /// These handles alone; the roots of all grants where there is none.
+    only: Arc<[String]>,
 }
 
 impl Vault {
-    /// Connects, after looking who serves `socket`.
-    pub(crate) async fn connect(socket: &Path, server: Server) -> Result<Self, ClientError> {
+    /// Connects, after looking who serves `socket`. Opens the handles of `only`, or the roots where there is none.
+    pub(crate) async fn connect(socket: &Path, server: Server, only: &[String]) -> Result<Self, ClientError> {
+        if only.iter().any(|handle| handle_bytes(handle).is_none()) {
+            return Err(ClientError::NoSuchHandle);
+        }
         let connecting = connect(socket, server);
         let channel = within(connecting).await?.map_err(ClientError::Connect)?;
-        Ok(Self { client: AgentServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER) })
+        let client = AgentServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER);
+        Ok(Self { client, only: only.into() })
+    }
+
+    /// The handles it opens; none for the roots of all grants.
+    pub(crate) fn only(&self) -> &[String] {
+        &self.only
+    }
+
+    /// Makes a child handle. Its proof key is not kept: whoever uses it opens it.
+    pub(crate) async fn narrow(&self, request: NarrowRequest) -> Result<Child, ClientError> {
+        let mut client = self.client.clone();
+        let answer = within(client.narrow(request)).await?;
+        let answer = answer.map_err(|status| ClientError::of_call(&status))?.into_inner();
+        Child::read(answer.handle.ok_or(ClientError::BadAnswer("there is no handle in it"))?)
+    }
+
+    /// Ends a child handle; returns how many ended with it.
+    pub(crate) async fn release(&self, handle: &str) -> Result<u32, ClientError> {
+        let mut client = self.client.clone();
+        let answer = within(client.release(ReleaseRequest { handle: handle.to_owned() })).await?;
+        Ok(answer.map_err(|status| ClientError::of_call(&status))?.into_inner().released)
     }
 
     /// What is granted now.
     pub(crate) async fn open(&self) -> Result<Grants, ClientError> {
         let mut client = self.client.clone();
-        let answer = within(client.open(OpenRequest::default())).await?;
+        let answer = within(client.open(OpenRequest { handles: self.only.to_vec() })).await?;
         let answer = answer.map_err(|status| ClientError::from_status(&status))?;
         Grants::read(answer.into_inner())
     }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::describe::describe;
+use super::own;
 use crate::error::ClientError;
 use crate::session::Session;
 use crate::vault::{Vault, within};
@@ -78,8 +79,8 @@ impl Keeper {
 
     /// Opens, and opens again at each change, until the connection is lost.
     async fn stay_open(&self, opened: &mut bool) -> Result<(), ClientError> {
-        let Settings { socket, server, clock, .. } = &self.settings;
-        let vault = Vault::connect(socket, *server).await?;
+        let Settings { socket, server, handles, clock, .. } = &self.settings;
+        let vault = Vault::connect(socket, *server, handles).await?;
         // Watched first and opened then: a change in between is not missed.
         let mut changes = vault.watch().await?;
         let change = |status: tonic::Status| ClientError::from_status(&status);
@@ -102,7 +103,15 @@ impl Keeper {
 
     fn publish(&self, state: State) {
         let tools = match &state {
-            State::Open(session) => session.grants().tools().map(|tool| describe(tool)).collect(),
+            State::Open(session) => {
+                let grants = session.grants();
+                let mut tools: Vec<McpTool> = grants.tools().map(|tool| describe(tool)).collect();
+                // With nothing to narrow there is nothing to offer.
+                if !tools.is_empty() {
+                    tools.extend(own::tools());
+                }
+                tools
+            }
             State::Unknown | State::Away(_) => Vec::new(),
         };
         // The tools first: whoever waits for the state then sees the list that belongs to it.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::describe::INSTRUCTIONS;
 use super::link::{Link, State};
+use super::own;
 use crate::error::ClientError;
 use crate::outcome::CallOutcome;
 use crate::session::CallOptions;
@@ -70,6 +71,9 @@ impl Bridge {
             State::Away(error) => return Ok(failed(&error)),
             State::Unknown => return Err(ErrorData::internal_error("shutting down", None)),
         };
+        if own::is_own(&request.name) {
+            return own::call(&session, &request.name, request.arguments.unwrap_or_default()).await;
+        }
         // Of what the host says beside name and arguments, only the progress token is read: a presentation that came
         // from there is nothing to us.
         let token = context.meta.get_progress_token();
@@ -106,7 +110,7 @@ impl Bridge {
 }
 
 /// What went wrong, as a model can use it.
-fn failed(error: &ClientError) -> CallToolResult {
+pub(super) fn failed(error: &ClientError) -> CallToolResult {
     let text = format!("not done: {error}. Next: {}.", error.next_step());
     CallToolResult::error(vec![ContentBlock::text(text)])
 }

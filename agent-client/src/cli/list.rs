@@ -60,6 +60,8 @@ pub(super) fn handles(out: &mut dyn Write, grants: &Grants, json: bool, now_ms: 
                     "id": handle.id(),
                     "grant": handle.grant(),
                     "secret": handle.secret(),
+                    "parent": handle.parent(),
+                    "label": handle.label(),
                     "expires_at_ms": handle.expires_at_ms(),
                     "adapter": handle.adapter(),
                     "tools": handle.tool_count(),
@@ -78,7 +80,14 @@ pub(super) fn handles(out: &mut dyn Write, grants: &Grants, json: bool, now_ms: 
             1 => "1 tool".to_owned(),
             count => format!("{count} tools"),
         };
-        writeln!(out, "{id}  {grant}  {secret}  {tools}  {}", expiry(handle.expires_at_ms(), now_ms))?;
+        let of = match (handle.parent(), handle.label()) {
+            (None, _) => String::new(),
+            (Some(parent), "") => format!("  child of {}", print::line(parent)),
+            (Some(parent), label) => {
+                format!("  child of {} \"{}\"", print::line(parent), print::line(label))
+            }
+        };
+        writeln!(out, "{id}  {grant}  {secret}  {tools}  {}{of}", expiry(handle.expires_at_ms(), now_ms))?;
     }
     if grants.handles().is_empty() {
         writeln!(out, "nothing is granted to this agent; the owner can run `claviger grant add`")?;

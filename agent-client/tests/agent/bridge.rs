@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::world::{Still, World, tool};
 
 /// An MCP host that writes down what it is told.
-struct Host {
+pub(crate) struct Host {
     version: ProtocolVersion,
     changed: mpsc::UnboundedSender<()>,
     progress: mpsc::UnboundedSender<ProgressNotificationParam>,
@@ -43,17 +43,23 @@ impl ClientHandler for Host {
     }
 }
 
-struct Connected {
-    client: RunningService<RoleClient, Host>,
+pub(crate) struct Connected {
+    pub(crate) client: RunningService<RoleClient, Host>,
     changed: Mutex<mpsc::UnboundedReceiver<()>>,
     progress: Mutex<mpsc::UnboundedReceiver<ProgressNotificationParam>>,
 }
 
 async fn connect(world: &World, version: ProtocolVersion) -> Connected {
+    connect_by(world, version, &[]).await
+}
+
+/// A bridge for these handles alone.
+pub(crate) async fn connect_by(world: &World, version: ProtocolVersion, handles: &[&str]) -> Connected {
     let (near, far) = tokio::io::duplex(1 << 16);
     let settings = Settings {
         clock: Arc::new(Still),
         backoff: (Duration::from_millis(5), Duration::from_millis(20)),
+        handles: handles.iter().map(|handle| (*handle).to_owned()).collect(),
         ..Settings::new(world.vault_socket(), Server::OwnerOfDirectory)
     };
     tokio::spawn(serve(settings, tokio::io::split(far), CancellationToken::new()));
@@ -70,7 +76,7 @@ async fn connect(world: &World, version: ProtocolVersion) -> Connected {
 }
 
 impl Connected {
-    async fn names(&self) -> Vec<String> {
+    pub(crate) async fn names(&self) -> Vec<String> {
         let tools = self.client.list_tools(None).await.unwrap().tools;
         tools.into_iter().map(|tool| tool.name.into_owned()).collect()
     }
@@ -80,7 +86,7 @@ impl Connected {
     }
 }
 
-fn text(result: &CallToolResult) -> &str {
+pub(crate) fn text(result: &CallToolResult) -> &str {
     &result.content[0].as_text().unwrap().text
 }
 

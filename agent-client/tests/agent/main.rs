@@ -3,5 +3,6 @@
 
 mod bridge;
 mod cli;
+mod narrow;
 mod session;
 mod world;

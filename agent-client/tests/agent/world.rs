@@ -27,6 +27,7 @@ use tonic::{Code, Request, Response, Status};
 
 pub(crate) const NOW: u64 = 1_700_000_000_000;
 pub(crate) const HANDLE: &str = "hdl_000102030405060708090a0b0c0d0e0f";
+pub(crate) const CHILD: &str = "hdl_c0c1c2c3c4c5c6c7c8c9cacbcccdcecf";
 
 /// A clock that stands still.
 pub(crate) struct Still;
@@ -49,6 +50,9 @@ pub(crate) struct Truth {
     /// What the adapter was asked, and the claim that came with it.
     pub(crate) calls: Vec<(String, Value, Claim)>,
     pub(crate) presentations: Vec<String>,
+    /// What was narrowed, and what was released.
+    pub(crate) narrowed: Vec<v1::NarrowRequest>,
+    pub(crate) released: Vec<String>,
 }
 
 pub(crate) struct World {
@@ -83,6 +87,8 @@ impl World {
                 always_stale: false,
                 calls: Vec::new(),
                 presentations: Vec::new(),
+                narrowed: Vec::new(),
+                released: Vec::new(),
             }),
             opens: AtomicUsize::new(0),
             changes: watch::channel(1).0,
@@ -234,44 +240,81 @@ struct Vault {
     stop: CancellationToken,
 }
 
+impl Vault {
+    /// The one grant's handle, or the child that was last made of it, with the tools that were left to it.
+    fn handle(&self, truth: &Truth, id: &str) -> v1::OpenHandle {
+        let made = truth.narrowed.last().filter(|_| id == CHILD);
+        let mut tools = truth.tools.clone();
+        for caveat in made.into_iter().flat_map(|made| &made.caveats) {
+            if let Some(v1::caveat::Kind::Tools(left)) = &caveat.kind {
+                tools.retain(|tool| left.names.contains(&tool.name));
+            }
+        }
+        v1::OpenHandle {
+            id: id.to_owned(),
+            grant: "gr_0001020304050607".to_owned(),
+            secret: "demo/me".to_owned(),
+            proof_key: truth.key.to_vec(),
+            tools,
+            expires_at_ms: 0,
+            parent: made.map(|made| made.handle.clone()).unwrap_or_default(),
+            label: made.map(|made| made.label.clone()).unwrap_or_default(),
+            adapter: Some(v1::Endpoint {
+                adapter: "demo".to_owned(),
+                socket: self.world.adapter_socket().to_str().unwrap().to_owned(),
+                uid: truth.adapter_uid,
+            }),
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl AgentService for Vault {
-    async fn open(&self, _: Request<OpenRequest>) -> Result<Response<OpenResponse>, Status> {
+    async fn open(&self, request: Request<OpenRequest>) -> Result<Response<OpenResponse>, Status> {
         self.world.opens.fetch_add(1, Ordering::SeqCst);
         let truth = self.world.truth.lock().unwrap();
         if truth.sealed {
             let refusal = v1::Refusal { class: "sealed".to_owned(), ..Default::default() };
             return Err(claviger_proto::refusal::to_status(Code::Unavailable, &refusal));
         }
+        let asked = request.into_inner().handles;
+        let asked = if asked.is_empty() { vec![HANDLE.to_owned()] } else { asked };
+        let known = asked.iter().filter(|id| *id == HANDLE || (*id == CHILD && !truth.narrowed.is_empty()));
         Ok(Response::new(OpenResponse {
             agent: "openclaw".to_owned(),
             boot: truth.boot.to_vec(),
             replica: vec![0xaa; 8],
             frozen: false,
-            handles: vec![v1::OpenHandle {
-                id: HANDLE.to_owned(),
-                grant: "gr_0001020304050607".to_owned(),
-                secret: "demo/me".to_owned(),
-                proof_key: truth.key.to_vec(),
-                tools: truth.tools.clone(),
-                expires_at_ms: 0,
-                parent: String::new(),
-                label: String::new(),
-                adapter: Some(v1::Endpoint {
-                    adapter: "demo".to_owned(),
-                    socket: self.world.adapter_socket().to_str().unwrap().to_owned(),
-                    uid: truth.adapter_uid,
-                }),
-            }],
+            handles: known.map(|id| self.handle(&truth, id)).collect(),
         }))
     }
 
-    async fn narrow(&self, _: Request<v1::NarrowRequest>) -> Result<Response<v1::NarrowResponse>, Status> {
-        Err(Status::unimplemented("narrow"))
+    async fn narrow(
+        &self,
+        request: Request<v1::NarrowRequest>,
+    ) -> Result<Response<v1::NarrowResponse>, Status> {
+        let mut truth = self.world.truth.lock().unwrap();
+        let request = request.into_inner();
+        if request.label == "refuse" {
+            let refusal = v1::Refusal {
+                class: "busy".to_owned(),
+                field: "children".to_owned(),
+                reference: "ref_0123456789abcdef".to_owned(),
+                ..Default::default()
+            };
+            return Err(claviger_proto::refusal::to_status(Code::ResourceExhausted, &refusal));
+        }
+        truth.narrowed.push(request);
+        let handle = Some(self.handle(&truth, CHILD));
+        Ok(Response::new(v1::NarrowResponse { handle }))
     }
 
-    async fn release(&self, _: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
-        Err(Status::unimplemented("release"))
+    async fn release(
+        &self,
+        request: Request<v1::ReleaseRequest>,
+    ) -> Result<Response<v1::ReleaseResponse>, Status> {
+        self.world.truth.lock().unwrap().released.push(request.into_inner().handle);
+        Ok(Response::new(v1::ReleaseResponse { released: 2 }))
     }
 
     async fn collect(&self, _: Request<v1::CollectRequest>) -> Result<Response<v1::CollectResponse>, Status> {

@@ -73,6 +73,8 @@ impl Host {
     pub async fn names(&self) -> Vec<String> {
         let tools = self.client.list_all_tools().await.unwrap();
         let mut names: Vec<String> = tools.into_iter().map(|tool| tool.name.into_owned()).collect();
+        // The bridge's own are none that an owner granted.
+        names.retain(|name| !name.starts_with("claviger_"));
         names.sort();
         names
     }

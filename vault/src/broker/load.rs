@@ -1,5 +1,6 @@
 //! Reading the store: the registry while sealed, everything at unseal.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -188,16 +189,21 @@ impl Broker {
         let counters = self.ports.store.scan("counter/").await?.1;
         let counters: std::collections::HashMap<String, Item> =
             counters.into_iter().map(|item| (item.key.clone(), item)).collect();
+        let mut counted: HashSet<HandleId> = counters
+            .keys()
+            .filter_map(|key| key.strip_prefix("counter/").and_then(|id| id.parse().ok()))
+            .collect();
         for item in self.ports.store.scan("handle/").await?.1 {
             let record: HandleRecord = self.read_sealed(&item)?;
             let handle = handle_of(&record).ok_or_else(|| unreadable(&item))?;
             require_key(&item, &format!("handle/{}", handle.id))?;
+            counted.remove(&handle.id);
             let alive =
                 state.grants.get(&handle.grant).is_some_and(|entry| entry.grant.state == GrantState::Active);
             if !alive {
                 // A root stays with its grant, for the record.
                 if !handle.ancestors.is_empty() {
-                    state.ended.insert(handle.id, handle.grant);
+                    state.ended.insert(handle.id, Some(handle.grant));
                 }
                 continue;
             }
@@ -207,6 +213,8 @@ impl Broker {
             };
             state.handles.insert(handle.id, Arc::new(HandleEntry { handle, counter }));
         }
+        // A call that was charged as its child ended left a counter behind.
+        state.ended.extend(counted.into_iter().map(|id| (id, None)));
         // A child is bound by all above it: where one of them is gone, it is gone too.
         let orphans: Vec<HandleId> =
             state.handles.keys().copied().filter(|id| state.chain(*id).is_none()).collect();

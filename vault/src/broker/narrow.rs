@@ -189,7 +189,7 @@ impl Broker {
         let put = Put { key: key(child.id), version: 0, plain: Plain::Sealed(Purpose::Record, record) };
         if let Err(error) = self.commit(vec![put]).await {
             // It may be in the store all the same, and nobody was told of it.
-            self.write().ended.insert(child.id, child.grant);
+            self.write().ended.insert(child.id, Some(child.grant));
             return Err(Denial::new(Class::Unavailable).field("store").fix(error.to_string()));
         }
         let (id, grant) = (child.id, child.grant);
@@ -199,13 +199,11 @@ impl Broker {
             state.handles.insert(id, entry);
             let found =
                 state.presented(id).filter(|found| !found.frozen && found.grant.grant.agent == *agent);
-            let opened = match &found {
-                Some(found) => self.opened_handle(&state, found, self.now_ms())?,
-                None => None,
-            };
+            let opened =
+                found.and_then(|found| self.opened_handle(&state, &found, self.now_ms()).ok().flatten());
             if opened.is_none() {
                 state.handles.remove(&id);
-                state.ended.insert(id, grant);
+                state.ended.insert(id, Some(grant));
             }
             opened
         };
@@ -275,7 +273,7 @@ impl Broker {
         let (gone, grant, agent) = {
             let mut state = self.write();
             let grant = state.handles.get(&id).map(|entry| entry.handle.grant);
-            let grant = grant.or_else(|| state.ended.get(&id).copied());
+            let grant = grant.or_else(|| state.ended.get(&id).copied().flatten());
             let mut gone = state.forget_subtree(id);
             // Ended before, and perhaps not durable yet.
             gone.insert(id);

@@ -1,5 +1,7 @@
 //! Opening: an agent's client learns its live handles, their narrowed tools and their proof keys.
 
+use std::collections::HashSet;
+
 use claviger_domain::caveat::Caveat;
 use claviger_domain::event::Actor;
 use claviger_domain::grant::{Grant, Handle};
@@ -58,10 +60,9 @@ impl Broker {
             let ids: Vec<HandleId> = match wanted {
                 None => state.live_grants(agent, now_ms).map(|entry| entry.grant.root).collect(),
                 Some(ids) => {
-                    let mut once: Vec<HandleId> = ids.to_vec();
-                    once.sort();
-                    once.dedup();
-                    once
+                    // In the order they were asked for: the first that offers a name presents it.
+                    let mut seen = HashSet::new();
+                    ids.iter().copied().filter(|id| seen.insert(*id)).collect()
                 }
             };
             let mut handles = Vec::new();

@@ -84,7 +84,7 @@ impl Broker {
     pub fn grant_of_handle(&self, handle: HandleId) -> Option<GrantId> {
         let state = self.read();
         let live = state.handles.get(&handle).map(|entry| entry.handle.grant);
-        live.or_else(|| state.ended.get(&handle).copied())
+        live.or_else(|| state.ended.get(&handle).copied().flatten())
     }
 }
 

@@ -27,8 +27,8 @@ pub(super) struct State {
     pub(super) secrets: BTreeMap<SecretName, Arc<SecretEntry>>,
     pub(super) grants: HashMap<GrantId, Arc<GrantEntry>>,
     pub(super) handles: HashMap<HandleId, Arc<HandleEntry>>,
-    /// Children that have ended, with their grants, as long as the store may still have them.
-    pub(super) ended: HashMap<HandleId, GrantId>,
+    /// Children that have ended, with their grants if they are known, as long as the store may still have them.
+    pub(super) ended: HashMap<HandleId, Option<GrantId>>,
     /// OAuth clients already known, by provider: the version of the record that holds each.
     pub(super) clients: HashMap<String, ClientEntry>,
     /// What agents made.
@@ -201,7 +201,7 @@ impl State {
             if picked {
                 gone.insert(*id);
                 if !entry.handle.ancestors.is_empty() {
-                    ended.insert(*id, entry.handle.grant);
+                    ended.insert(*id, Some(entry.handle.grant));
                 }
             }
             !picked

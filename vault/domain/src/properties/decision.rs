@@ -16,21 +16,21 @@ use crate::rate::Rate;
 use crate::refusal::{Class, Denial};
 use crate::tool::{Auth, Definition, Service};
 
-const NOW: u64 = 1_800_000_000_000;
+pub(super) const NOW: u64 = 1_800_000_000_000;
 
-struct Case {
-    adapter: AdapterName,
+pub(super) struct Case {
+    pub(super) adapter: AdapterName,
     frozen: bool,
-    handle: Handle,
-    grant: Grant,
-    service: Service,
+    pub(super) handle: Handle,
+    pub(super) grant: Grant,
+    pub(super) service: Service,
     tool: &'static str,
     claimed: Value,
     given: Value,
     claimed_handle: [u8; 16],
 }
 
-fn case() -> Case {
+pub(super) fn case() -> Case {
     let tool = everything();
     let (grant, handle) = (GrantId::from_bytes([1; 8]), HandleId::from_bytes([2; 16]));
     let given = json!({ "folder_id": "a", "needed": "a" });
@@ -82,7 +82,7 @@ fn case() -> Case {
     }
 }
 
-fn verified(handle: [u8; 16], tool: &str, digest: Digest) -> Verified {
+pub(super) fn verified(handle: [u8; 16], tool: &str, digest: Digest) -> Verified {
     let key = ProofKey::new([9; 32]);
     let claim = Claim {
         handle,

@@ -12,4 +12,5 @@ mod rate;
 mod render;
 mod schema;
 mod scope;
+mod trees;
 mod world;

@@ -23,3 +23,4 @@ mod scope;
 mod send;
 mod several;
 mod takeaway;
+mod trees;

@@ -518,13 +518,17 @@ async fn time_ends_a_child_with_all_below_it() {
 async fn a_tree_whose_middle_is_missing_from_the_store_is_dead() {
     let mut world = World::new().await;
     world.grant(&[GET], vec![]).await;
-    let middle = child(&world, root(&world), vec![]).await;
+    let middle = child(&world, root(&world), vec![Caveat::Calls(5)]).await;
     let leaf = child(&world, middle, vec![]).await;
+    get(&world, leaf).await.unwrap();
     world.store.tamper(|items| drop(items.remove(&format!("handle/{middle}"))));
     world.restart().await;
     assert!(present(&world, leaf, GET, &json!({})).is_none());
     world.broker.tick().await;
-    assert!(!world.store.keys().iter().any(|key| key.contains(&leaf.to_string())));
+    // Nor is the counter kept that it left behind.
+    for id in [middle, leaf] {
+        assert!(!world.store.keys().iter().any(|key| key.contains(&id.to_string())));
+    }
     get(&world, root(&world)).await.unwrap();
 }
 
