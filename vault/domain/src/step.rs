@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::authors::Authors;
 use crate::name::Ident;
 use crate::pointer::Pointer;
 
@@ -207,4 +208,6 @@ pub struct Step {
     /// The OAuth scopes of which any one suffices; the first is the narrowest. Empty for a tool's step, which uses
     /// its tool's.
     pub scope: Vec<String>,
+    /// Where it stands who wrote what it answers; `None`: strangers.
+    pub authors: Option<Authors>,
 }

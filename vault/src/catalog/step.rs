@@ -10,6 +10,7 @@ use claviger_domain::step::{
 };
 use claviger_domain::tool::Resource;
 
+use super::authors::authors;
 use super::raw::{RawCheck, RawParam, RawStep};
 use super::service::keep;
 use super::template::{self, Names};
@@ -102,7 +103,10 @@ pub(super) fn build(
         answer,
         page,
         scope: raw.scope,
+        authors: None,
     };
+    step.authors =
+        raw.authors.and_then(|raw| keep(faults, &format!("{at}.authors"), authors(raw, &step, place)));
     for (resource, raw) in raw.check {
         let at = format!("{at}.check.{resource}");
         if resource == "recipients" {
@@ -269,7 +273,7 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
 }
 
 /// Whether all that a probe's path needs is known where it is used.
-fn fillable(probe: &Step, user: &Step, place: &Place<'_>) -> Result<(), String> {
+pub(super) fn fillable(probe: &Step, user: &Step, place: &Place<'_>) -> Result<(), String> {
     for segment in &probe.path {
         if let Segment::Param(name) = segment {
             let known =

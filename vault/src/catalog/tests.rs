@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 use super::*;
 
+mod authors;
+mod guard;
 mod properties;
 mod schemas;
 mod scopes;

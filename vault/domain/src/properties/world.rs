@@ -33,6 +33,7 @@ pub(super) fn step(name: &str) -> Step {
         answer: AnswerKind::Json { fields: vec!["id".to_owned(), "files".to_owned()] },
         page: None,
         scope: Vec::new(),
+        authors: None,
     }
 }
 
