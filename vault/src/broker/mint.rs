@@ -91,7 +91,7 @@ impl Broker {
             return Err(Denial::new(Class::Stale).fix("the client opens again by itself"));
         }
         let id = HandleId::from_bytes(claim.handle);
-        let presented = self.presented(id)?;
+        let presented = self.presented(id).inspect_err(|_| self.lured_through(adapter, id))?;
         let grant = &presented.grant.grant;
         // Nothing of the claim is believed, or told to the owner as the agent's, before its proof holds.
         let key = self.proof_key(id, &grant.agent).map_err(|_| Denial::new(Class::Sealed))?;
@@ -121,6 +121,7 @@ impl Broker {
         let arguments = Canonical::from_bytes(arguments)
             .map_err(|_| Denial::new(Class::BadArguments).fix("the arguments are not in canonical form"))?;
         about.arguments = std::str::from_utf8(arguments.bytes()).ok().map(str::to_owned);
+        self.spring(&grant.agent, about, &arguments)?;
         let permit = permit::decide(&question, &verified, &arguments)?;
         let tool = service
             .tools
@@ -148,7 +149,6 @@ impl Broker {
             scope: permit.scope(),
             about,
         };
-        self.spring(&calling).await?;
         let seen = self.look(&calling).await?;
         let consent =
             self.consent(&calling, &seen, verified.claim().approval.map(ApprovalId::from_bytes)).await?;
@@ -160,6 +160,7 @@ impl Broker {
         now.grant.alive(self.now_ms())?;
         permit::alive(&Question { now_ms: self.now_ms(), frozen: now.frozen, ..question })?;
 
+        self.notice(&calling, &seen);
         let (capability, secret, minted) =
             self.capability(adapter, &presented, tool.requests, seen, permit, &arguments)?;
         let view = self.minted_view(&capability, secret, tool);

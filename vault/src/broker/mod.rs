@@ -12,6 +12,7 @@
 pub mod error;
 pub mod view;
 
+mod alerts;
 mod budget;
 mod capabilities;
 mod connect;
@@ -40,6 +41,7 @@ mod rotate;
 mod secrets;
 mod send;
 mod state;
+mod taint;
 mod time;
 mod token;
 mod token_answer;
@@ -48,7 +50,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use claviger_domain::catalog::Catalog;
 use claviger_domain::event::{Actor, Event, Kind};
@@ -67,6 +69,7 @@ use pages::Pages;
 use state::State;
 use time::VaultTime;
 
+pub use decoys::DecoyKind;
 pub use load::UnsealError;
 
 /// What the broker stands on.
@@ -117,6 +120,9 @@ pub struct Broker {
     /// Commands that change the same records take turns.
     admin: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
+    alerts: Mutex<alerts::Alerts>,
+    /// Itself, for what it begins and nobody waits for.
+    me: Weak<Self>,
     /// Effects run here, so that a cancelled caller does not lose an outcome.
     tasks: TaskTracker,
 }
@@ -130,7 +136,7 @@ impl Broker {
         ports.entropy.fill(&mut boot);
         ports.entropy.fill(&mut replica);
         let time = VaultTime::new(&*ports.clock);
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
             ports,
             catalog,
             settings,
@@ -146,6 +152,8 @@ impl Broker {
             time,
             admin: tokio::sync::Mutex::new(()),
             changes: watch::Sender::new(0),
+            alerts: Mutex::default(),
+            me: me.clone(),
             tasks: TaskTracker::new(),
         })
     }

@@ -96,6 +96,7 @@ impl Broker {
             default,
             current: 1,
             versions: vec![VersionRecord { number: 1, state: CURRENT, created_at_ms: self.now_ms() }],
+            trusted_authors: Vec::new(),
         })
     }
 
@@ -416,6 +417,7 @@ fn secret_view(state: &State, name: &SecretName, entry: &SecretEntry, now_ms: u6
                 created_at_ms: version.created_at_ms,
             })
             .collect(),
+        trusted_authors: record.trusted_authors.clone(),
     }
 }
 

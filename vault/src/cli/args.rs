@@ -6,7 +6,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::report::Report;
-use super::{adapter, agent, audit, clock, connect, grant, init, log, seal, secret, serve, services, why};
+use super::{
+    adapter, agent, audit, clock, connect, decoy, grant, init, log, seal, secret, serve, services, why,
+};
 use crate::config::env;
 
 /// Holds credentials for AI agents: they get handles, never keys.
@@ -61,6 +63,9 @@ pub(super) enum Command {
     Seal,
     /// Hand in the key.
     Unseal(seal::UnsealArgs),
+    /// Make, list and remove decoys: what nobody should use, and who does.
+    #[command(subcommand)]
+    Decoy(decoy::DecoyCommand),
     /// What happened, newest first.
     Log(log::LogArgs),
     /// Explain a refusal: grant, bound, value, what would allow it.

@@ -52,7 +52,10 @@ impl AgentService for Agents {
     async fn open(&self, request: Request<v1::OpenRequest>) -> Result<Response<v1::OpenResponse>, Status> {
         let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
         let agent = self.caller(&request)?;
-        let v1::OpenRequest { handles: _ } = request.into_inner();
+        let v1::OpenRequest { handles } = request.into_inner();
+        for handle in handles.iter().filter_map(|handle| handle.parse().ok()) {
+            self.broker.lured(&agent, handle);
+        }
         let opened = self.broker.open(&agent).map_err(|refusal| refused(&refusal))?;
         Ok(Response::new(answer::opened(opened)))
     }

@@ -92,7 +92,8 @@ pub fn sent(sent: Sent) -> v1::SendResponse {
 /// An agent, with the socket that it opens.
 #[must_use]
 pub fn agent(agent: AgentView, socket: String) -> v1::Agent {
-    let AgentView { name, uid, frozen, opaque, inputs_vault_only, tainted, grants } = agent;
+    let AgentView { name, uid, frozen, opaque, inputs_vault_only, tainted, tainted_at_ms, taint, grants } =
+        agent;
     v1::Agent {
         name: name.to_string(),
         uid,
@@ -103,7 +104,8 @@ pub fn agent(agent: AgentView, socket: String) -> v1::Agent {
         tainted,
         socket,
         grants,
-        taint: Vec::new(),
+        taint: taint.into_iter().map(super::watch::taint_source).collect(),
+        tainted_at_ms,
     }
 }
 
@@ -148,6 +150,7 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         default,
         grants,
         versions,
+        trusted_authors,
     } = secret;
     let versions = versions.into_iter().map(|VersionView { number, state, created_at_ms }| {
         v1::SecretVersion { number, state: state.to_owned(), created_at_ms }
@@ -168,7 +171,7 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         grants,
         private,
         versions: versions.collect(),
-        trusted_authors: Vec::new(),
+        trusted_authors,
         serves: Vec::new(),
         cannot_serve: Vec::new(),
     }
