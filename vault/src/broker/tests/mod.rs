@@ -6,9 +6,11 @@ mod google;
 mod upstream;
 mod world;
 
+mod alerts;
 mod canary;
 mod connect;
 mod counters;
+mod decoys;
 mod grants;
 mod load;
 mod mint;
@@ -17,4 +19,5 @@ mod promise;
 mod rotate;
 mod scope;
 mod send;
+mod taint;
 mod takeaway;
