@@ -195,7 +195,7 @@ fn core(engine: &GeneralPurpose, text: &[u8], offset: usize) -> Vec<u8> {
     padded.extend_from_slice(text);
     let encoded = engine.encode(&padded);
     let first = [0, 2, 3][offset];
-    let last = encoded.len() - usize::from(padded.len() % 3 != 0);
+    let last = encoded.len() - usize::from(!padded.len().is_multiple_of(3));
     encoded.as_bytes()[first..last].to_vec()
 }
 
