@@ -1,8 +1,8 @@
 //! One tool call under way: the capability, and what a service may do with it.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use claviger_proto::v1;
 use secrecy::{ExposeSecret, SecretSlice};
@@ -41,6 +41,7 @@ pub struct Call {
     arguments: Map<String, Value>,
     stop: CancellationToken,
     untrusted: AtomicBool,
+    flags: Mutex<BTreeSet<String>>,
 }
 
 /// Names the tool only: neither arguments nor the capability belong in logs.
@@ -60,7 +61,7 @@ impl Call {
         stop: CancellationToken,
     ) -> Self {
         let untrusted = AtomicBool::new(minted.untrusted);
-        Self { vault, capability, minted, arguments, stop, untrusted }
+        Self { vault, capability, minted, arguments, stop, untrusted, flags: Mutex::default() }
     }
 
     /// What the vault said when it minted.
@@ -88,6 +89,12 @@ impl Call {
         self.untrusted.load(Ordering::Relaxed)
     }
 
+    /// Signs that what this call has seen speaks to the model: names from the vault's list.
+    #[must_use]
+    pub fn flags(&self) -> BTreeSet<String> {
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks the vault to send one step.
     ///
     /// `params` are ids from an earlier answer of this call, or one of its choices; everything else the vault fills
@@ -112,7 +119,8 @@ impl Call {
             sent = self.vault.send(request, self.minted.effect == "read") => sent,
         };
         match sent {
-            Ok(v1::SendResponse { status, headers, body, untrusted, flags: _ }) => {
+            Ok(v1::SendResponse { status, headers, body, untrusted, flags }) => {
+                self.flags.lock().unwrap_or_else(PoisonError::into_inner).extend(flags);
                 if untrusted {
                     self.untrusted.store(true, Ordering::Relaxed);
                 }

@@ -20,6 +20,7 @@ const EXPOSURES: &[(&str, usize)] = &[
     ("vault/src/cli/init.rs", 2),
     ("vault/src/cli/key_file.rs", 1),
     ("vault/src/cli/serve.rs", 1),
+    ("vault/src/cli/taint.rs", 1),
     ("vault/src/egress/inject.rs", 4),
     ("vault/src/egress/request.rs", 1),
     ("vault/src/keys/identity.rs", 2),

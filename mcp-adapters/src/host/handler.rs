@@ -1,5 +1,6 @@
 //! One connection's MCP server: two methods, `tools/list` and `tools/call`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use claviger_canonical::Canonical;
@@ -76,7 +77,7 @@ impl Handler {
         };
         let vault = &self.shared.vault;
         let minted = tokio::select! {
-            () = context.ct.cancelled() => return result::of(Err(Failure::Cancelled), false),
+            () = context.ct.cancelled() => return result::of(Err(Failure::Cancelled), false, &BTreeSet::new()),
             minted = vault.mint(presentation, canonical.bytes()) => minted,
         };
         let (minted, capability) = match minted {
@@ -97,7 +98,7 @@ impl Handler {
         let call = Call::new(Arc::clone(vault), capability, minted, arguments, context.ct.clone());
         let outcome = self.shared.module.run(tool, &call).await;
         tracing::debug!(tool, call = call.minted().call, ok = outcome.is_ok(), "call ended");
-        result::of(outcome, call.untrusted())
+        result::of(outcome, call.untrusted(), &call.flags())
     }
 }
 

@@ -1526,7 +1526,7 @@ pub mod adapter_service_server {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StatusResponse {
     #[prost(bool, tag = "1")]
     pub sealed: bool,
@@ -1566,6 +1566,25 @@ pub struct StatusResponse {
     /// Recipients of the root key, by name: "daily", "recovery".
     #[prost(string, repeated, tag = "16")]
     pub recipients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many alerts the last day had; counted up to 256.
+    #[prost(uint32, tag = "17")]
+    pub alerts: u32,
+    /// The newest few of them, newest first.
+    #[prost(message, repeated, tag = "18")]
+    pub newest_alerts: ::prost::alloc::vec::Vec<RecentAlert>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecentAlert {
+    #[prost(uint64, tag = "1")]
+    pub at_ms: u64,
+    /// "denial-burst", "first-use", "new-recipient", "unusual-volume", "decoy-used" or "secret-echoed".
+    #[prost(string, tag = "2")]
+    pub what: ::prost::alloc::string::String,
+    /// Empty where it is not known whose.
+    #[prost(string, tag = "3")]
+    pub agent: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub reference: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -1644,6 +1663,9 @@ pub struct Agent {
     /// What tainted it, newest first; at most some dozens.
     #[prost(message, repeated, tag = "10")]
     pub taint: ::prost::alloc::vec::Vec<TaintSource>,
+    /// Since when, in milliseconds since 1970; 0 where the vault does not know.
+    #[prost(uint64, tag = "11")]
+    pub tainted_at_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TaintSource {
@@ -2399,6 +2421,9 @@ pub struct ReadLogRequest {
     pub since_ms: u64,
     #[prost(uint32, tag = "6")]
     pub limit: u32,
+    /// Only alerts.
+    #[prost(bool, tag = "7")]
+    pub alerts: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReadLogResponse {

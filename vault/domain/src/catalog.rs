@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::guard::Guard;
 use crate::name::{SecretName, ServiceId, ToolName};
 use crate::tool::{Provider, Service, Tool};
 
@@ -12,6 +13,8 @@ pub struct Catalog {
     pub services: BTreeMap<ServiceId, Service>,
     /// OAuth providers by id.
     pub providers: BTreeMap<String, Provider>,
+    /// Signs that an answer speaks to the model.
+    pub guard: Guard,
 }
 
 impl Catalog {

@@ -6,15 +6,18 @@
 
 pub mod address;
 pub mod arg;
+pub mod authors;
 pub mod capability;
 pub mod catalog;
 pub mod caveat;
 pub mod codec;
 pub mod date;
 pub mod deny;
+pub mod decoy;
 pub mod effect;
 pub mod event;
 pub mod grant;
+pub mod guard;
 pub mod host;
 pub mod hours;
 pub mod id;

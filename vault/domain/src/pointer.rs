@@ -124,6 +124,40 @@ impl Pointer {
         Some(here)
     }
 
+    /// Every value it points at, like [`Pointer::select`]; `None` where anything that a `*` stands for lacks what comes
+    /// after it, or where the list of a `*` is not there at all though something is in its place.
+    #[must_use]
+    pub fn select_strictly<'a>(&self, value: &'a Value) -> Option<Vec<&'a Value>> {
+        let mut here = vec![value];
+        let mut many = false;
+        for part in &self.0 {
+            let mut next = Vec::new();
+            for value in here {
+                match part {
+                    Part::Each => {
+                        many = true;
+                        next.extend(value.as_array()?);
+                    }
+                    Part::Named(name) => {
+                        many = true;
+                        for element in value.as_array()? {
+                            if named(element)?.eq_ignore_ascii_case(name) {
+                                next.push(element);
+                            }
+                        }
+                    }
+                    Part::Name(name) => match child(value, name) {
+                        Some(child) => next.push(child),
+                        None if many => return None,
+                        None => {}
+                    },
+                }
+            }
+            here = next;
+        }
+        Some(here)
+    }
+
     /// The one value it points at, to be changed; `None` where nothing stands there or the pointer has a `*`.
     pub fn get_mut<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
         let mut here = value;

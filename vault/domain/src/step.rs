@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::authors::Authors;
 use crate::name::Ident;
 use crate::pointer::Pointer;
 
@@ -299,4 +300,6 @@ impl Template {
             }
         }
     }
+    /// Where it stands who wrote what it answers; `None`: strangers.
+    pub authors: Option<Authors>,
 }

@@ -38,7 +38,8 @@ impl Broker {
         let due = match calling.presented.grant.grant.approve {
             Approve::Never => false,
             Approve::Default => seen.effect.needs_approval_word(),
-            Approve::Tainted | Approve::New | Approve::Always => true,
+            Approve::Tainted => self.is_tainted(&calling.presented.grant.grant.agent),
+            Approve::New | Approve::Always => true,
         };
         if due || approval.is_some() {
             return Err(Denial::new(Class::Denied));

@@ -44,6 +44,7 @@ impl Broker {
                 ));
             }
         }
+        let (alerts, newest_alerts) = self.alerts_today();
         StatusView {
             sealed: !state.unsealed,
             audit_trouble: self.ports.audit.trouble().map(|fault| fault.to_string()),
@@ -54,6 +55,8 @@ impl Broker {
             secrets: count(state.secrets.len()),
             grants: state.count_grants(now_ms, |_| true),
             live_capabilities: lock(&self.capabilities).len() as u64,
+            alerts,
+            newest_alerts,
         }
     }
 
@@ -64,13 +67,14 @@ impl Broker {
     pub async fn log(&self, admin: Actor, ask: LogAsk) -> Result<Vec<(Event, Detail)>, AdminError> {
         self.require_unsealed()?;
         self.record_view(admin, "log").await?;
-        let LogAsk { agent, secret, tool, refused, since_ms, limit } = ask;
+        let LogAsk { agent, secret, tool, refused, alerts, since_ms, limit } = ask;
         let wanted = move |event: &Event| {
             event.at_ms >= since_ms
                 && agent.as_ref().is_none_or(|agent| event.agent.as_ref() == Some(agent))
                 && secret.as_ref().is_none_or(|secret| event.secret.as_ref() == Some(secret))
                 && tool.as_ref().is_none_or(|tool| event.tool.as_ref() == Some(tool))
                 && (!refused || matches!(event.kind, Kind::Refused | Kind::Coalesced))
+                && (!alerts || event.kind == Kind::Alert)
         };
         Ok(self.ports.audit.query(Box::new(wanted), limit.clamp(1, MOST)).await?)
     }
@@ -82,7 +86,16 @@ impl Broker {
     pub async fn why(&self, admin: Actor, reference: Ref) -> Result<Explained, AdminError> {
         self.require_unsealed()?;
         self.record_view(admin, "why").await?;
-        let event = self.ports.audit.find(reference).await?.ok_or_else(|| AdminError::Missing {
+        let found = match self.ports.audit.find(reference).await? {
+            Some(found) => Some(found),
+            // What was read is named by its call, in the shape of a reference.
+            None => {
+                let call = claviger_domain::id::CallId::from_bytes(*reference.as_bytes());
+                let minted = move |event: &Event| event.call == Some(call) && event.kind == Kind::Minted;
+                self.ports.audit.query(Box::new(minted), 1).await?.pop()
+            }
+        };
+        let event = found.ok_or_else(|| AdminError::Missing {
             what: "event",
             name: reference.to_string(),
             near: Vec::new(),
@@ -153,6 +166,8 @@ impl Broker {
         if self.is_unsealed() {
             self.sweep_children().await;
             self.mark_time().await;
+            self.save_taints().await;
+            self.save_habits().await;
         }
     }
 }

@@ -1,14 +1,12 @@
-//! Freezing: an agent stops at once, and can be thawed. And what it has read: its taint.
+//! Freezing: an agent stops at once, and can be thawed.
 
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::name::AgentName;
-use claviger_domain::refusal::{Class, Denial};
 
 use super::Broker;
 use super::error::AdminError;
 use super::persist::Plain;
 use super::records::{self, AgentRecord};
-use super::usage::Purposeful;
 use super::view::AgentView;
 
 impl Broker {
@@ -63,24 +61,6 @@ impl Broker {
         self.agent(name)
     }
 
-    /// Marks the agent as one that has read what strangers can write, with the intent of the first such read.
-    pub(super) async fn taint(&self, purpose: &Purposeful) -> Result<(), Denial> {
-        let Some(name) = purpose.about.agent.as_ref().filter(|_| purpose.taints) else { return Ok(()) };
-        let needed = |record: &AgentRecord| record.inputs_vault_only && !record.tainted;
-        if !self.read().agents.get(name).is_some_and(|entry| needed(&entry.record)) {
-            return Ok(());
-        }
-        let unavailable =
-            |_| Denial::new(Class::Unavailable).field("taint").fix("the store could not take the mark");
-        let _turn = self.admin.lock().await;
-        let (mut record, seen) = self.agent_record(name).map_err(unavailable)?;
-        if needed(&record) {
-            record.tainted = true;
-            self.put_agent(name, record, seen).await.map_err(unavailable)?;
-        }
-        Ok(())
-    }
-
     async fn record_agent(&self, kind: Kind, actor: Actor, name: &AgentName) -> Result<(), AdminError> {
         let mut event = self.event(kind, actor);
         event.agent = Some(name.clone());
@@ -88,7 +68,7 @@ impl Broker {
     }
 
     /// Writes an agent's record as it stands in memory.
-    async fn save_agent(&self, name: &AgentName) -> Result<(), AdminError> {
+    pub(super) async fn save_agent(&self, name: &AgentName) -> Result<(), AdminError> {
         let (record, seen) = self.agent_record(name)?;
         self.put_agent(name, record, seen).await
     }
@@ -96,7 +76,8 @@ impl Broker {
     pub(super) fn agent_record(&self, name: &AgentName) -> Result<(AgentRecord, Seen), AdminError> {
         let state = self.read();
         let entry = state.agents.get(name).ok_or_else(|| missing(name))?;
-        Ok((entry.record.clone(), Seen { version: entry.version, freezes: entry.freezes }))
+        let record = AgentRecord { taint: entry.taint.sources(), ..entry.record.clone() };
+        Ok((record, Seen { version: entry.version, freezes: entry.freezes }))
     }
 
     /// Writes an agent's record and takes it over in memory. A freeze that came meanwhile stays.

@@ -76,6 +76,8 @@ impl Broker {
         self.read_secrets(&mut state).await?;
         self.read_grants(&mut state).await?;
         self.read_made(&mut state).await?;
+        self.read_decoys(&mut state).await?;
+        self.read_habits().await?;
         if let Some(item) = self.ports.store.get(time::KEY).await? {
             let record: ClockRecord = self.read_sealed(&item)?;
             self.time.restore(record.high_ms, item.version);
@@ -232,7 +234,7 @@ impl Broker {
         records::decode(plain).map_err(|_| unreadable(item))
     }
 
-    fn read_sealed<M: prost::Message + Default>(&self, item: &Item) -> Result<M, UnsealError> {
+    pub(super) fn read_sealed<M: prost::Message + Default>(&self, item: &Item) -> Result<M, UnsealError> {
         let plain = self.unseal_item(Purpose::Record, item).map_err(|fault| forged(item, fault))?;
         records::decode(&plain).map_err(|_| unreadable(item))
     }

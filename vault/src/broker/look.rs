@@ -215,7 +215,7 @@ impl Broker {
         let judged = parse(&answer, true)
             .and_then(|mut value| refuse(step, &mut value).map(|()| value))
             .and_then(|value| judge(&value).map(|()| value))
-            .map(|value| Judged { body: Bytes::new(), json: Some(value), made: None })
+            .map(|value| Judged { body: Bytes::new(), json: Some(value), made: None, flags: Vec::new() })
             .map_err(unseen);
         let judged = self.conclude(begun, &answer, judged).await?;
         judged.json.ok_or_else(|| unseen(Denial::new(Class::Upstream).field("answer")))

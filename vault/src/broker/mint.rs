@@ -131,7 +131,7 @@ impl Broker {
             return Err(Denial::new(Class::Stale).fix("the client opens again by itself"));
         }
         let id = HandleId::from_bytes(claim.handle);
-        let presented = self.presented(id)?;
+        let presented = self.presented(id).inspect_err(|_| self.lured_through(adapter, id))?;
         let grant = &presented.grant.grant;
         // Nothing of the claim is believed, or told to the owner as the agent's, before its proof holds.
         let key = self.proof_key(id, &grant.agent).map_err(|_| Denial::new(Class::Sealed))?;
@@ -153,6 +153,7 @@ impl Broker {
         let arguments = Canonical::from_bytes(arguments)
             .map_err(|_| Denial::new(Class::BadArguments).fix("the arguments are not in canonical form"))?;
         about.arguments = std::str::from_utf8(arguments.bytes()).ok().map(str::to_owned);
+        self.spring(&grant.agent, about, &arguments)?;
         let (chosen, mut permit) = self.choose(&question, &presented, &verified, &arguments).await?;
         about.grant = Some(chosen.grant.grant.id);
         about.handle = Some(chosen.handle.handle.id);
@@ -187,7 +188,6 @@ impl Broker {
             scope: permit.scope(),
             about,
         };
-        self.spring(&calling).await?;
         // Who has used up what it was given has nothing looked at for it.
         self.has_room(&chosen).await?;
         let (found, scope) = self.find(&calling).await?;
@@ -214,6 +214,7 @@ impl Broker {
         permit::alive(&Question { now_ms: self.now_ms(), frozen: now.frozen, ..question })?;
         self.not_forbidden(&self.read(), about, &seen.people)?;
 
+        self.notice(&calling, &seen);
         let (capability, secret, minted) =
             self.capability(adapter, &chosen, tool.requests, seen, permit, &arguments)?;
         let view = self.minted_view(&capability, secret, tool);

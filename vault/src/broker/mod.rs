@@ -14,6 +14,7 @@ pub mod error;
 pub mod policy;
 pub mod view;
 
+mod alerts;
 mod budget;
 mod capabilities;
 mod connect;
@@ -47,6 +48,7 @@ mod secrets;
 mod send;
 mod served;
 mod state;
+mod taint;
 mod time;
 mod token;
 mod token_answer;
@@ -55,7 +57,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use claviger_domain::catalog::Catalog;
 use claviger_domain::event::{Actor, Event, Kind};
@@ -74,6 +76,7 @@ use pages::Pages;
 use state::State;
 use time::VaultTime;
 
+pub use decoys::DecoyKind;
 pub use load::UnsealError;
 
 /// What the broker stands on.
@@ -128,6 +131,9 @@ pub struct Broker {
     /// Children are made and ended one at a time, so that their number is exact.
     children: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
+    alerts: Mutex<alerts::Alerts>,
+    /// Itself, for what it begins and nobody waits for.
+    me: Weak<Self>,
     /// Effects run here, so that a cancelled caller does not lose an outcome.
     tasks: TaskTracker,
 }
@@ -141,7 +147,7 @@ impl Broker {
         ports.entropy.fill(&mut boot);
         ports.entropy.fill(&mut replica);
         let time = VaultTime::new(&*ports.clock);
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
             ports,
             catalog,
             settings,
@@ -159,6 +165,8 @@ impl Broker {
             making: tokio::sync::Mutex::default(),
             children: tokio::sync::Mutex::new(()),
             changes: watch::Sender::new(0),
+            alerts: Mutex::default(),
+            me: me.clone(),
             tasks: TaskTracker::new(),
         })
     }

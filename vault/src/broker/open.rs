@@ -86,7 +86,9 @@ impl Broker {
     /// An agent that is known named a handle that is none of its own: ended long ago, another's, or one that nobody
     /// should know.
     pub(super) fn stranger_handle(&self, agent: &AgentName, id: HandleId) {
-        tracing::info!(%agent, handle = %id, "an agent named a handle that it does not have");
+        if !self.lured(agent, id) {
+            tracing::info!(%agent, handle = %id, "an agent named a handle that it does not have");
+        }
     }
 
     /// What an agent gets of one handle; nothing where it is over, its secret or adapter is missing, or no tool is as

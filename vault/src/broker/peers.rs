@@ -6,9 +6,9 @@ use claviger_domain::name::{AdapterName, AgentName};
 use super::Broker;
 use super::error::AdminError;
 use super::persist::Plain;
-use super::records::{self, AdapterRecord, AgentRecord};
+use super::records::{self, AdapterRecord, AgentRecord, TaintRecord};
 use super::state::{AdapterEntry, AgentEntry, State};
-use super::view::{AdapterView, AgentView};
+use super::view::{AdapterView, AgentView, TaintView};
 
 impl Broker {
     /// Registers an agent. Its name may never have been another's: grants of a removed agent stay revoked.
@@ -36,6 +36,7 @@ impl Broker {
             opaque,
             inputs_vault_only,
             tainted: false,
+            ..AgentRecord::default()
         };
         let mut event = self.event(Kind::AgentAdded, admin);
         event.agent = Some(name.clone());
@@ -64,6 +65,7 @@ impl Broker {
         self.ports.audit.record(event, Detail::default()).await?;
         self.commit_all(Vec::new(), vec![(format!("agent/{name}"), seen.version)]).await?;
         self.write().agents.remove(name);
+        self.forget_habits(name).await;
         self.changed();
         Ok(revoked)
     }
@@ -200,7 +202,22 @@ impl Broker {
 }
 
 fn agent_view(state: &State, name: &AgentName, entry: &AgentEntry, now_ms: u64) -> AgentView {
-    let AgentRecord { name: _, uid, frozen, opaque, inputs_vault_only, tainted } = &entry.record;
+    let AgentRecord {
+        name: _,
+        uid,
+        frozen,
+        opaque,
+        inputs_vault_only,
+        tainted: _,
+        // Newer ones are in memory.
+        taint: _,
+        tainted_at_ms,
+    } = &entry.record;
+    let taint = entry
+        .taint
+        .sources()
+        .into_iter()
+        .map(|TaintRecord { at_ms, tool, secret, reference }| TaintView { at_ms, tool, secret, reference });
     AgentView {
         name: name.clone(),
         uid: *uid,
@@ -208,7 +225,9 @@ fn agent_view(state: &State, name: &AgentName, entry: &AgentEntry, now_ms: u64) 
         opaque: *opaque,
         inputs_vault_only: *inputs_vault_only,
         // An agent that also reads outside the vault may have read anything.
-        tainted: *tainted || !*inputs_vault_only,
+        tainted: entry.is_tainted(),
+        tainted_at_ms: *tainted_at_ms,
+        taint: taint.collect(),
         grants: state.count_grants(now_ms, |grant| grant.agent == *name),
     }
 }

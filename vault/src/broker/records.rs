@@ -9,8 +9,12 @@ use claviger_domain::tool::Definition;
 use prost::Message;
 
 mod caveats;
+mod watch;
 
 pub(super) use caveats::CaveatRecord;
+pub(super) use watch::{
+    DecoyRecord, HabitsRecord, HourRecord, RecentAlert, RecentRecord, TaintRecord, UsedRecord, WroteRecord,
+};
 
 /// The only format there is so far.
 const FORMAT: u8 = 1;
@@ -52,6 +56,11 @@ pub(super) struct AgentRecord {
     pub(super) inputs_vault_only: bool,
     #[prost(bool, tag = "6")]
     pub(super) tainted: bool,
+    /// Newest first.
+    #[prost(message, repeated, tag = "7")]
+    pub(super) taint: Vec<TaintRecord>,
+    #[prost(uint64, tag = "8")]
+    pub(super) tainted_at_ms: u64,
 }
 
 /// An adapter, in the registry.
@@ -98,6 +107,9 @@ pub(super) struct SecretRecord {
     pub(super) current: u32,
     #[prost(message, repeated, tag = "15")]
     pub(super) versions: Vec<VersionRecord>,
+    /// Patterns of addresses whose writing does not taint.
+    #[prost(string, repeated, tag = "16")]
+    pub(super) trusted_authors: Vec<String>,
 }
 
 /// Where an OAuth secret's tokens come from, as pinned when it was made.

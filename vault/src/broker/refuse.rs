@@ -34,6 +34,7 @@ impl Broker {
         if class == Class::Sealed {
             return Refusal { class, field: None, reference: None, approval: None };
         }
+        self.count_refusal(&about, class);
         let opaque = about.opaque;
         let mut event = self.event(Kind::Refused, actor);
         about.fill(&mut event);

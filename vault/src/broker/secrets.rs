@@ -96,6 +96,7 @@ impl Broker {
             default,
             current: 1,
             versions: vec![VersionRecord { number: 1, state: CURRENT, created_at_ms: self.now_ms() }],
+            trusted_authors: Vec::new(),
         })
     }
 
@@ -422,6 +423,7 @@ pub(super) fn described(state: &State, name: &SecretName, entry: &SecretEntry, n
                 created_at_ms: version.created_at_ms,
             })
             .collect(),
+        trusted_authors: record.trusted_authors.clone(),
         serves: Vec::new(),
         cannot_serve: Vec::new(),
     }

@@ -54,6 +54,8 @@ pub(super) struct Judged {
     pub(super) json: Option<Value>,
     /// The id of what was made.
     pub(super) made: Option<String>,
+    /// Signs in it that it speaks to the model.
+    pub(super) flags: Vec<String>,
 }
 
 impl Broker {
@@ -207,7 +209,7 @@ impl Broker {
         let service = self.catalog.service(&errand.service).ok_or_else(gone)?;
         let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
         let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
-        self.taint(&errand.purpose).await?;
+        let _reading = self.begin_reading(&errand.purpose, step, &errand.secret).await?;
         if step.local {
             return self.allow_local(errand, tool).await;
         }
@@ -220,6 +222,10 @@ impl Broker {
         let looked_again = self.probe(errand, service, step, |probe| probe.again).await;
         let judged = looked_again.and_then(|()| self.judge(errand, step, &answer)).map_err(unjudged);
         let judged = self.counted(errand, judged).await;
+        let judged = match judged {
+            Ok(judged) => self.weighed(errand, service, step, &answer, judged).await,
+            Err(denial) => Err(denial),
+        };
         let judged = self.conclude(begun, &answer, judged).await?;
         if let (Some(id), Some(agent)) = (&judged.made, &errand.purpose.about.agent) {
             self.remember_made(agent, &errand.secret, id).await;
@@ -236,6 +242,46 @@ impl Broker {
             Err(_) if !errand.purpose.effect.is_read() => Ok(judged),
             counted => counted.map(|()| judged),
         }
+    }
+
+    /// Decides what an answer that may be released taints, before it is.
+    async fn weighed(
+        self: &Arc<Self>,
+        errand: &Errand,
+        service: &Service,
+        step: &Step,
+        answer: &Answer,
+        judged: Judged,
+    ) -> Result<Judged, Denial> {
+        let asked = match step.authors.as_ref().and_then(|authors| authors.step.as_ref()) {
+            Some(name) if errand.purpose.taints => self.ask_authors(errand, service, name).await,
+            _ => judged.json.clone(),
+        };
+        let content = (judged.json.as_ref(), &*answer.body);
+        let flags = self.weigh(&errand.purpose, step, &errand.secret, content, asked.as_ref()).await?;
+        Ok(Judged { flags: flags.into_iter().collect(), ..judged })
+    }
+
+    /// Another look, at who may have written it; where it fails, strangers did.
+    async fn ask_authors(
+        self: &Arc<Self>,
+        errand: &Errand,
+        service: &Service,
+        name: &Ident,
+    ) -> Option<Value> {
+        lock(&errand.live).spend_probe().ok()?;
+        let look = service.steps.get(name)?;
+        let filling = Filling { args: &errand.args, params: &errand.params, page_token: None };
+        let request = render(look, filling).ok()?;
+        let mut purpose = errand.purpose.clone();
+        purpose.effect = Effect::Read;
+        purpose.taints = false;
+        purpose.about.step = Some(format!("probe {}", look.name));
+        let (begun, answer) = self.perform(errand, &look.scope, &purpose, request).await.ok()?;
+        let value = parse(&answer, true);
+        let ending = if value.is_ok() { Ending::Released } else { Ending::Withheld };
+        let ended = self.end(begun, ending, Some(answer.status), answer.body.len(), Detail::default()).await;
+        ended.ok().and(value.ok())
     }
 
     /// The judgement becomes the use's outcome; only then is anything released.
@@ -306,7 +352,7 @@ impl Broker {
         let judged = parse(&answer, true)
             .and_then(|mut value| refuse(look, &mut value).map(|()| value))
             .and_then(|value| judge_probe(bound, probe, &errand.args, &value))
-            .map(|()| Judged { body: Bytes::new(), json: None, made: None });
+            .map(|()| Judged { body: Bytes::new(), json: None, made: None, flags: Vec::new() });
         self.conclude(begun, &answer, judged).await.map(drop)
     }
 
@@ -355,14 +401,14 @@ impl Broker {
         match &step.answer {
             AnswerKind::Bytes => {
                 require_success(answer, bounded)?;
-                Ok(Judged { body: answer.body.clone(), json: None, made: None })
+                Ok(Judged { body: answer.body.clone(), json: None, made: None, flags: Vec::new() })
             }
             AnswerKind::Json { .. } => {
                 let value = parse(answer, bounded)?;
                 let made = step.makes.as_ref().and_then(|at| at.select(&value).first()?.as_str());
                 let made = made.map(str::to_owned);
                 let released = errand.scope.judge(step, value)?;
-                Ok(Judged { body: Bytes::new(), json: Some(released), made })
+                Ok(Judged { body: Bytes::new(), json: Some(released), made, flags: Vec::new() })
             }
         }
     }
@@ -376,7 +422,7 @@ impl Broker {
         answer: Answer,
         judged: Judged,
     ) -> Result<Sent, Denial> {
-        let Judged { mut body, json, made: _ } = judged;
+        let Judged { mut body, json, made: _, flags } = judged;
         if let Some(mut value) = json {
             self.keep_page(errand, tool, step, &mut value);
             lock(&errand.live).learn(step, &value);
@@ -384,7 +430,7 @@ impl Broker {
         }
         let headers =
             answer.headers.into_iter().filter(|(name, _)| HEADERS.contains(&name.as_str())).collect();
-        Ok(Sent { status: answer.status, headers, body, untrusted: tool.untrusted, flags: Vec::new() })
+        Ok(Sent { status: answer.status, headers, body, untrusted: tool.untrusted, flags })
     }
 
     fn keep_page(&self, errand: &Errand, tool: &Tool, step: &Step, value: &mut Value) {

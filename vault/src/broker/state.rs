@@ -14,7 +14,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::counters::Counter;
 use super::made::Made;
+use super::decoys::Decoys;
 use super::records::{AdapterRecord, AgentRecord, SecretRecord};
+use super::taint::Taint;
 use super::token::Tokens;
 
 /// Everything, by name.
@@ -33,6 +35,7 @@ pub(super) struct State {
     pub(super) clients: HashMap<String, ClientEntry>,
     /// What agents made.
     pub(super) made: Made,
+    pub(super) decoys: Decoys,
 }
 
 pub(super) struct AgentEntry {
@@ -42,13 +45,16 @@ pub(super) struct AgentEntry {
     pub(super) echoes: Arc<AtomicU32>,
     /// How often it was frozen in this run: whoever writes its record can tell that a freeze came meanwhile.
     pub(super) freezes: u64,
+    /// What it has read.
+    pub(super) taint: Arc<Taint>,
     /// Its grants, in the order they were made.
     pub(super) grants: Vec<GrantId>,
 }
 
 impl AgentEntry {
     pub(super) fn new(record: AgentRecord, version: u64) -> Self {
-        Self { record, version, echoes: Arc::default(), freezes: 0, grants: Vec::new() }
+        let taint = Taint::of(&record);
+        Self { record, version, echoes: Arc::default(), freezes: 0, taint, grants: Vec::new() }
     }
 }
 

@@ -247,6 +247,7 @@ impl Broker {
         let mut event = self.event(Kind::Echo, purpose.actor.clone());
         purpose.about.fill(&mut event);
         let _ = self.ports.audit.record_from_reserve(event, Detail::default()).await;
+        self.alert_echo(&purpose.about).await;
         tracing::error!(agent = ?purpose.about.agent, secret = ?purpose.about.secret, "an answer contained the credential and was withheld");
         if let Some(agent) = purpose.about.agent.as_ref().filter(|_| freezes)
             && let Err(error) = self.freeze(Actor::Vault, agent, ECHOED).await

@@ -5,7 +5,7 @@ use claviger_domain::caveat::Caveat;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Detail, Event};
 use claviger_domain::grant::{Approve, Grant, Handle};
-use claviger_domain::id::{BootId, CallId, GrantId, HandleId, ReplicaId};
+use claviger_domain::id::{BootId, CallId, DecoyId, GrantId, HandleId, ReplicaId};
 use claviger_domain::name::{AdapterName, AgentName, SecretName, ToolName};
 use claviger_domain::tool::Definition;
 use zeroize::Zeroizing;
@@ -115,8 +115,55 @@ pub struct AgentView {
     pub inputs_vault_only: bool,
     /// Whether it has read what strangers can write.
     pub tainted: bool,
+    /// Since when, in milliseconds since 1970; 0 where the vault does not know.
+    pub tainted_at_ms: u64,
+    /// What tainted it, newest first; the last is the first there was.
+    pub taint: Vec<TaintView>,
     /// How many live grants it has.
     pub grants: u32,
+}
+
+/// What tainted an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaintView {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// By which tool.
+    pub tool: String,
+    /// With which secret.
+    pub secret: String,
+    /// What `claviger why` takes.
+    pub reference: String,
+}
+
+/// A decoy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecoyView {
+    /// The decoy.
+    pub id: DecoyId,
+    /// `handle` or `credential`.
+    pub kind: String,
+    /// What to plant.
+    pub value: String,
+    /// The owner's note.
+    pub note: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at_ms: u64,
+    /// How often it was used.
+    pub used: u32,
+}
+
+/// One alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertView {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Its type: `denial-burst`, `first-use`, `new-recipient`, `unusual-volume`, `decoy-used`, `secret-echoed`.
+    pub what: String,
+    /// Whose; empty where that is not known.
+    pub agent: String,
+    /// What `claviger why` takes.
+    pub reference: String,
 }
 
 /// An adapter, as an admin or a client sees it.
@@ -178,6 +225,8 @@ pub struct SecretView {
     pub serves: Vec<ToolName>,
     /// Tools that they are not enough for.
     pub cannot_serve: Vec<ToolName>,
+    /// Patterns of addresses whose writing does not taint.
+    pub trusted_authors: Vec<String>,
 }
 
 /// A grant, as an admin sees it.
@@ -287,6 +336,8 @@ pub struct LogAsk {
     pub tool: Option<ToolName>,
     /// Only refusals.
     pub refused: bool,
+    /// Only alerts.
+    pub alerts: bool,
     /// Only since then, in milliseconds since 1970.
     pub since_ms: u64,
     /// At most so many.
@@ -314,6 +365,10 @@ pub struct StatusView {
     pub grants: u32,
     /// How many capabilities are live.
     pub live_capabilities: u64,
+    /// How many alerts the last day had; at most 256 are counted.
+    pub alerts: u32,
+    /// The newest few of them, newest first.
+    pub newest_alerts: Vec<AlertView>,
 }
 
 /// What to connect an account for.

@@ -4,6 +4,8 @@
 
 mod check;
 mod look;
+mod authors;
+mod guard;
 mod provider;
 mod raw;
 mod service;
@@ -27,6 +29,12 @@ const BUILT_IN: [(&str, &str); 2] = [
 /// The provider files that come with the vault.
 const PROVIDERS: [(&str, &str); 1] =
     [("google.provider.toml", include_str!("../../services/google.provider.toml"))];
+
+/// The signs that come with the vault.
+const GUARD: &str = include_str!("../../services/guard.toml");
+
+/// The name of a file of signs.
+const GUARD_FILE: &str = "guard.toml";
 
 /// What is wrong with a catalog file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +85,7 @@ pub fn load(
     services: &BTreeMap<String, ServiceOverride>,
     providers: &BTreeMap<String, ProviderOverride>,
 ) -> Result<Catalog, Vec<CatalogFault>> {
+    let mut guards = vec![(GUARD_FILE.to_owned(), GUARD.to_owned())];
     let mut files: Vec<(String, String)> = BUILT_IN
         .iter()
         .chain(&PROVIDERS)
@@ -85,6 +94,7 @@ pub fn load(
     if let Some(directory) = directory {
         files.extend(read_directory(directory).map_err(|fault| vec![fault])?);
     }
+    guards.extend(files.extract_if(.., |(file, _)| file == GUARD_FILE));
     let mut faults = Vec::new();
     let mut catalog = Catalog::default();
     for (file, text) in files {
@@ -100,6 +110,10 @@ pub fn load(
                 Err(whys) => faults.extend(whys.into_iter().map(fault)),
             }
         }
+    }
+    match guard::load(&guards) {
+        Ok(guard) => catalog.guard = guard,
+        Err(fault) => faults.push(fault),
     }
     let at = |name: String| format!("configuration, [{name}]");
     for (id, change) in services {

@@ -166,6 +166,42 @@ pub(super) struct RawStep {
     pub(super) check: BTreeMap<String, RawCheck>,
     #[serde(default)]
     pub(super) scope: Vec<String>,
+    pub(super) authors: Option<RawAuthors>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuthors {
+    /// The service's step whose answer says it, where the answer itself does not.
+    pub(super) step: Option<String>,
+    pub(super) elements: Option<String>,
+    #[serde(default)]
+    pub(super) nobody: bool,
+    pub(super) mail: Option<String>,
+    pub(super) provider: Option<String>,
+    pub(super) editors: Option<String>,
+    pub(super) people: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGuard {
+    #[serde(default)]
+    pub(super) sign: Vec<RawSign>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSign {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) phrases: Vec<String>,
+    #[serde(default)]
+    pub(super) unless: Vec<String>,
+    #[serde(default)]
+    pub(super) shapes: Vec<String>,
+    #[serde(default)]
+    pub(super) cues: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

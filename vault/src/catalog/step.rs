@@ -9,6 +9,7 @@ use claviger_domain::pointer::Pointer;
 use claviger_domain::step::{AnswerKind, LookedUp, Method, Paging, ParamSource, Segment, Step, Template};
 use claviger_domain::tool::Resource;
 
+use super::authors::authors;
 use super::check;
 use super::raw::{RawParam, RawStep};
 use super::service::keep;
@@ -135,7 +136,10 @@ pub(super) fn build(
         makes,
         local: raw.local,
         if_match,
+        authors: None,
     };
+    step.authors =
+        raw.authors.and_then(|raw| keep(faults, &format!("{at}.authors"), authors(raw, &step, place)));
     check::build(raw.check, &mut step, place, faults);
     Some(step)
 }

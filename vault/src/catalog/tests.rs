@@ -2,6 +2,8 @@
 use super::*;
 
 mod objects;
+mod authors;
+mod guard;
 mod properties;
 mod schemas;
 mod scopes;

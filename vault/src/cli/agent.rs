@@ -19,6 +19,10 @@ pub(super) enum AgentCommand {
     Add(AddArgs),
     /// List agents.
     Ls,
+    /// Describe an agent: what tainted it, since when.
+    Show(NameArgs),
+    /// Forget what an agent has read.
+    Untaint(super::taint::UntaintArgs),
     /// Remove an agent and revoke its grants.
     Rm(NameArgs),
 }
@@ -70,6 +74,8 @@ pub(super) async fn run(session: &mut Session<'_>, command: AgentCommand) -> Res
     match command {
         AgentCommand::Add(args) => add(session, args).await,
         AgentCommand::Ls => list(session).await,
+        AgentCommand::Show(args) => super::taint::show(session, args.name).await,
+        AgentCommand::Untaint(args) => super::taint::untaint(session, args).await,
         AgentCommand::Rm(args) => remove(session, args).await,
     }
 }

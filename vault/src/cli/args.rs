@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::report::Report;
 use super::{
-    adapter, agent, audit, can, clock, connect, grant, history, init, log, plan, seal, secret, serve,
+    adapter, agent, audit, can, clock, connect, decoy, grant, history, init, log, plan, seal, secret, serve,
     services, why,
 };
 use crate::config::env;
@@ -64,6 +64,9 @@ pub(super) enum Command {
     Seal,
     /// Hand in the key.
     Unseal(seal::UnsealArgs),
+    /// Make, list and remove decoys: what nobody should use, and who does.
+    #[command(subcommand)]
+    Decoy(decoy::DecoyCommand),
     /// What happened, newest first.
     Log(log::LogArgs),
     /// Explain a refusal: grant, bound, value, what would allow it.

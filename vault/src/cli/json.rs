@@ -4,8 +4,8 @@
 
 use claviger_proto::v1::{
     Adapter, Agent, ArgumentBound, Caveat, ChildHandle, DetailLine, Grant, GrantedTool, Hours, LogEvent,
-    People, Rate, Resource, Secret, SecretVersion, Service, StatusResponse, TaintSource, Tool, Within,
-    argument_bound, caveat,
+    People, Rate, RecentAlert, Resource, Secret, SecretVersion, Service, StatusResponse, TaintSource, Tool,
+    Within, argument_bound, caveat,
 };
 use serde_json::{Value, json};
 
@@ -27,22 +27,40 @@ pub(super) fn status(status: &StatusResponse) -> Value {
         live_capabilities,
         clock_refuses,
         recipients,
+        alerts,
+        newest_alerts,
     } = status;
+    let alert = |alert: &RecentAlert| {
+        let RecentAlert { at_ms, what, agent, reference } = alert;
+        json!({ "at_ms": at_ms, "what": what, "agent": agent, "reference": reference })
+    };
     json!({
         "sealed": sealed, "version": version, "vault": vault, "started_at_ms": started_at_ms,
         "single_user": single_user, "key_memory": key_memory, "warnings": warnings,
         "audit_trouble": audit_trouble, "audit_records": audit_records, "agents": agents, "adapters": adapters,
         "secrets": secrets, "grants": grants, "live_capabilities": live_capabilities,
-        "clock_refuses": clock_refuses, "recipients": recipients,
+        "clock_refuses": clock_refuses, "recipients": recipients, "alerts": alerts,
+        "newest_alerts": newest_alerts.iter().map(alert).collect::<Vec<_>>(),
     })
 }
 
 pub(super) fn agent(agent: &Agent) -> Value {
-    let Agent { name, uid, frozen, frozen_why, opaque_refusals, inputs, tainted, socket, grants, taint } =
-        agent;
+    let Agent {
+        name,
+        uid,
+        frozen,
+        frozen_why,
+        opaque_refusals,
+        inputs,
+        tainted,
+        socket,
+        grants,
+        taint,
+        tainted_at_ms,
+    } = agent;
     json!({
         "name": name, "uid": uid, "frozen": frozen, "frozen_why": frozen_why, "opaque_refusals": opaque_refusals,
-        "inputs": inputs, "tainted": tainted, "socket": socket, "grants": grants,
+        "inputs": inputs, "tainted": tainted, "tainted_at_ms": tainted_at_ms, "socket": socket, "grants": grants,
         "taint": taint.iter().map(taint_source).collect::<Vec<_>>(),
     })
 }

@@ -26,6 +26,9 @@ pub(super) struct LogArgs {
     /// Only refusals.
     #[arg(long)]
     refused: bool,
+    /// Only alerts.
+    #[arg(long)]
+    alerts: bool,
     /// Only the last while, such as 7d or 12h.
     #[arg(long, value_parser = duration, value_name = "SPAN")]
     since: Option<u64>,
@@ -36,9 +39,9 @@ pub(super) struct LogArgs {
 
 /// Runs `claviger log`.
 pub(super) async fn run(session: &mut Session<'_>, args: LogArgs) -> Result<Report, Failure> {
-    let LogArgs { agent, secret, tool, refused, since, limit } = args;
+    let LogArgs { agent, secret, tool, refused, alerts, since, limit } = args;
     let since_ms = since.map_or(0, |seconds| session.world.now_ms.saturating_sub(seconds * 1000));
-    let request = ReadLogRequest { agent, secret, tool, refused, since_ms, limit };
+    let request = ReadLogRequest { agent, secret, tool, refused, since_ms, limit, alerts };
     let mut admin = session.admin().await?;
     let events = match admin.read_log(request.clone()).await {
         Ok(response) => response.into_inner().events,

@@ -4,7 +4,8 @@
 //! [`failure::Failure`], which always says what to do next. Commands live in one file per group. Nothing secret is
 //! ever an argument: values come by prompt or from stdin.
 //!
-//! Deliberately absent: any way to show a stored secret, a configuration editor, confirmation questions.
+//! Deliberately absent: any way to show a stored secret, a configuration editor; and confirmation questions, but where a
+//! command forgets what cannot be learnt again (`agent untaint`).
 
 mod adapter;
 mod agent;
@@ -17,6 +18,7 @@ mod caveat;
 mod client;
 mod clock;
 mod connect;
+mod decoy;
 mod entry;
 mod failure;
 mod grant;
@@ -35,6 +37,7 @@ mod secret;
 mod serve;
 mod services;
 mod status;
+mod taint;
 mod time;
 mod visible;
 mod why;
@@ -164,6 +167,7 @@ async fn dispatch(cli: Cli, world: &mut World, hooks: Hooks, ended: &mut Ended) 
         Command::Thaw(args) => agent::thaw(session, args).await,
         Command::Seal => seal::seal(session).await,
         Command::Unseal(args) => seal::unseal(session, args).await,
+        Command::Decoy(args) => decoy::run(session, args).await,
         Command::Log(args) => log::run(session, args).await,
         Command::Why(args) => why::run(session, args).await,
         Command::Can(args) => can::run(session, args).await,

@@ -26,6 +26,8 @@ pub(super) enum SecretCommand {
     Ls,
     /// Describe a secret: everything but its value.
     Show(NameArgs),
+    /// Say whose writing does not taint an agent that reads it.
+    Trust(super::taint::TrustArgs),
     /// Make a new version current; the old one is retired when its uses have ended.
     Rotate(RotateArgs),
     /// Remove a secret, and revoke the grants for it.
@@ -109,6 +111,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: SecretCommand) -> Re
         SecretCommand::Add(args) => add(session, args).await,
         SecretCommand::Ls => list(session).await,
         SecretCommand::Show(args) => show(session, args).await,
+        SecretCommand::Trust(args) => super::taint::trust(session, args).await,
         SecretCommand::Rotate(args) => rotate(session, args).await,
         SecretCommand::Rm(args) => remove(session, args).await,
     }
@@ -300,6 +303,7 @@ pub(super) fn describe(page: &mut Page, secret: &Secret, now_ms: u64) {
         ("rotated", moment(secret.rotated_at_ms, now_ms)),
         ("versions", versions.join("\n")),
         ("grants", secret.grants.to_string()),
+        ("trusted authors", secret.trusted_authors.join("\n")),
     ]);
     if secret.needs_login {
         page.toned(Tone::Alarm, needs_login(&secret.name));

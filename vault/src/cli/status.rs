@@ -51,6 +51,21 @@ fn page(mut page: Page, status: &StatusResponse, now_ms: u64) -> Page {
             "uses are refused: the clock went back; set it right, or accept it with `claviger clock reset`",
         );
     }
+    if status.alerts > 0 {
+        page.toned(
+            Tone::Alarm,
+            format!("{} alerts in the last day; `claviger log --alerts` shows them all", status.alerts),
+        );
+        for alert in &status.newest_alerts {
+            let whose = if alert.agent.is_empty() { String::new() } else { format!(" {}", alert.agent) };
+            page.line(format!(
+                "  {}  {}{whose}  {}",
+                super::time::relative(alert.at_ms, now_ms),
+                alert.what,
+                alert.reference
+            ));
+        }
+    }
     page.warnings(&status.warnings);
     page
 }

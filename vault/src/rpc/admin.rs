@@ -9,7 +9,7 @@ use claviger_proto::v1::admin_service_server::AdminService;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::{Request, Response, Status};
 
-use super::convert::{answer, ask, policy};
+use super::convert::{answer, ask, policy, watch};
 use super::gate::Gate;
 use super::listen::Places;
 use super::peer::{Peer, Users};
@@ -150,6 +150,8 @@ impl AdminService for Admins {
             secrets,
             grants,
             live_capabilities,
+            alerts,
+            newest_alerts,
         } = self.broker.status();
         all.extend(warnings);
         Ok(Response::new(v1::StatusResponse {
@@ -169,6 +171,8 @@ impl AdminService for Admins {
             live_capabilities,
             clock_refuses,
             recipients,
+            alerts,
+            newest_alerts: newest_alerts.into_iter().map(watch::alert).collect(),
         }))
     }
 
@@ -492,36 +496,56 @@ impl AdminService for Admins {
     }
 
     async fn untaint(&self, request: Request<v1::UntaintRequest>) -> Answer<v1::Agent> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("untaint"))
+        let inside = self.enter(&request)?;
+        let v1::UntaintRequest { name } = request.into_inner();
+        let name = ask::agent(&name).map_err(failed)?;
+        let untainted =
+            self.whole(inside, |broker, actor| async move { broker.untaint(actor, &name).await }).await?;
+        Ok(Response::new(self.agent(untainted)))
     }
 
     async fn show_agent(&self, request: Request<v1::ShowAgentRequest>) -> Answer<v1::Agent> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("show_agent"))
+        let _inside = self.enter(&request)?;
+        let v1::ShowAgentRequest { name } = request.into_inner();
+        let name = ask::agent(&name).map_err(failed)?;
+        Ok(Response::new(self.agent(self.broker.show_agent(&name).map_err(failed)?)))
     }
 
     async fn trust_authors(&self, request: Request<v1::TrustAuthorsRequest>) -> Answer<v1::Secret> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("trust_authors"))
+        let inside = self.enter(&request)?;
+        let v1::TrustAuthorsRequest { secret, patterns } = request.into_inner();
+        let name = ask::secret(&secret).map_err(failed)?;
+        let changed = self
+            .whole(inside, |broker, actor| async move { broker.trust_authors(actor, &name, patterns).await })
+            .await?;
+        Ok(Response::new(answer::secret(changed)))
     }
 
     async fn add_decoy(&self, request: Request<v1::AddDecoyRequest>) -> Answer<v1::Decoy> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("add_decoy"))
+        let inside = self.enter(&request)?;
+        let (kind, note) = watch::add_decoy(request.into_inner()).map_err(failed)?;
+        let added = self
+            .whole(inside, |broker, actor| async move { broker.add_decoy(actor, kind, &note).await })
+            .await?;
+        Ok(Response::new(watch::decoy(added)))
     }
 
     async fn list_decoys(&self, request: Request<v1::ListDecoysRequest>) -> Answer<v1::ListDecoysResponse> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("list_decoys"))
+        let _inside = self.enter(&request)?;
+        let v1::ListDecoysRequest {} = request.into_inner();
+        let decoys = self.broker.decoys().map_err(failed)?;
+        Ok(Response::new(v1::ListDecoysResponse { decoys: decoys.into_iter().map(watch::decoy).collect() }))
     }
 
     async fn remove_decoy(
         &self,
         request: Request<v1::RemoveDecoyRequest>,
     ) -> Answer<v1::RemoveDecoyResponse> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("remove_decoy"))
+        let inside = self.enter(&request)?;
+        let v1::RemoveDecoyRequest { id } = request.into_inner();
+        let id = watch::decoy_id(&id).map_err(failed)?;
+        self.whole(inside, |broker, actor| async move { broker.remove_decoy(actor, id).await }).await?;
+        Ok(Response::new(v1::RemoveDecoyResponse {}))
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) fn step(name: &str) -> Step {
         makes: None,
         local: false,
         if_match: None,
+        authors: None,
     }
 }
 

@@ -7,9 +7,11 @@ mod upstream;
 mod world;
 
 mod bytes;
+mod alerts;
 mod canary;
 mod connect;
 mod counters;
+mod decoys;
 mod grants;
 mod load;
 mod mint;
@@ -22,5 +24,6 @@ mod rotate;
 mod scope;
 mod send;
 mod several;
+mod taint;
 mod takeaway;
 mod trees;

@@ -71,7 +71,7 @@ fn gmail_reads() {
                 &[("message_id", "18c2f")],
                 None,
                 "GET /gmail/v1/users/me/messages/18c2f?format=metadata&metadataHeaders=From&metadataHeaders=To\
-                 &metadataHeaders=Cc&metadataHeaders=Subject&metadataHeaders=Date",
+                 &metadataHeaders=Cc&metadataHeaders=Subject&metadataHeaders=Date&metadataHeaders=Authentication-Results",
             ),
         ],
     );
@@ -86,7 +86,7 @@ fn gmail_reads() {
                 &[("message_id", "a")],
                 None,
                 "GET /gmail/v1/users/me/messages/a?format=metadata&metadataHeaders=From&metadataHeaders=To\
-                 &metadataHeaders=Cc&metadataHeaders=Subject&metadataHeaders=Date",
+                 &metadataHeaders=Cc&metadataHeaders=Subject&metadataHeaders=Date&metadataHeaders=Authentication-Results",
             ),
         ],
     );

@@ -232,6 +232,13 @@ impl AdminService for Vault {
             key_memory: "locked".into(),
             recipients: vec!["daily".into(), "recovery".into()],
             audit_records: 12,
+            alerts: 3,
+            newest_alerts: vec![RecentAlert {
+                at_ms: 1_800_000_000_000 - 60_000,
+                what: "decoy-used".into(),
+                agent: "openclaw".into(),
+                reference: "ref_0123456789abcdef".into(),
+            }],
             ..StatusResponse::default()
         };
         self.answer("status", &request, answer)
@@ -394,28 +401,55 @@ impl AdminService for Vault {
         Err(tonic::Status::unimplemented("decide"))
     }
 
-    async fn untaint(&self, _request: Request<UntaintRequest>) -> Answer<Agent> {
-        Err(tonic::Status::unimplemented("untaint"))
+    async fn untaint(&self, request: Request<UntaintRequest>) -> Answer<Agent> {
+        let answer = Agent { inputs: "vault".into(), ..agent(&request.get_ref().name) };
+        self.answer("untaint", &request, answer)
     }
 
-    async fn show_agent(&self, _request: Request<ShowAgentRequest>) -> Answer<Agent> {
-        Err(tonic::Status::unimplemented("show_agent"))
+    async fn show_agent(&self, request: Request<ShowAgentRequest>) -> Answer<Agent> {
+        let source = TaintSource {
+            at_ms: 1_800_000_000_000 - 60_000,
+            tool: "gmail.get_message".into(),
+            secret: "gmail/me".into(),
+            reference: "ref_0123456789abcdef".into(),
+        };
+        let answer = Agent {
+            inputs: "vault".into(),
+            tainted: true,
+            tainted_at_ms: source.at_ms,
+            taint: vec![source],
+            ..agent(&request.get_ref().name)
+        };
+        self.answer("show_agent", &request, answer)
     }
 
-    async fn trust_authors(&self, _request: Request<TrustAuthorsRequest>) -> Answer<Secret> {
-        Err(tonic::Status::unimplemented("trust_authors"))
+    async fn trust_authors(&self, request: Request<TrustAuthorsRequest>) -> Answer<Secret> {
+        let asked = request.get_ref();
+        let answer = Secret { trusted_authors: asked.patterns.clone(), ..secret(&asked.secret) };
+        self.answer("trust_authors", &request, answer)
     }
 
-    async fn add_decoy(&self, _request: Request<AddDecoyRequest>) -> Answer<Decoy> {
-        Err(tonic::Status::unimplemented("add_decoy"))
+    async fn add_decoy(&self, request: Request<AddDecoyRequest>) -> Answer<Decoy> {
+        self.answer("add_decoy", &request, decoy())
     }
 
-    async fn list_decoys(&self, _request: Request<ListDecoysRequest>) -> Answer<ListDecoysResponse> {
-        Err(tonic::Status::unimplemented("list_decoys"))
+    async fn list_decoys(&self, request: Request<ListDecoysRequest>) -> Answer<ListDecoysResponse> {
+        self.answer("list_decoys", &request, ListDecoysResponse { decoys: vec![decoy()] })
     }
 
-    async fn remove_decoy(&self, _request: Request<RemoveDecoyRequest>) -> Answer<RemoveDecoyResponse> {
-        Err(tonic::Status::unimplemented("remove_decoy"))
+    async fn remove_decoy(&self, request: Request<RemoveDecoyRequest>) -> Answer<RemoveDecoyResponse> {
+        self.answer("remove_decoy", &request, RemoveDecoyResponse {})
+    }
+}
+
+fn decoy() -> Decoy {
+    Decoy {
+        id: "dec_0011223344556677".into(),
+        kind: "credential".into(),
+        value: "AIzaSyDECOY".into(),
+        note: "in the old notes".into(),
+        created_at_ms: 1_800_000_000_000 - 60_000,
+        used: 1,
     }
 
     async fn can(&self, request: Request<CanRequest>) -> Answer<CanResponse> {

@@ -29,6 +29,22 @@ fn what_each_command_says() {
         &["/run/agents/bot.sock", "claviger-agent mcp", "next: claviger grant add bot"],
     );
     check(&["agent", "ls"], &["NAME", "openclaw", "active"]);
+    check(
+        &["agent", "show", "openclaw"],
+        &["tainted since", "gmail.get_message", "ref_0123456789abcdef", "forgets these 1"],
+    );
+    check(&["agent", "untaint", "openclaw", "--yes"], &["is not tainted any more"]);
+    check(
+        &["secret", "trust", "gmail/me", "family@example.org", "*@example.com"],
+        &["family@example.org, *@"],
+    );
+    check(&["secret", "trust", "gmail/me", "--none"], &["whatever is read with gmail/me taints"]);
+    check(&["decoy", "add", "--look", "slack", "--note", "notes"], &["plant this", "AIzaSyDECOY"]);
+    check(&["decoy", "add", "handle"], &["dec_0011223344556677"]);
+    check(&["decoy", "ls"], &["in the old notes", "dec_0011223344556677 was used"]);
+    check(&["decoy", "rm", "dec_0011223344556677"], &["is removed"]);
+    check(&["log", "--alerts"], &["REFERENCE"]);
+    check(&["status"], &["3 alerts in the last day", "1 min ago  decoy-used openclaw  ref_0123456789abcdef"]);
     check(&["agent", "rm", "openclaw"], &["2 of its grants were revoked"]);
     check(&["adapter", "add", "gmail"], &["adapter gmail is registered"]);
     check(&["adapter", "ls"], &["gmail"]);
@@ -201,6 +217,7 @@ fn the_log_is_asked_as_it_was_typed() {
         refused: true,
         since_ms: 1_800_000_000_000 - 3_600_000,
         limit: 7,
+        alerts: false,
     };
     assert_eq!(vault.got::<ReadLogRequest>("read_log"), expected);
 }
@@ -365,4 +382,23 @@ fn saying_no_in_the_browser_is_told_kindly() {
     assert!(!vault.was_called("finish_connect"));
     let plain = vault.run(&["connect", "gmail/plain", "--for", "read"], &[]);
     plain.failed(Exit::Failed, &["does not begin with https://"]);
+}
+
+#[test]
+fn what_was_read_is_forgotten_only_when_somebody_says_so() {
+    let line = ["agent", "untaint", "openclaw"];
+    for (answer, agreed) in [("y", true), ("YES", true), ("", false), ("n", false), ("yy", false)] {
+        let vault = Fake::start();
+        let ran = vault.run(&line, &[answer]);
+        assert!(ran.err.contains("gmail.get_message") && ran.err.contains("[y/N]"), "{}", ran.err);
+        assert_eq!(vault.was_called("untaint"), agreed, "{answer:?}");
+        assert_eq!(ran.exit == Exit::Done, agreed);
+    }
+    let vault = Fake::start();
+    vault.run(&line, &[]).failed(Exit::Usage, &["nobody to ask", "--yes"]);
+    assert!(!vault.was_called("untaint"));
+    vault.run(&["secret", "trust", "gmail/me"], &[]).failed(Exit::Usage, &[]);
+    vault
+        .run(&["decoy", "add", "handle", "--look", "aws"], &[])
+        .failed(Exit::Usage, &["looks like a handle"]);
 }

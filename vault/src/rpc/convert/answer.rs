@@ -94,7 +94,8 @@ pub fn sent(sent: Sent) -> v1::SendResponse {
 /// An agent, with the socket that it opens.
 #[must_use]
 pub fn agent(agent: AgentView, socket: String) -> v1::Agent {
-    let AgentView { name, uid, frozen, opaque, inputs_vault_only, tainted, grants } = agent;
+    let AgentView { name, uid, frozen, opaque, inputs_vault_only, tainted, tainted_at_ms, taint, grants } =
+        agent;
     v1::Agent {
         name: name.to_string(),
         uid,
@@ -105,7 +106,8 @@ pub fn agent(agent: AgentView, socket: String) -> v1::Agent {
         tainted,
         socket,
         grants,
-        taint: Vec::new(),
+        taint: taint.into_iter().map(super::watch::taint_source).collect(),
+        tainted_at_ms,
     }
 }
 
@@ -150,6 +152,7 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         default,
         grants,
         versions,
+        trusted_authors,
         serves,
         cannot_serve,
     } = secret;
@@ -172,7 +175,7 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         grants,
         private,
         versions: versions.collect(),
-        trusted_authors: Vec::new(),
+        trusted_authors,
         serves: serves.iter().map(ToString::to_string).collect(),
         cannot_serve: cannot_serve.iter().map(ToString::to_string).collect(),
     }

@@ -515,7 +515,7 @@ pub fn reference(request: v1::WhyRequest) -> Asked<Ref> {
 /// # Errors
 /// A name that is none.
 pub fn log(request: v1::ReadLogRequest) -> Asked<LogAsk> {
-    let v1::ReadLogRequest { agent: whose, secret: of, tool, refused, since_ms, limit } = request;
+    let v1::ReadLogRequest { agent: whose, secret: of, tool, refused, since_ms, limit, alerts } = request;
     let (default, most) = LOG_LINES;
     let limit = if limit == 0 { default } else { limit.min(most) };
     Ok(LogAsk {
@@ -523,6 +523,7 @@ pub fn log(request: v1::ReadLogRequest) -> Asked<LogAsk> {
         secret: optional(&of, secret)?,
         tool: optional(&tool, |text| named(text, "gmail.search_messages"))?,
         refused,
+        alerts,
         since_ms,
         limit: usize::try_from(limit).unwrap_or(usize::MAX),
     })

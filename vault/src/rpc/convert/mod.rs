@@ -5,6 +5,7 @@ pub mod answer;
 pub mod ask;
 mod caveats;
 pub mod policy;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
