@@ -260,6 +260,8 @@ pub struct Step {
     pub local: bool,
     /// The look whose etag the request carries in `If-Match`.
     pub if_match: Option<Ident>,
+    /// Where it stands who wrote what it answers; `None`: strangers.
+    pub authors: Option<Authors>,
 }
 
 impl Step {
@@ -300,6 +302,4 @@ impl Template {
             }
         }
     }
-    /// Where it stands who wrote what it answers; `None`: strangers.
-    pub authors: Option<Authors>,
 }
