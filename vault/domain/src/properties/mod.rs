@@ -6,6 +6,7 @@ mod caveats;
 mod decision;
 mod forms;
 mod grants;
+mod objects;
 mod rate;
 mod render;
 mod schema;
