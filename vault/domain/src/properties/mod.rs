@@ -8,6 +8,7 @@ mod deny;
 mod forms;
 mod grants;
 mod kinds;
+mod objects;
 mod rate;
 mod render;
 mod schema;

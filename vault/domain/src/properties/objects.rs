@@ -1,0 +1,348 @@
+//! People, days, ids and what lies below: worlds that differ only in what is out of scope look the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::world::{arg, ident, parse, step, tool};
+use crate::arg::{Arg, ArgKind};
+use crate::caveat::{Caveat, DateBound, PeopleBound, ResourceBound, Role};
+use crate::look::{Holds, Look, see};
+use crate::scope::{Found, Limit, Scope, judge_probe};
+use crate::seen::Party;
+use crate::step::{Check, Elements, Probe, Refuse, Step};
+
+fn at(text: &str) -> crate::pointer::Pointer {
+    text.parse().unwrap()
+}
+
+fn people(role: Role, patterns: &[&str]) -> Caveat {
+    Caveat::People(PeopleBound {
+        role,
+        patterns: patterns.iter().map(|text| text.parse().unwrap()).collect(),
+    })
+}
+
+fn resource(name: &str, ids: &[&str], nested: bool) -> Caveat {
+    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    Caveat::Resource(ResourceBound { resource: ident(name), ids, shown: Vec::new(), nested })
+}
+
+/// A step whose list is judged under each of these names.
+fn listing(nonempty: bool) -> Step {
+    let mut step = step("list");
+    for (name, place) in [
+        ("folder", "/parents"),
+        ("sender", "/headers/*[name=From]/value"),
+        ("owner", "/owners/*/mail"),
+        ("date", "/when"),
+        ("file", "/id"),
+        ("made", "/id"),
+    ] {
+        let elements = Elements { list: at("/files"), at: at(place), nonempty };
+        step.checks.insert(ident(name), Check { elements: Some(elements), ..Check::default() });
+    }
+    step
+}
+
+/// And one whose whole answer is judged.
+fn getting() -> Step {
+    let mut step = listing(false);
+    for check in step.checks.values_mut() {
+        let place = check.elements.take().map(|elements| elements.at);
+        check.response = place;
+    }
+    step
+}
+
+fn header() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "good@x.org",
+        "Ann <good@x.org>",
+        "evil@y.org",
+        "\"good@x.org\" <evil@y.org>",
+        "good@x.org, evil@y.org",
+        "good@x.org <evil@y.org>",
+        "=?utf-8?Q?good=40x.org?= <evil@y.org>",
+        "Team: good@x.org, good2@x.org;",
+        "(c) good@x.org",
+        "good@x.org\0",
+        "",
+        "?",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    let headers = prop::collection::vec((prop::sample::select(vec!["From", "FROM", "To"]), header()), 0..3);
+    let when = prop::sample::select(vec![
+        json!("2026-01-01"),
+        json!("2026-01-31T23:59:59Z"),
+        json!("2026-01-31T23:59:59-01:00"),
+        json!("1767225600000"),
+        json!(1_767_225_599_999_u64),
+        json!({ "date": "2026-01-15" }),
+        json!({ "dateTime": "2026-01-15T00:00:00Z" }),
+        json!({}),
+        json!(null),
+        json!("soon"),
+    ]);
+    let id = prop::sample::select(vec!["a", "b", "c"]);
+    let parents = prop::collection::vec(prop::sample::select(vec!["in", "below", "out"]), 0..3);
+    let owners = prop::collection::vec(header(), 0..3);
+    (headers, when, id, parents, owners).prop_map(|(headers, when, id, parents, owners)| {
+        let headers: Vec<Value> =
+            headers.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        let owners: Vec<Value> = owners.into_iter().map(|mail| json!({ "mail": mail })).collect();
+        json!({ "headers": headers, "when": when, "id": id, "parents": parents, "owners": owners })
+    })
+}
+
+fn bound() -> impl Strategy<Value = Caveat> {
+    let day = |text: &str| Some(text.parse().unwrap());
+    prop::sample::select(vec![
+        people(Role::Sender, &["*@x.org"]),
+        people(Role::Sender, &["good@x.org"]),
+        people(Role::Sender, &["*"]),
+        people(Role::Sender, &[]),
+        people(Role::Owner, &["*@x.org"]),
+        Caveat::Within(DateBound { after: day("2026-01-01"), before: day("2026-02-01") }),
+        Caveat::Within(DateBound { after: None, before: day("2026-01-01") }),
+        Caveat::Within(DateBound { after: None, before: None }),
+        resource("file", &["a", "b"], false),
+        resource("folder", &["in"], false),
+        resource("folder", &["in"], true),
+        Caveat::MadeByAgent,
+    ])
+}
+
+fn found() -> Found {
+    let below = BTreeMap::from([("in".to_owned(), BTreeSet::from(["below".to_owned()]))]);
+    Found { made: vec!["a".to_owned()], below: BTreeMap::from([(ident("folder"), below)]) }
+}
+
+fn settled(caveats: &[Caveat]) -> Scope {
+    let tool = tool([], vec![listing(false)]);
+    let args = parse(&tool, &json!({})).unwrap();
+    Scope::of(caveats).settle(&found(), &tool, &args).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    /// An element is let through where it would be let through alone, whatever stands beside it.
+    #[test]
+    fn what_is_outside_leaves_no_trace(
+        items in prop::collection::vec(object(), 0..5),
+        others in prop::collection::vec((object(), any::<prop::sample::Index>()), 0..4),
+        bounds in prop::collection::vec(bound(), 1..3),
+        nonempty in any::<bool>(),
+    ) {
+        let scope = settled(&bounds);
+        let judge = |step: &Step, items: &[Value]| scope.judge(step, json!({ "files": items }));
+        let alone = |item: &Value| {
+            judge(&listing(true), std::slice::from_ref(item)).is_ok()
+        };
+        let mut more = items.clone();
+        for (other, place) in others {
+            if !alone(&other) {
+                more.insert(place.index(more.len() + 1), other);
+            }
+        }
+        let step = listing(nonempty);
+        let told = |judged: Result<Value, crate::refusal::Denial>| {
+            judged.map_err(|denial| (denial.class, denial.field))
+        };
+        let (few, many) = (told(judge(&step, &items)), told(judge(&step, &more)));
+        prop_assert_eq!(&few, &many);
+        prop_assert_eq!(few.is_err(), nonempty && !items.iter().any(alone));
+        // An object alone is judged as an element is.
+        for item in &items {
+            let mut whole = getting();
+            whole.answer = crate::step::AnswerKind::Bytes;
+            prop_assert_eq!(scope.judge(&whole, item.clone()).is_ok(), alone(item), "{}", item);
+        }
+    }
+
+    /// A further bound only takes away.
+    #[test]
+    fn more_bounds_show_less(
+        items in prop::collection::vec(object(), 0..5),
+        bounds in prop::collection::vec(bound(), 0..3),
+        more in bound(),
+    ) {
+        let show = |bounds: &[Caveat]| -> Vec<Value> {
+            let judged = settled(bounds).judge(&listing(false), json!({ "files": items })).unwrap();
+            judged["files"].as_array().unwrap().clone()
+        };
+        let before = show(&bounds);
+        let after = show(&[bounds, vec![more]].concat());
+        prop_assert!(after.iter().all(|item| before.contains(item)));
+    }
+
+    /// Whoever is allowed is so by every address that any reader finds: a stranger in plain brackets never passes.
+    #[test]
+    fn no_stranger_passes(item in object()) {
+        let scope = settled(&[people(Role::Sender, &["*@x.org"])]);
+        let text = item["headers"].to_string();
+        if scope.judge(&listing(true), json!({ "files": [item] })).is_ok() {
+            let senders: Vec<Value> = serde_json::from_str(&text).unwrap();
+            for header in senders.iter().filter(|header| header["name"] != json!("To")) {
+                prop_assert!(!header["value"].as_str().unwrap().contains("evil@y.org"), "{}", text);
+            }
+        }
+    }
+
+    /// What is seen in an object makes its effect worse, never better, and its digest tells whatever is decided by it.
+    #[test]
+    fn looking_is_monotone(
+        one in prop::collection::vec(header(), 0..3),
+        two in prop::collection::vec(header(), 0..3),
+        shared in prop::sample::select(vec![json!(true), json!(false), json!(null)]),
+        declared in prop::sample::select(crate::effect::Effect::ALL.to_vec()),
+    ) {
+        let look = Look {
+            name: ident("thing"),
+            step: ident("facts"),
+            when: None,
+            people: vec![at("/guests/*/mail")],
+            except: Vec::new(),
+            private: Some(Holds { at: at("/shared"), is: json!(false) }),
+            sends_if: Vec::new(),
+            pin: vec![at("/etag")],
+            show: BTreeMap::new(),
+            etag: None,
+        };
+        let seen = |guests: &[String]| {
+            let guests: Vec<Value> = guests.iter().map(|mail| json!({ "mail": mail })).collect();
+            let answer = json!({ "etag": "same", "shared": shared, "guests": guests });
+            see(std::slice::from_ref(&look), &BTreeMap::from([(ident("thing"), answer)]), declared, None)
+        };
+        let (first, second) = (seen(&one), seen(&two));
+        prop_assert!(first.effect >= declared);
+        prop_assert!(first.people.is_empty() || first.effect >= crate::effect::Effect::Send);
+        if first.digest == second.digest {
+            prop_assert_eq!(&first.people, &second.people);
+            prop_assert_eq!(first.effect, second.effect);
+        }
+        // Whoever cannot be read is allowed by no pattern.
+        let caveat = people(Role::Attendee, &["*"]);
+        let tool = tool([], vec![step("act")]);
+        let args = parse(&tool, &json!({})).unwrap();
+        let unknown = first.people.contains(&Party::Unknown);
+        prop_assert_eq!(caveat.reaches(&tool, &args, Some(&first.people)).is_err(), unknown);
+    }
+
+    #[test]
+    fn no_answer_panics(items in prop::collection::vec(object(), 0..3), bounds in prop::collection::vec(bound(), 0..3), odd in prop::sample::select(vec![json!(null), json!([]), json!({}), json!({ "files": {} }), json!({ "files": [null, 1, [], {}] })])) {
+        let scope = settled(&bounds);
+        for answer in [json!({ "files": items }), odd] {
+            let _ = scope.judge(&listing(false), answer.clone());
+            let _ = scope.judge(&getting(), answer);
+        }
+    }
+}
+
+#[test]
+fn what_nobody_named_is_nothing() {
+    // Before it is settled, what the agent made is nothing, and what lies below is not there.
+    let judge = |scope: &Scope, item: Value| scope.judge(&listing(true), json!({ "files": [item] })).is_ok();
+    let made = Scope::of(&[Caveat::MadeByAgent]);
+    assert!(!judge(&made, json!({ "id": "a" })));
+    assert!(judge(&settled(&[Caveat::MadeByAgent]), json!({ "id": "a" })));
+    let nested = resource("folder", &["in"], true);
+    assert!(!judge(&Scope::of(std::slice::from_ref(&nested)), json!({ "parents": ["below"] })));
+    assert!(judge(&settled(&[nested]), json!({ "parents": ["below"] })));
+    // A bound that is not nested does not take what lies below.
+    assert!(!judge(&settled(&[resource("folder", &["in"], false)]), json!({ "parents": ["below"] })));
+    // Nor does what lies below one folder lie below another.
+    let other = Scope::of(&[resource("folder", &["other"], true)]);
+    let tool = tool([], vec![listing(false)]);
+    let args = parse(&tool, &json!({})).unwrap();
+    assert!(!judge(&other.settle(&found(), &tool, &args).unwrap(), json!({ "parents": ["below"] })));
+}
+
+#[test]
+fn arguments_are_decided_again_once_it_is_known_what_is_meant() {
+    let required = |kind| Arg { required: true, ..arg(kind) };
+    let mut step = step("get");
+    step.checks.insert(ident("made"), Check { arg: Some(ident("id")), ..Check::default() });
+    step.checks.insert(ident("folder"), Check { arg: Some(ident("id")), ..Check::default() });
+    let tool = tool([("id", required(ArgKind::Id))], vec![step]);
+    let check = |caveat: &Caveat, id: &str, expected: bool| {
+        let args = parse(&tool, &json!({ "id": id })).unwrap();
+        assert!(caveat.decide(&tool, &args, 0).is_ok(), "it is not known yet");
+        let scope = Scope::of(std::slice::from_ref(caveat));
+        assert_eq!(scope.settle(&found(), &tool, &args).is_ok(), expected, "{caveat:?} {id}");
+    };
+    check(&Caveat::MadeByAgent, "a", true);
+    check(&Caveat::MadeByAgent, "b", false);
+    let nested = resource("folder", &["in"], true);
+    check(&nested, "in", true);
+    check(&nested, "below", true);
+    check(&nested, "out", false);
+}
+
+#[test]
+fn whom_a_call_reaches_is_decided_once_where_its_arguments_tell() {
+    let scope = Scope::of(&[people(Role::Attendee, &["*@x.org"])]);
+    let silent = tool([], vec![step("act")]);
+    let mut inviting = step("act");
+    inviting.recipients = vec![ident("to")];
+    let telling = tool([("to", arg(ArgKind::Addresses { max: 3 }))], vec![inviting]);
+    let settle = |tool: &crate::tool::Tool| {
+        scope.settle(&Found::default(), tool, &parse(tool, &json!({})).unwrap()).unwrap()
+    };
+    assert!(settle(&telling).checks(&telling.steps[0]).unwrap().is_empty());
+    assert!(settle(&silent).checks(&silent.steps[0]).is_err());
+    assert!(scope.checks(&telling.steps[0]).is_err(), "before anybody looked");
+}
+
+#[test]
+fn people_and_days_are_probed_as_they_are_read() {
+    let tool = tool([], vec![step("act")]);
+    let args = parse(&tool, &json!({})).unwrap();
+    let probe = |place: &str| Probe { at: at(place), ..probe() };
+    let sender =
+        Limit::People(PeopleBound { role: Role::Sender, patterns: vec!["*@x.org".parse().unwrap()] });
+    let day = Limit::Within(DateBound { after: Some("2026-01-01".parse().unwrap()), before: None });
+    let judged =
+        |limit: &Limit, place: &str, answer: Value| judge_probe(limit, &probe(place), &args, &answer).is_ok();
+    assert!(judged(&sender, "/from", json!({ "from": "a@x.org" })));
+    assert!(!judged(&sender, "/from", json!({ "from": "a@x.org, b@y.org" })));
+    assert!(!judged(&sender, "/from", json!({})));
+    assert!(judged(&day, "/when", json!({ "when": "2026-01-01" })));
+    assert!(!judged(&day, "/when", json!({ "when": "2025-12-31" })));
+    assert!(!judged(&day, "/when", json!({ "when": [] })));
+    let paths = Limit::Paths(vec!["a".parse().unwrap()]);
+    assert!(!judged(&paths, "/path", json!({ "path": "a" })));
+}
+
+fn probe() -> Probe {
+    Probe { step: ident("facts"), at: at("/x"), again: false, add: None, remove: None, each: None }
+}
+
+#[test]
+fn what_is_refused_is_refused_without_any_bound() {
+    let refuse =
+        |elements: Option<&str>, is: Value| Refuse { elements: elements.map(at), at: at("/kind"), is };
+    let nothing = Scope::default();
+    let mut whole = step("get");
+    whole.refuse = vec![refuse(None, json!("shortcut")), refuse(None, json!(true))];
+    for (answer, expected) in [
+        (json!({ "id": 1 }), true),
+        (json!({ "id": 1, "kind": "file" }), true),
+        (json!({ "id": 1, "kind": "shortcut" }), false),
+        (json!({ "id": 1, "kind": ["file", "shortcut"] }), false),
+        (json!({ "id": 1, "kind": true }), false),
+        (json!({ "id": 1, "kind": "true" }), true),
+    ] {
+        assert_eq!(nothing.judge(&whole, answer.clone()).is_ok(), expected, "{answer}");
+    }
+    let mut list = step("list");
+    list.refuse = vec![refuse(Some("/files"), json!("shortcut"))];
+    let judged =
+        nothing.judge(&list, json!({ "files": [{ "kind": "shortcut" }, { "kind": "file" }] })).unwrap();
+    assert_eq!(judged, json!({ "files": [{ "kind": "file" }] }));
+}
