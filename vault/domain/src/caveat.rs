@@ -322,13 +322,24 @@ impl Bound {
 
     /// Whether it says anything about an argument of that kind.
     fn fits(&self, kind: &ArgKind) -> bool {
-        let list = matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. });
-        let text =
-            matches!(kind, ArgKind::Id | ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Choice(_));
+        let list =
+            matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. } | ArgKind::Calendars { .. });
+        let text = matches!(
+            kind,
+            ArgKind::Calendar
+                | ArgKind::Event
+                | ArgKind::Id
+                | ArgKind::Line { .. }
+                | ArgKind::Text { .. }
+                | ArgKind::Choice(_)
+        );
         match self {
             Bound::EachIn(_) => list,
             Bound::OneOf(_) => {
-                text || matches!(kind, ArgKind::Integer { .. } | ArgKind::Date | ArgKind::Boolean)
+                text || matches!(
+                    kind,
+                    ArgKind::Integer { .. } | ArgKind::Date | ArgKind::DateTime | ArgKind::Boolean
+                )
             }
             Bound::Max(_) => matches!(kind, ArgKind::Integer { .. }),
             Bound::Absent => true,
@@ -377,6 +388,6 @@ fn length(value: &ArgValue) -> Option<u64> {
         ArgValue::Text(text) => u64::try_from(text.chars().count()).ok(),
         ArgValue::Texts(texts) => u64::try_from(texts.len()).ok(),
         ArgValue::Addresses(addresses) => u64::try_from(addresses.len()).ok(),
-        ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) => None,
+        ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) | ArgValue::DateTime(_) => None,
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod arg;
+pub mod calendar_id;
 pub mod capability;
 pub mod catalog;
 pub mod caveat;
@@ -32,6 +33,7 @@ pub mod seen;
 pub mod sentence;
 pub mod step;
 pub mod tool;
+pub mod when;
 
 #[cfg(test)]
 mod properties;

@@ -203,12 +203,16 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         },
         "boolean" => ArgKind::Boolean,
         "date" => ArgKind::Date,
+        "datetime" => ArgKind::DateTime,
+        "calendar" => ArgKind::Calendar,
+        "calendars" => ArgKind::Calendars { max: most(50)? },
+        "event" => ArgKind::Event,
         "addresses" => ArgKind::Addresses { max: most(50)? },
         "choice" if !raw.of.is_empty() => ArgKind::Choice(raw.of),
         "page" => ArgKind::Page,
         _ => {
             return Err(
-                "type is id, ids, line, text, integer, boolean, date, addresses, choice (with of) or page"
+                "type is id, ids, line, text, integer, boolean, date, datetime, calendar, calendars, event, addresses, choice (with of) or page"
                     .to_owned(),
             );
         }

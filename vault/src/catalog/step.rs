@@ -198,7 +198,10 @@ fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String>
         return Err("args is for recipients; a resource is checked in one arg".to_owned());
     }
     let pointer = |text: String| text.parse::<Pointer>().map_err(|error| error.to_string());
-    let list_or_id = |kind: &ArgKind| matches!(kind, ArgKind::Id | ArgKind::Ids { .. });
+    let list_or_id = |kind: &ArgKind| {
+        use ArgKind::{Calendar, Calendars, Id, Ids};
+        matches!(kind, Id | Ids { .. } | Calendar | Calendars { .. })
+    };
     let mut check = Check {
         query: None,
         arg: arg.map(|arg| known_arg(&arg, place, list_or_id)).transpose()?,

@@ -121,6 +121,11 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         ArgKind::Ids { .. } => list(word()),
         ArgKind::Integer { .. } => (0_i64..22).prop_map(Value::from).boxed(),
         ArgKind::Boolean => any::<bool>().prop_map(Value::from).boxed(),
+        ArgKind::Calendar | ArgKind::Event => word().prop_map(Value::from).boxed(),
+        ArgKind::Calendars { .. } => list(word()),
+        ArgKind::DateTime => prop::sample::select(vec!["2026-01-02", "2026-01-02T03:04:05Z", "2026-01-02T3"])
+            .prop_map(Value::from)
+            .boxed(),
         ArgKind::Date => prop::sample::select(vec!["2026-01-02", "2026-01-03", "2026-02-30", "2026-1-2"])
             .prop_map(Value::from)
             .boxed(),
