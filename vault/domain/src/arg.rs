@@ -9,7 +9,9 @@ use crate::calendar_id::{parse_calendar, parse_event};
 use crate::codec::is_invisible;
 use crate::date::Date;
 use crate::name::Ident;
+use crate::path::RelativePath;
 use crate::refusal::{Class, Denial};
+use crate::url::Url;
 use crate::when::When;
 
 /// What an argument may be.
@@ -65,6 +67,10 @@ pub enum ArgKind {
     Choice(Vec<String>),
     /// A page mark that the vault gave out with an earlier answer.
     Page,
+    /// A path below the service's root, in its one form.
+    Path,
+    /// A web address, in its one form.
+    Url,
 }
 
 /// One argument, as the catalog declares it.
@@ -99,6 +105,10 @@ pub enum ArgValue {
     DateTime(When),
     /// Mail addresses.
     Addresses(Vec<Address>),
+    /// A path.
+    Path(RelativePath),
+    /// A web address.
+    Url(Url),
 }
 
 impl std::fmt::Debug for ArgValue {
@@ -119,6 +129,8 @@ impl ArgValue {
             ArgValue::Date(date) => vec![date.to_string()],
             ArgValue::DateTime(when) => vec![when.to_string()],
             ArgValue::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
+            ArgValue::Path(path) => vec![path.to_string()],
+            ArgValue::Url(url) => vec![url.to_string()],
         }
     }
 }
@@ -180,6 +192,17 @@ impl Arguments {
     #[must_use]
     pub fn is_given(&self, name: &Ident) -> bool {
         self.values.contains_key(name) && !self.defaults.contains(name)
+    }
+
+    /// The same arguments, and values that the vault has read itself, under names that no argument has: a name that is
+    /// taken keeps what the caller gave.
+    #[must_use]
+    pub fn with(&self, more: BTreeMap<Ident, ArgValue>) -> Self {
+        let mut all = self.clone();
+        for (name, value) in more {
+            all.values.entry(name).or_insert(value);
+        }
+        all
     }
 
     /// All arguments by name.
@@ -277,6 +300,13 @@ impl ArgKind {
                     Err("is next_page of an earlier answer".to_owned())
                 }
             }
+            ArgKind::Path => text()?.parse().map(ArgValue::Path).map_err(|_| {
+                "is a relative path such as notes/plan.txt, without . or .. or empty parts".to_owned()
+            }),
+            ArgKind::Url => text()?.parse().map(ArgValue::Url).map_err(|_| {
+                "is a web address such as https://example.org/page, in plain ASCII, without a user or dot segments"
+                    .to_owned()
+            }),
         }
     }
 }

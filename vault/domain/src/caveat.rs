@@ -332,6 +332,8 @@ impl Bound {
                 | ArgKind::Line { .. }
                 | ArgKind::Text { .. }
                 | ArgKind::Choice(_)
+                | ArgKind::Path
+                | ArgKind::Url
         );
         match self {
             Bound::EachIn(_) => list,
@@ -388,6 +390,8 @@ fn length(value: &ArgValue) -> Option<u64> {
         ArgValue::Text(text) => u64::try_from(text.chars().count()).ok(),
         ArgValue::Texts(texts) => u64::try_from(texts.len()).ok(),
         ArgValue::Addresses(addresses) => u64::try_from(addresses.len()).ok(),
+        ArgValue::Path(path) => u64::try_from(path.as_str().chars().count()).ok(),
+        ArgValue::Url(url) => u64::try_from(url.as_str().chars().count()).ok(),
         ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) | ArgValue::DateTime(_) => None,
     }
 }

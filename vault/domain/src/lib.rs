@@ -18,6 +18,7 @@ pub mod grant;
 pub mod host;
 pub mod hours;
 pub mod id;
+pub mod look;
 pub mod name;
 pub mod origin;
 pub mod path;
@@ -26,6 +27,7 @@ pub mod pointer;
 pub mod rate;
 pub mod refusal;
 pub mod render;
+pub mod reserved;
 pub mod schema;
 pub mod scope;
 pub mod secret;
@@ -33,6 +35,7 @@ pub mod seen;
 pub mod sentence;
 pub mod step;
 pub mod tool;
+pub mod url;
 pub mod when;
 
 #[cfg(test)]
