@@ -144,6 +144,8 @@ pub enum LookedUp {
     Text,
     /// The addresses of every text there, headers included.
     Addresses,
+    /// The value as JSON, for a codec that takes it apart; absent where nothing stands there.
+    Json,
 }
 
 /// What an answer may be.

@@ -73,6 +73,8 @@ pub(super) struct RawTool {
     #[serde(default)]
     pub(super) show: Vec<String>,
     #[serde(default)]
+    pub(super) sends_with: Vec<String>,
+    #[serde(default)]
     pub(super) args: BTreeMap<String, RawArg>,
     #[serde(default)]
     pub(super) look: Vec<RawLook>,

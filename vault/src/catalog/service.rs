@@ -223,10 +223,22 @@ fn tool(
         known
     });
     let show = show.collect();
+    let sends_with = raw.sends_with.iter().filter_map(|text| {
+        let known = args.keys().find(|known| known.as_str() == text).cloned();
+        if known.is_none() {
+            fault(&format!("sends_with: no argument {text}"));
+        }
+        known
+    });
+    let sends_with: Vec<Ident> = sends_with.collect();
+    if !sends_with.is_empty() && effect != Some(Effect::Write) {
+        fault("sends_with is for a tool that writes: what else a tool does is said by its effect alone");
+    }
     Some(Tool {
         name,
         summary: raw.summary,
         effect: effect?,
+        sends_with,
         untrusted,
         scope: raw.scope,
         requests: raw.requests.unwrap_or(u32::try_from(own.len()).unwrap_or(u32::MAX)),

@@ -52,6 +52,7 @@ pub(super) fn tool(args: impl IntoIterator<Item = (&'static str, Arg)>, steps: V
         show: Vec::new(),
         args: args.into_iter().map(|(name, arg)| (ident(name), arg)).collect(),
         looks: Vec::new(),
+        sends_with: Vec::new(),
         steps,
         definition: Definition([7; 32]),
     }
