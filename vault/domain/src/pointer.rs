@@ -17,10 +17,8 @@ pub enum BadPointer {
     /// A `~` that is not `~0` or `~1`.
     #[error("in a pointer, ~ stands only in ~0 and ~1")]
     Escape,
-    /// A part that begins with `*[` or `*?` and selects nothing known.
-    #[error(
-        "in a pointer, a part that selects is *[name=TEXT], *[MEMBER!=TEXT,TEXT], *? or *?[MEMBER!=TEXT]"
-    )]
+    /// A part that begins with `*[` and is no `*[name=…]` and no `*[member!=…]`.
+    #[error("in a pointer, a part that selects is *[name=TEXT] or *[MEMBER!=WORD,WORD]")]
     Selector,
     /// More than 32 parts.
     #[error("a pointer has at most 32 parts")]
@@ -31,9 +29,8 @@ pub enum BadPointer {
 ///
 /// A part `*[name=From]` means each element of an array of objects whose member `name` is that text, ASCII case
 /// ignored: headers are written so. `*[role!=owner,reader]` means each element but those whose member `role` is one of
-/// these words, or `true` or `false`; one that lacks the member counts. With `?` after the star, an array that is left
-/// out is an empty one, as some upstreams write it. So a member whose name is `*`, or begins with `*[` or `*?`, cannot be
-/// pointed at. The empty pointer is the whole value.
+/// these words, or `true` or `false`; one that lacks the member counts. So a member whose name is `*`, or begins with
+/// `*[`, cannot be pointed at. The empty pointer is the whole value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pointer(Vec<Part>);
 
@@ -44,12 +41,8 @@ enum Part {
     Each,
     /// Each element whose member `name` is this text, ASCII case ignored.
     Named(String),
-    /// Each element of an array, which may be left out, but those whose member is one of these.
-    But {
-        optional: bool,
-        member: String,
-        words: Vec<String>,
-    },
+    /// Each element but those whose member is one of these words, ASCII case ignored.
+    But(String, Vec<String>),
 }
 
 impl Pointer {
@@ -91,7 +84,7 @@ impl Pointer {
                     .flatten()
                     .filter(|element| named(element).is_some_and(|found| found.eq_ignore_ascii_case(name)))
                     .collect(),
-                Part::But { member, words, .. } => here
+                Part::But(member, words) => here
                     .into_iter()
                     .filter_map(Value::as_array)
                     .flatten()
@@ -107,16 +100,15 @@ impl Pointer {
     #[must_use]
     pub fn every<'a>(&self, value: &'a Value) -> Option<Vec<&'a Value>> {
         let mut here = vec![value];
-        for (at, part) in self.0.iter().enumerate() {
+        for part in &self.0 {
             let mut next = Vec::new();
             for value in here {
                 match part {
-                    Part::Name(name) if self.may_lack(at, value, name) => {}
                     Part::Name(name) => next.push(child(value, name)?),
-                    Part::But { member, words, .. } => {
+                    Part::Each => next.extend(value.as_array()?),
+                    Part::But(member, words) => {
                         next.extend(value.as_array()?.iter().filter(|one| !is_one_of(one, member, words)));
                     }
-                    Part::Each => next.extend(value.as_array()?),
                     Part::Named(name) => {
                         for element in value.as_array()? {
                             if named(element)?.eq_ignore_ascii_case(name) {
@@ -129,12 +121,6 @@ impl Pointer {
             here = next;
         }
         Some(here)
-    }
-
-    /// Whether that member is an array that was left out, and may be.
-    fn may_lack(&self, at: usize, value: &Value, name: &str) -> bool {
-        let optional = matches!(self.0.get(at + 1), Some(Part::But { optional: true, .. }));
-        optional && value.as_object().is_some_and(|members| !members.contains_key(name))
     }
 
     /// The one value it points at, to be changed; `None` where nothing stands there or the pointer has a `*`.
@@ -192,21 +178,12 @@ fn is_one_of(element: &Value, member: &str, words: &[String]) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(found))
 }
 
-/// `*?`, `*[member!=a,b]` or `*?[member!=a,b]`.
-fn but(part: &str) -> Option<Part> {
-    let rest = part.strip_prefix('*')?;
-    let (optional, rest) = rest.strip_prefix('?').map_or((false, rest), |rest| (true, rest));
-    if rest.is_empty() && optional {
-        return Some(Part::But { optional, member: String::new(), words: Vec::new() });
-    }
-    let (member, words) = rest.strip_prefix('[')?.strip_suffix(']')?.split_once("!=")?;
+/// What stands between the brackets of `*[member!=a,b]`.
+fn but(text: &str) -> Option<Part> {
+    let (member, words) = text.split_once("!=")?;
     let plain = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
     let words: Vec<String> = words.split(',').map(str::to_owned).collect();
-    (plain(member) && words.iter().all(|word| plain(word))).then(|| Part::But {
-        optional,
-        member: member.to_owned(),
-        words,
-    })
+    (plain(member) && words.iter().all(|word| plain(word))).then(|| Part::But(member.to_owned(), words))
 }
 
 /// RFC 6901 section 4: digits without a leading zero. `-`, the element after the last, is never there.
@@ -243,13 +220,11 @@ impl FromStr for Pointer {
         parts
             .split('/')
             .map(|part| match part.strip_prefix("*[") {
-                _ if part.starts_with("*?") || part.starts_with("*[") && part.contains("!=") => {
-                    but(part).ok_or(BadPointer::Selector)
-                }
                 _ if part == "*" => Ok(Part::Each),
                 None => unescape(part).map(Part::Name),
-                Some(rest) => match rest.strip_prefix("name=").and_then(|rest| rest.strip_suffix(']')) {
-                    Some(name) if !name.is_empty() => unescape(name).map(Part::Named),
+                Some(rest) => match rest.strip_suffix(']').map(|rest| (rest, rest.strip_prefix("name="))) {
+                    Some((_, Some(name))) if !name.is_empty() => unescape(name).map(Part::Named),
+                    Some((rest, None)) => but(rest).ok_or(BadPointer::Selector),
                     _ => Err(BadPointer::Selector),
                 },
             })
@@ -266,12 +241,7 @@ impl fmt::Display for Pointer {
                 Part::Each => f.write_str("/*")?,
                 Part::Name(name) => write!(f, "/{}", escaped(name))?,
                 Part::Named(name) => write!(f, "/*[name={}]", escaped(name))?,
-                Part::But { optional, member, words } => {
-                    f.write_str(if *optional { "/*?" } else { "/*" })?;
-                    if !words.is_empty() {
-                        write!(f, "[{member}!={}]", words.join(","))?;
-                    }
-                }
+                Part::But(member, words) => write!(f, "/*[{member}!={}]", words.join(","))?,
             }
         }
         Ok(())
@@ -361,17 +331,15 @@ mod tests {
         check(&rules, "/r/*[role!=owner,reader]/v", &json!([3, 4, 5, 6]));
         let guests = json!({ "g": [{ "self": true, "e": "me" }, { "self": false, "e": "a" }, { "e": "b" }] });
         check(&guests, "/g/*[self!=true]/e", &json!(["a", "b"]));
-        check(&guests, "/g/*?[self!=true]/e", &json!(["a", "b"]));
-        check(&guests, "/g/*?/e", &json!(["me", "a", "b"]));
-        let every = |value: &Value, pointer: &str| {
-            pointer.parse::<Pointer>().unwrap().every(value).map(|found| json!(found))
+        let every = |value: &Value| {
+            "/g/*[self!=true]/e".parse::<Pointer>().unwrap().every(value).map(|found| json!(found))
         };
-        assert_eq!(every(&guests, "/g/*?[self!=true]/e"), Some(json!(["a", "b"])));
-        // What is left out is empty; what is there and no list is no list.
-        assert_eq!(every(&json!({}), "/g/*?/e"), Some(json!([])));
-        assert_eq!(every(&json!({}), "/g/*/e"), None);
-        assert_eq!(every(&json!({}), "/g/*[self!=true]/e"), None);
+        assert_eq!(every(&guests), Some(json!(["a", "b"])));
+        // Somebody without an address is not passed over, but for whoever is left aside.
+        assert_eq!(every(&json!({ "g": [{ "e": "a" }, {}] })), None);
+        assert_eq!(every(&json!({ "g": [{ "e": "a" }, { "self": true }] })), Some(json!(["a"])));
         for odd in [
+            json!({}),
             json!({ "g": null }),
             json!({ "g": {} }),
             json!({ "g": "a" }),
@@ -379,21 +347,13 @@ mod tests {
             json!([]),
             json!(3),
         ] {
-            assert_eq!(every(&odd, "/g/*?/e"), None, "{odd}");
+            assert_eq!(every(&odd), None, "{odd}");
         }
-        // Somebody without an address is not passed over.
-        assert_eq!(every(&json!({ "g": [{ "e": "a" }, {}] }), "/g/*?[self!=true]/e"), None);
-        assert_eq!(
-            every(&json!({ "g": [{ "e": "a" }, { "self": true }] }), "/g/*?[self!=true]/e"),
-            Some(json!(["a"]))
-        );
-        for good in ["/g/*?/e", "/g/*[role!=owner,reader]/v", "/g/*?[self!=true]"] {
-            let pointer = good.parse::<Pointer>().unwrap();
-            assert!(pointer.is_many());
-            assert_eq!(pointer.to_string(), good);
-        }
+        let pointer = "/g/*[role!=owner,reader]/v".parse::<Pointer>().unwrap();
+        assert!(pointer.is_many());
+        assert_eq!(pointer.to_string(), "/g/*[role!=owner,reader]/v");
         for bad in
-            ["/*?x", "/*?[", "/*?[]", "/*[a!=]", "/*[!=b]", "/*[a!=b", "/*[a!=b,]", "/*?[a=b]", "/*[a!=b~1]"]
+            ["/*[]", "/*[a!=]", "/*[!=b]", "/*[a!=b", "/*[a!=b,]", "/*[a=b]", "/*[a!=b~1]", "/*[a!=b]c"]
         {
             assert_eq!(bad.parse::<Pointer>(), Err(BadPointer::Selector), "{bad}");
         }
