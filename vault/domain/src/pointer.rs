@@ -102,8 +102,8 @@ impl Pointer {
         self.each(value, false)
     }
 
-    /// As [`Pointer::every`], but where an object lacks the array of a `*` altogether, that array counts as empty: some
-    /// upstreams leave out empty lists. The array of a `*[name=…]` must be there.
+    /// As [`Pointer::every`], but where an object lacks the array of a `*` or a `*[member!=…]` altogether, that array
+    /// counts as empty: some upstreams leave out empty lists. The array of a `*[name=…]` must be there.
     #[must_use]
     pub fn every_given<'a>(&self, value: &'a Value) -> Option<Vec<&'a Value>> {
         self.each(value, true)
@@ -112,7 +112,7 @@ impl Pointer {
     fn each<'a>(&self, value: &'a Value, left_out: bool) -> Option<Vec<&'a Value>> {
         let mut here = vec![value];
         for (at, part) in self.0.iter().enumerate() {
-            let list = left_out && self.0.get(at + 1) == Some(&Part::Each);
+            let list = left_out && matches!(self.0.get(at + 1), Some(Part::Each | Part::But(..)));
             let mut next = Vec::new();
             for value in here {
                 match part {

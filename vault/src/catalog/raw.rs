@@ -87,6 +87,8 @@ pub(super) struct RawTool {
 pub(super) struct RawLook {
     pub(super) name: String,
     pub(super) step: String,
+    #[serde(default)]
+    pub(super) optional: bool,
     pub(super) when: Option<String>,
     #[serde(default)]
     pub(super) people: Vec<String>,
