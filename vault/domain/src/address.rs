@@ -96,10 +96,11 @@ impl fmt::Debug for Address {
 /// A `*` stands for any run of characters of the local part, also an empty one. It never crosses the `@`, and the
 /// domain is exact: a star there would take in names that a stranger can register.
 ///
-/// What one provider makes of dots and of `+tag` is *not* undone. `fa.mily@gmail.com` and `family+x@gmail.com` reach
+/// What one provider makes of dots and of `+tag` is *not* undone: `me+x@example.org` is not `me@example.org`, unless the
+/// pattern says so (`me+*@example.org`). `fa.mily@gmail.com` and `family+x@gmail.com` reach
 /// the mailbox `family@gmail.com`, but at another provider they are other people; a rule that guesses would send mail
-/// to them. Another text does not match, and what does not match is refused. For the same reason a rule that forbids
-/// should name a whole domain, `*@example.com`: a forbidden local part has other spellings.
+/// to them. Another text does not match, and what does not match is refused. A rule that forbids guesses the other way
+/// ([`Pattern::resembles`]), and is surest where it names a whole domain, `*@example.com`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern(Shape);
 
@@ -133,6 +134,28 @@ impl Pattern {
                     && glob(local.as_bytes(), address.local().to_ascii_lowercase().as_bytes())
             }
         }
+    }
+}
+
+impl Pattern {
+    /// Whether this address could be one of those meant, for a rule that forbids: besides what [`Pattern::matches`],
+    /// also what some provider delivers there. Dots and a `+tag` in the local part do not count, on either side, and
+    /// `googlemail.com` is `gmail.com`. It takes in more than is meant, which for a rule that forbids is the right side.
+    #[must_use]
+    pub fn resembles(&self, address: &Address) -> bool {
+        let Shape::At { local, domain } = &self.0 else { return true };
+        let domain_of =
+            |domain: &str| if domain == "googlemail.com" { "gmail.com" } else { domain }.to_owned();
+        let plain = |local: &str| {
+            let untagged = match local.split_once('+') {
+                Some((before, _)) if !before.is_empty() => before,
+                _ => local,
+            };
+            untagged.replace('.', "").to_ascii_lowercase()
+        };
+        self.matches(address)
+            || (domain_of(domain) == domain_of(address.domain())
+                && glob(plain(local).as_bytes(), plain(address.local()).as_bytes()))
     }
 }
 
@@ -389,6 +412,47 @@ mod tests {
             let matched = pattern.parse::<Pattern>().unwrap().matches(&address.parse().unwrap());
             assert_eq!(matched, expected, "{pattern} on {address}");
         }
+    }
+
+    #[test]
+    fn what_is_forbidden_has_other_spellings() {
+        for (pattern, address, expected) in [
+            ("family@gmail.com", "fa.mily@gmail.com", true),
+            ("family@gmail.com", "FAMILY+x@googlemail.com", true),
+            ("fa.mily+news@gmail.com", "family@gmail.com", true),
+            ("fam*@gmail.com", "f.amily@gmail.com", true),
+            ("*@evil.com", "a@evil.com", true),
+            ("*", "a@b.cd", true),
+            ("family@gmail.com", "family2@gmail.com", false),
+            ("family@gmail.com", "family@example.com", false),
+            ("*@evil.com", "a@sub.evil.com", false),
+            ("a@b.cd", "+a@b.cd", false),
+        ] {
+            let resembles = pattern.parse::<Pattern>().unwrap().resembles(&address.parse().unwrap());
+            assert_eq!(resembles, expected, "{pattern} on {address}");
+        }
+    }
+
+    #[test]
+    fn domains_that_only_look_alike_are_no_domains() {
+        for look_alike in [
+            "me@exаmple.org",
+            "me@examp\u{13cf}e.org",
+            "me@ｅxample.org",
+            "me@example\u{3002}org",
+            "me@example\u{ff0e}org",
+            "me@examp\u{200b}le.org",
+            "me@example.org\u{ad}",
+            "me@exam\u{307}ple.org",
+            "me@bücher.example",
+            "me\u{ff20}example.org",
+        ] {
+            assert!(look_alike.parse::<Address>().is_err(), "{look_alike:?}");
+            assert!(look_alike.parse::<Pattern>().is_err(), "{look_alike:?}");
+        }
+        // In its ASCII form it is another domain, and reads as one.
+        let mine: Pattern = "*@example.org".parse().unwrap();
+        assert!(!mine.matches(&"me@xn--exmple-4nf.org".parse().unwrap()));
     }
 
     /// The plain definition of a glob, slow but easy to believe.

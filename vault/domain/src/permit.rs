@@ -77,6 +77,11 @@ impl Permit {
         Ok(())
     }
 
+    /// Takes away what a deny grant forbids; see [`Scope::exclude`].
+    pub fn exclude(&mut self, bound: crate::caveat::ResourceBound) {
+        self.scope.exclude(bound);
+    }
+
     /// Takes the permit apart; it is gone then.
     #[must_use]
     pub fn consume(self) -> (ToolName, Arguments, Scope) {

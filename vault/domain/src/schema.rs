@@ -1,12 +1,17 @@
 //! The JSON Schema (2020-12) of a tool's arguments, already narrowed by what bounds them.
 
+mod union;
+
 use serde_json::{Map, Value, json};
 
 use crate::address::{Address, Pattern};
 use crate::arg::{Arg, ArgKind, ArgValue};
-use crate::caveat::{Bound, Caveat};
+use crate::caveat::{Bound, Caveat, DateBound, PeopleBound, Role};
 use crate::name::Ident;
+use crate::reserved::Reserved;
 use crate::tool::Tool;
+
+pub use union::union;
 
 /// The schema of a tool's arguments under these caveats; with none, the schema the catalog declares.
 #[must_use]
@@ -20,9 +25,14 @@ pub fn schema(tool: &Tool, caveats: &[&Caveat]) -> Value {
         for caveat in &bounds {
             narrow(&mut property, caveat);
             // A default that a bound would refuse is none.
-            if let (Caveat::Argument(_, bound), Some(default)) = (caveat, &arg.default)
-                && !bound.takes_default(name, default)
-            {
+            let taken = match (caveat, &arg.default) {
+                (Caveat::Argument(_, bound), Some(default)) => bound.takes_default(name, default),
+                (Caveat::Paths(paths), Some(ArgValue::Path(default))) => {
+                    paths.iter().any(|above| default.is_within(above))
+                }
+                _ => true,
+            };
+            if !taken {
                 property.remove("default");
             }
         }
@@ -49,12 +59,33 @@ pub fn schema(tool: &Tool, caveats: &[&Caveat]) -> Value {
     })
 }
 
+/// Whether a tool is to be shown at all under these caveats: none of them leaves it out, and it can keep to each.
+#[must_use]
+pub fn offered(tool: &Tool, caveats: &[&Caveat]) -> bool {
+    let left_out = |caveat: &Caveat| matches!(caveat, Caveat::Tools(tools) if !tools.contains(&tool.name));
+    !caveats.iter().any(|caveat| left_out(caveat) || caveat.enforceable(tool).is_err())
+}
+
 fn concerns(caveat: &Caveat, tool: &Tool, name: &Ident) -> bool {
+    let is = |kind: &dyn Fn(&ArgKind) -> bool| tool.args.get(name).is_some_and(|arg| kind(&arg.kind));
     match caveat {
         Caveat::Argument(arg, _) => arg == name,
-        Caveat::Recipients(_) => tool.recipient_args().contains(&name),
+        Caveat::Recipients(_) | Caveat::People(PeopleBound { role: Role::Attendee, .. }) => {
+            tool.recipient_args().contains(&name)
+        }
+        Caveat::Paths(_) => tool.resource_args_of(Reserved::Path.as_str()).contains(&name),
+        Caveat::Within(_) => is(&|kind| matches!(kind, ArgKind::Date)),
+        Caveat::Links(_) => is(&|kind| matches!(kind, ArgKind::Text { .. } | ArgKind::Url)),
         Caveat::Resource(bound) => tool.resource_args(&bound.resource).contains(&name),
-        _ => false,
+        Caveat::Rate(_)
+        | Caveat::Calls(_)
+        | Caveat::BytesADay(_)
+        | Caveat::Expires(_)
+        | Caveat::NotBefore(_)
+        | Caveat::Hours(_)
+        | Caveat::Tools(_)
+        | Caveat::People(_)
+        | Caveat::MadeByAgent => false,
     }
 }
 
@@ -62,7 +93,7 @@ fn concerns(caveat: &Caveat, tool: &Tool, name: &Ident) -> bool {
 fn needs(caveat: &Caveat) -> bool {
     match caveat {
         Caveat::Argument(_, bound) => *bound != Bound::Absent,
-        Caveat::Resource(_) => true,
+        Caveat::Resource(_) | Caveat::Paths(_) => true,
         _ => false,
     }
 }
@@ -120,7 +151,7 @@ fn default_value(default: &ArgValue) -> Value {
 fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
     let list = property.get("type") == Some(&Value::from("array"));
     match caveat {
-        Caveat::Recipients(patterns) => {
+        Caveat::Recipients(patterns) | Caveat::People(PeopleBound { role: Role::Attendee, patterns }) => {
             let all: Vec<String> = patterns.iter().map(ToString::to_string).collect();
             if patterns.iter().any(Pattern::is_wild) {
                 describe(property, &format!("Allowed: {}", all.join(", ")));
@@ -155,10 +186,30 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
             Bound::MinLength(length) => {
                 at_least(property, if list { "minItems" } else { "minLength" }, *length);
             }
-            Bound::Absent | Bound::Hosts { .. } => {}
+            Bound::Hosts { hosts, query } => {
+                let bare = if *query { "" } else { ", without a query string or fragment" };
+                describe(property, &format!("Only at {}{bare}", listed(hosts)));
+            }
+            Bound::Absent => {}
         },
+        Caveat::Paths(paths) if paths.is_empty() => allow_only(property, Vec::new()),
+        // The root is the empty path, and all lies below it.
+        Caveat::Paths(paths) if paths.iter().any(|path| path.as_str().is_empty()) => {}
+        Caveat::Paths(paths) => describe(property, &format!("Only {}, or below", listed(paths))),
+        Caveat::Within(DateBound { after, before }) => {
+            let after = after.map(|day| format!("from {day} on"));
+            let before = before.map(|day| format!("before {day}"));
+            let days: Vec<String> = after.into_iter().chain(before).collect();
+            describe(property, &format!("Only what is dated {} is found", days.join(" and ")));
+        }
+        Caveat::Links(hosts) if hosts.is_empty() => describe(property, "No links and no names of hosts"),
+        Caveat::Links(hosts) => describe(property, &format!("Links only to {}", listed(hosts))),
         _ => {}
     }
+}
+
+fn listed(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// An owner's words as values of the argument's own type, each in the one spelling that an argument has; words that

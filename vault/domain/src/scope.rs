@@ -28,6 +28,8 @@ pub enum Limit {
     Within(DateBound),
     /// It lies under one of these paths.
     Paths(Vec<RelativePath>),
+    /// It carries none of these ids as that resource, and says what it carries: what a deny grant forbids.
+    Not(ResourceBound),
 }
 
 impl Limit {
@@ -35,7 +37,7 @@ impl Limit {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Limit::Resource(bound) => bound.resource.as_str(),
+            Limit::Resource(bound) | Limit::Not(bound) => bound.resource.as_str(),
             Limit::People(bound) => bound.role.as_str(),
             Limit::Within(_) => Reserved::Date.as_str(),
             Limit::Paths(_) => Reserved::Path.as_str(),
@@ -47,7 +49,7 @@ impl Limit {
             Limit::Resource(bound) if bound.resource.as_str() == Reserved::Made.as_str() => {
                 Caveat::MadeByAgent
             }
-            Limit::Resource(bound) => Caveat::Resource(bound),
+            Limit::Resource(bound) | Limit::Not(bound) => Caveat::Resource(bound),
             Limit::People(bound) => Caveat::People(bound),
             Limit::Within(bound) => Caveat::Within(bound),
             Limit::Paths(paths) => Caveat::Paths(paths),
@@ -55,6 +57,12 @@ impl Limit {
     }
 
     fn outside(&self) -> Denial {
+        if let Limit::Not(_) = self {
+            return Denial::new(Class::OutOfScope)
+                .field(self.name())
+                .caveat(format!("deny: {}", self.caveat().to_text()))
+                .fix("a deny grant forbids it; `claviger grant ls` shows which");
+        }
         Denial::new(Class::OutOfScope)
             .field(self.name())
             .caveat(self.caveat().to_text())
@@ -65,6 +73,7 @@ impl Limit {
     fn holds(&self, object: &Value, at: &Pointer) -> Result<(), Denial> {
         match self {
             Limit::Resource(bound) => self.carries(bound, &belongs(object, at)),
+            Limit::Not(bound) => self.lacks(bound, told(object, at)),
             Limit::People(bound) => {
                 let all = people::people(object, at).filter(|all| !all.is_empty());
                 let all = all.ok_or_else(|| self.outside().value("(nobody that can be read)"))?;
@@ -89,6 +98,17 @@ impl Limit {
             }
             // A path is an argument; nothing an upstream says is one.
             Limit::Paths(_) => Err(self.outside()),
+        }
+    }
+
+    /// Whether none of these is forbidden; `None`, or none at all, is an object that does not say. ASCII case does not
+    /// count: whether the upstream tells `label_1` from `Label_1` is not known here.
+    fn lacks(&self, bound: &ResourceBound, told: Option<Vec<String>>) -> Result<(), Denial> {
+        let told =
+            told.filter(|told| !told.is_empty()).ok_or_else(|| self.outside().value("(it does not say)"))?;
+        match told.iter().find(|id| bound.ids.iter().any(|never| never.eq_ignore_ascii_case(id))) {
+            None => Ok(()),
+            Some(id) => Err(self.outside().value(id.clone())),
         }
     }
 
@@ -149,6 +169,11 @@ impl Scope {
         Self { limits: limits.collect(), attendees_met: false }
     }
 
+    /// Takes away what belongs to any of these ids, or does not say what it belongs to. Nothing gives it back.
+    pub fn exclude(&mut self, bound: ResourceBound) {
+        self.limits.push(Limit::Not(bound));
+    }
+
     /// Whether nothing is bounded.
     #[must_use]
     pub fn is_unbounded(&self) -> bool {
@@ -166,7 +191,7 @@ impl Scope {
     pub fn roots(&self) -> BTreeMap<Ident, BTreeSet<String>> {
         let mut roots: BTreeMap<Ident, BTreeSet<String>> = BTreeMap::new();
         for limit in &self.limits {
-            if let Limit::Resource(bound) = limit
+            if let Limit::Resource(bound) | Limit::Not(bound) = limit
                 && bound.nested
             {
                 roots.entry(bound.resource.clone()).or_default().extend(bound.ids.iter().cloned());
@@ -184,6 +209,13 @@ impl Scope {
         let mut settled = self.clone();
         settled.attendees_met = tool.tells_attendees();
         for limit in &mut settled.limits {
+            if let Limit::Not(bound) = limit {
+                if bound.nested {
+                    below_forbidden(bound, found)?;
+                }
+                outside_of(bound, tool, args)?;
+                continue;
+            }
             let Limit::Resource(bound) = limit else { continue };
             if bound.resource.as_str() == Reserved::Made.as_str() {
                 bound.ids.clone_from(&found.made);
@@ -217,7 +249,16 @@ impl Scope {
             _ => None,
         });
         let first = sets.next()?;
-        Some(sets.fold(first, |all, next| all.intersection(&next).cloned().collect()))
+        let mut all: BTreeSet<String> =
+            sets.fold(first, |all, next| all.intersection(&next).cloned().collect());
+        for limit in &self.limits {
+            if let Limit::Not(bound) = limit
+                && bound.resource == *resource
+            {
+                all.retain(|id| !bound.ids.iter().any(|never| never.eq_ignore_ascii_case(id)));
+            }
+        }
+        Some(all)
     }
 
     /// Each bound that the step must keep to, with how it does.
@@ -231,6 +272,10 @@ impl Scope {
         let mut found = Vec::with_capacity(self.limits.len());
         for limit in &self.limits {
             match step.check(limit.name()) {
+                // An upstream's filter says what to bring, not what to leave out.
+                Some(check) if matches!(limit, Limit::Not(_)) && !tells(check) => {
+                    return Err(limit.outside().fix("this step does not tell what its objects belong to"));
+                }
                 Some(check) => found.push((limit, check)),
                 None if met(limit) => {}
                 None => return Err(limit.outside().fix("this step cannot be held to that bound")),
@@ -327,12 +372,18 @@ pub fn refuse(step: &Step, answer: &mut Value) -> Result<(), Denial> {
 /// # Errors
 /// Class `out-of-scope` where it is not, would not be, or does not say.
 pub fn judge_probe(limit: &Limit, probe: &Probe, args: &Arguments, answer: &Value) -> Result<(), Denial> {
-    let Limit::Resource(bound) = limit else { return limit.holds(answer, &probe.at) };
-    let before = belongs(answer, &probe.at);
-    limit.carries(bound, &before)?;
     let named = |arg: &Option<Ident>| {
         arg.as_ref().and_then(|arg| args.get(arg)).map(ArgValue::texts).unwrap_or_default()
     };
+    if let Limit::Not(bound) = limit {
+        // It may neither be there nor be put there; taking it out first would be to touch it.
+        limit.lacks(bound, told(answer, &probe.at))?;
+        let added = named(&probe.add);
+        return if added.is_empty() { Ok(()) } else { limit.lacks(bound, Some(added)) };
+    }
+    let Limit::Resource(bound) = limit else { return limit.holds(answer, &probe.at) };
+    let before = belongs(answer, &probe.at);
+    limit.carries(bound, &before)?;
     let (added, removed) = (named(&probe.add), named(&probe.remove));
     // Case does not count in what is taken away: whether the upstream tells `label_1` from `Label_1` is not known here.
     let taken = |id: &String| removed.iter().any(|removed| removed.eq_ignore_ascii_case(id));
@@ -340,6 +391,52 @@ pub fn judge_probe(limit: &Limit, probe: &Probe, args: &Arguments, answer: &Valu
     limit
         .carries(bound, &after)
         .map_err(|denial| denial.fix(format!("it would leave the {} that bounds this grant", bound.resource)))
+}
+
+/// Adds to what is forbidden all that lies below it. What lies there must have been looked up.
+fn below_forbidden(bound: &mut ResourceBound, found: &Found) -> Result<(), Denial> {
+    let mut more = BTreeSet::new();
+    for root in &bound.ids {
+        let below = found.below.get(&bound.resource).and_then(|below| below.get(root));
+        more.extend(below.ok_or_else(|| Limit::Not(bound.clone()).outside())?.iter().cloned());
+    }
+    bound.ids.extend(more.into_iter().filter(|id| !bound.ids.contains(id)).collect::<Vec<_>>());
+    bound.nested = false;
+    Ok(())
+}
+
+/// Whether no argument names what is forbidden.
+fn outside_of(bound: &ResourceBound, tool: &Tool, args: &Arguments) -> Result<(), Denial> {
+    for name in tool.resource_args(&bound.resource) {
+        let given = args.get(name).map(ArgValue::texts).unwrap_or_default();
+        if !given.is_empty() {
+            Limit::Not(bound.clone()).lacks(bound, Some(given))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a step tells what its objects belong to.
+pub(crate) fn tells(check: &Check) -> bool {
+    check.arg.is_some() || check.response.is_some() || check.elements.is_some() || check.probe.is_some()
+}
+
+/// What an object says it belongs to, where it says nothing but texts; `None` where any of it is missing or of another
+/// type, for that could be what is looked for.
+fn told(object: &Value, at: &Pointer) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    for value in at.every(object)? {
+        match value {
+            Value::String(text) => found.push(text.clone()),
+            Value::Array(items) => {
+                for item in items {
+                    found.push(item.as_str()?.to_owned());
+                }
+            }
+            _ => return None,
+        }
+    }
+    Some(found)
 }
 
 /// What an object says it belongs to: the text at that place, or each text of the list at that place.

@@ -13,6 +13,14 @@ use crate::step::{ParamSource, Step};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Definition(pub [u8; 32]);
 
+impl Definition {
+    /// Its first eight digits, for people.
+    #[must_use]
+    pub fn short(&self) -> String {
+        self.to_string().chars().take(8).collect()
+    }
+}
+
 impl std::fmt::Display for Definition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -79,7 +87,13 @@ impl Tool {
     /// The arguments that name an object of that resource outright.
     #[must_use]
     pub fn resource_args(&self, resource: &Ident) -> Vec<&Ident> {
-        self.steps.iter().filter_map(|step| step.checks.get(resource)?.arg.as_ref()).collect()
+        self.resource_args_of(resource.as_str())
+    }
+
+    /// The same by the resource's name, or by one of [`crate::reserved`].
+    #[must_use]
+    pub fn resource_args_of(&self, name: &str) -> Vec<&Ident> {
+        self.steps.iter().filter_map(|step| step.check(name)?.arg.as_ref()).collect()
     }
 
     /// The look of that name.

@@ -2,14 +2,15 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use claviger_proto::v1::{
-    AddGrantRequest, ArgumentBound, Caveat, Grant, ListGrantsRequest, Patterns, Rate, Resource,
-    RevokeRequest, ShowGrantRequest, caveat,
+    AddGrantRequest, Caveat, Grant, ListGrantsRequest, RevokeRequest, ShowGrantRequest, caveat,
 };
 use serde_json::json;
 
 use super::args::EffectWord;
+use super::caveat::BoundArgs;
 use super::client::{Named, Session, explained};
 use super::failure::Failure;
+use super::limits::Ends;
 use super::page::{Page, Tone};
 use super::report::Report;
 use super::time::moment;
@@ -20,6 +21,8 @@ use super::{json, limits};
 pub(super) enum GrantCommand {
     /// Give an agent tools of a secret, within bounds.
     Add(Box<AddArgs>),
+    /// Forbid an agent tools of a secret, or one thing with them, whatever other grants allow.
+    Deny(Box<DenyArgs>),
     /// List grants.
     Ls(ListArgs),
     /// Show one grant.
@@ -28,53 +31,63 @@ pub(super) enum GrantCommand {
     Rm(IdArgs),
 }
 
+/// Who, with what, which tools.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = true)]
+struct ToolArgs {
+    /// One tool, such as search_messages or gmail.search_messages; can be repeated.
+    #[arg(long = "tool", value_name = "TOOL")]
+    tools: Vec<String>,
+    /// All tools that only read.
+    #[arg(long)]
+    read: bool,
+    /// All tools that change something of the owner's.
+    #[arg(long)]
+    write: bool,
+    /// All tools by which bytes reach somebody else.
+    #[arg(long)]
+    send: bool,
+    /// All tools that destroy something.
+    #[arg(long)]
+    delete: bool,
+}
+
 /// Arguments of `grant add`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub(super) struct AddArgs {
     /// Who may.
     agent: String,
     /// With which secret, such as gmail/me.
     secret: String,
-    /// One tool, such as gmail.search_messages; can be repeated.
-    #[arg(long = "tool", value_name = "SERVICE.TOOL", group = "what")]
-    tools: Vec<String>,
-    /// All tools that only read.
-    #[arg(long, group = "what")]
-    read: bool,
-    /// All tools that change something of the owner's.
-    #[arg(long, group = "what")]
-    write: bool,
-    /// All tools by which bytes reach somebody else.
-    #[arg(long, group = "what")]
-    send: bool,
-    /// All tools that destroy something.
-    #[arg(long, group = "what")]
-    delete: bool,
-    /// Only what has this label; can be repeated (any of them).
-    #[arg(long = "label", value_name = "NAME", value_parser = limits::name)]
-    labels: Vec<String>,
-    /// Only what lies directly in this folder; can be repeated (any of them).
-    #[arg(long = "folder", value_name = "NAME", value_parser = limits::name)]
-    folders: Vec<String>,
-    /// Only to these addresses; `*@example.com` for a whole domain.
-    #[arg(long, value_name = "A,B", value_parser = limits::name)]
-    recipients: Option<String>,
-    /// At most so often, such as 60/1h.
-    #[arg(long, value_parser = limits::rate, value_name = "N/SPAN")]
-    rate: Option<Rate>,
-    /// At most so many calls altogether.
-    #[arg(long, value_parser = limits::calls, value_name = "N")]
-    calls: Option<u64>,
-    /// How long it lives, such as 30d, or `never` for no end.
+    #[command(flatten)]
+    what: ToolArgs,
+    #[command(flatten)]
+    bounds: BoundArgs,
+    /// How long it lives, such as 30d, until when, such as 2027-01-31, or `never` for no end.
     #[arg(long, value_parser = limits::expires, default_value = "30d", value_name = "SPAN")]
-    expires: u64,
-    /// Whether a person must agree to each call; `never` must be said where a tool sends or deletes.
+    expires: Ends,
+    /// When a person must agree to a call; without this, each time a tool sends or deletes, and never else.
     #[arg(long, value_enum)]
     approve: Option<Approve>,
-    /// A bound on an argument, such as limit.max=10 or bcc.absent; can be repeated.
-    #[arg(long = "bound", value_parser = limits::bound, value_name = "ARG.RULE=VALUE")]
-    bounds: Vec<ArgumentBound>,
+    /// Its sends are harmless even from an agent that has read what strangers write; needs whole addresses as recipients.
+    #[arg(long)]
+    trusted_sink: bool,
+}
+
+/// Arguments of `grant deny`.
+#[derive(Debug, Args)]
+pub(super) struct DenyArgs {
+    /// Who may not.
+    agent: String,
+    /// With which secret, such as gmail/me.
+    secret: String,
+    #[command(flatten)]
+    what: ToolArgs,
+    #[command(flatten)]
+    bounds: BoundArgs,
+    /// How long it is forbidden, such as 30d.
+    #[arg(long, value_parser = limits::expires, default_value = "never", value_name = "SPAN")]
+    expires: Ends,
 }
 
 /// When a person must agree.
@@ -82,6 +95,25 @@ pub(super) struct AddArgs {
 enum Approve {
     /// Nobody is asked.
     Never,
+    /// To each call, while the agent has read what strangers write.
+    Tainted,
+    /// To a call that reaches somebody or some place not yet agreed to.
+    New,
+    /// To each call.
+    Always,
+}
+
+impl Approve {
+    /// The word on the wire.
+    fn word(self) -> String {
+        match self {
+            Approve::Never => "never",
+            Approve::Tainted => "tainted",
+            Approve::New => "new",
+            Approve::Always => "always",
+        }
+        .to_owned()
+    }
 }
 
 /// Arguments of `grant ls`.
@@ -105,15 +137,15 @@ pub(super) struct IdArgs {
 /// Runs `claviger grant …`.
 pub(super) async fn run(session: &mut Session<'_>, command: GrantCommand) -> Result<Report, Failure> {
     match command {
-        GrantCommand::Add(args) => add(session, *args).await,
+        GrantCommand::Add(args) => add(session, args.into_request()?).await,
+        GrantCommand::Deny(args) => add(session, args.into_request()?).await,
         GrantCommand::Ls(args) => list(session, args).await,
         GrantCommand::Show(args) => show(session, args).await,
         GrantCommand::Rm(args) => revoke(session, &args.id).await,
     }
 }
 
-async fn add(session: &mut Session<'_>, args: AddArgs) -> Result<Report, Failure> {
-    let request = args.into_request()?;
+async fn add(session: &mut Session<'_>, request: AddGrantRequest) -> Result<Report, Failure> {
     let mut admin = session.admin().await?;
     let grant = match admin.add_grant(request.clone()).await {
         Ok(response) => response.into_inner(),
@@ -135,25 +167,12 @@ async fn add(session: &mut Session<'_>, args: AddArgs) -> Result<Report, Failure
     Ok(Report::new(json::grant(&grant), page))
 }
 
-impl AddArgs {
-    fn into_request(self) -> Result<AddGrantRequest, Failure> {
-        let AddArgs {
-            agent,
-            secret,
-            tools,
-            read,
-            write,
-            send,
-            delete,
-            labels,
-            folders,
-            recipients,
-            rate,
-            calls,
-            expires,
-            approve,
-            bounds,
-        } = self;
+impl ToolArgs {
+    /// Tools with their service, which the secret's name tells; and effects.
+    fn into_words(self, secret: &str) -> (Vec<String>, Vec<String>) {
+        let ToolArgs { tools, read, write, send, delete } = self;
+        let service = secret.split('/').next().unwrap_or_default();
+        let whole = |tool: String| if tool.contains('.') { tool } else { format!("{service}.{tool}") };
         let effects = [
             (read, EffectWord::Read),
             (write, EffectWord::Write),
@@ -161,39 +180,55 @@ impl AddArgs {
             (delete, EffectWord::Delete),
         ];
         let effects = effects.into_iter().filter(|(wanted, _)| *wanted).map(|(_, effect)| effect.word());
-        let resource = |name: &str, values: Vec<String>| {
-            let resource = Resource { name: name.to_owned(), values, shown: Vec::new(), nested: false };
-            (!resource.values.is_empty()).then_some(caveat::Kind::Resource(resource))
-        };
-        let recipients = recipients.map(|text| limits::list(&text)).transpose().map_err(|error| {
-            Failure::usage(format!("--recipients: {error}"))
-                .hint("such as --recipients '*@example.com,me@example.org'")
-        })?;
-        let kinds = [
-            rate.map(caveat::Kind::Rate),
-            calls.map(caveat::Kind::Calls),
-            recipients.map(|patterns| caveat::Kind::Recipients(Patterns { patterns })),
-            resource("label", labels),
-            resource("folder", folders),
-        ];
-        let bounds = bounds.into_iter().map(caveat::Kind::Argument);
-        Ok(AddGrantRequest {
-            agent,
-            secret,
-            tools,
-            effects: effects.collect(),
-            caveats: kinds
-                .into_iter()
-                .flatten()
-                .chain(bounds)
-                .map(|kind| Caveat { kind: Some(kind) })
-                .collect(),
-            expires_in_seconds: expires,
-            approve: approve.map_or_else(String::new, |Approve::Never| "never".to_owned()),
-            deny: false,
-            trusted_sink: false,
-        })
+        (tools.into_iter().map(whole).collect(), effects.collect())
     }
+}
+
+impl AddArgs {
+    /// What the vault is asked for.
+    pub(super) fn into_request(self) -> Result<AddGrantRequest, Failure> {
+        let AddArgs { agent, secret, what, bounds, expires, approve, trusted_sink } = self;
+        let approve = approve.map_or_else(String::new, Approve::word);
+        let asked = asked(agent, secret, what, bounds, expires)?;
+        Ok(AddGrantRequest { approve, trusted_sink, ..asked })
+    }
+}
+
+impl DenyArgs {
+    fn into_request(self) -> Result<AddGrantRequest, Failure> {
+        let DenyArgs { agent, secret, what, bounds, expires } = self;
+        let asked = asked(agent, secret, what, bounds, expires)?;
+        Ok(AddGrantRequest { deny: true, ..asked })
+    }
+}
+
+fn asked(
+    agent: String,
+    secret: String,
+    what: ToolArgs,
+    bounds: BoundArgs,
+    expires: Ends,
+) -> Result<AddGrantRequest, Failure> {
+    let (tools, effects) = what.into_words(&secret);
+    let mut caveats = bounds.into_caveats()?;
+    let expires_in_seconds = match expires {
+        Ends::In(seconds) => seconds,
+        Ends::Never => 0,
+        // The vault's clock decides, not this one's.
+        Ends::At(at_ms) => {
+            caveats.push(Caveat { kind: Some(caveat::Kind::ExpiresAtMs(at_ms)) });
+            0
+        }
+    };
+    Ok(AddGrantRequest {
+        agent,
+        secret,
+        tools,
+        effects,
+        caveats,
+        expires_in_seconds,
+        ..AddGrantRequest::default()
+    })
 }
 
 async fn list(session: &mut Session<'_>, args: ListArgs) -> Result<Report, Failure> {

@@ -1,7 +1,10 @@
 //! Spans, rates and bounds as they are typed. One spelling each; what is not exactly that is refused.
 
+use claviger_domain::date::Date;
+use claviger_domain::host::HostPattern;
+use claviger_domain::path::RelativePath;
 use claviger_proto::v1::argument_bound::Bound;
-use claviger_proto::v1::{ArgumentBound, Patterns, Rate};
+use claviger_proto::v1::{ArgumentBound, Hosts, Hours, Patterns, Rate};
 
 /// Ten years; longer is a mistyped number.
 const MAX_SECONDS: u64 = 10 * 365 * 86_400;
@@ -22,12 +25,109 @@ pub(super) fn duration(text: &str) -> Result<u64, String> {
     span.filter(|span| (1..=MAX_SECONDS).contains(span)).ok_or("a span is from 1s to 10 years".to_owned())
 }
 
-/// How long a grant lives: a span, or `never` for 0, which is no end.
-pub(super) fn expires(text: &str) -> Result<u64, String> {
+/// When a grant ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// After so many seconds.
+    In(u64),
+    /// At that moment, in milliseconds since 1970.
+    At(u64),
+    /// Never.
+    Never,
+}
+
+/// How long a grant lives: a span, a moment, or `never`.
+pub(super) fn expires(text: &str) -> Result<Ends, String> {
     if text == "never" {
-        return Ok(0);
+        return Ok(Ends::Never);
     }
-    duration(text).map_err(|error| format!("{error}, or `never`"))
+    if text.contains('-') {
+        return moment(text).map(Ends::At);
+    }
+    duration(text).map(Ends::In).map_err(|error| format!("{error}, a moment such as 2026-01-31, or `never`"))
+}
+
+/// Milliseconds since 1970 of `2026-01-31` (the day's beginning in UTC) or `2026-01-31T08:00:00+01:00`.
+pub(super) fn moment(text: &str) -> Result<u64, String> {
+    let bad = || "a moment is a day such as 2026-01-31, or 2026-01-31T08:00:00+01:00 or …Z".to_owned();
+    let whole = if text.parse::<Date>().is_ok() { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    // What the parser would take besides, with names of zones or without seconds, has other spellings.
+    let plain = |b: u8| b.is_ascii_digit() || b"-+:.TZ".contains(&b);
+    if !whole.bytes().all(plain) {
+        return Err(bad());
+    }
+    let at: jiff::Timestamp = whole.parse().map_err(|_| bad())?;
+    u64::try_from(at.as_millisecond()).ok().filter(|at| *at > 0).ok_or_else(bad)
+}
+
+/// A day, `2026-01-31`.
+pub(super) fn day(text: &str) -> Result<String, String> {
+    text.parse::<Date>().map(|day| day.to_string()).map_err(|bad| bad.to_string())
+}
+
+/// `mon-fri,08:00-18:00,Europe/Berlin`.
+pub(super) fn hours(text: &str) -> Result<Hours, String> {
+    let hours: claviger_domain::hours::Hours =
+        text.parse().map_err(|bad: claviger_domain::hours::BadHours| {
+            format!("{bad}; such as mon-fri,08:00-18:00,Europe/Berlin")
+        })?;
+    Ok(Hours {
+        zone: hours.zone().to_owned(),
+        days: hours.days().iter().copied().map(u32::from).collect(),
+        from_minute: hours.from().into(),
+        to_minute: hours.to().into(),
+    })
+}
+
+/// `10MB`: a number of bytes, with B, kB, MB or GB (decimal).
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let bad = || "a size is a number and B, kB, MB or GB, such as 10MB".to_owned();
+    let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+    let (digits, unit) =
+        units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit))).ok_or_else(bad)?;
+    let bytes = number(digits).and_then(|number| number.checked_mul(*unit));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(bad)
+}
+
+/// Addresses and patterns between commas. The vault says which of them is none.
+pub(super) fn patterns(text: &str) -> Result<Patterns, String> {
+    let patterns = list(text).map_err(|error| format!("{error}; such as '*@example.com,me@example.org'"))?;
+    Ok(Patterns { patterns })
+}
+
+/// Hosts between commas, or `none` for no host at all.
+pub(super) fn links(text: &str) -> Result<Hosts, String> {
+    let hosts = if text == "none" { Vec::new() } else { hosts(text)? };
+    Ok(Hosts { hosts, query: false })
+}
+
+fn hosts(text: &str) -> Result<Vec<String>, String> {
+    let hosts = list(text)?;
+    match hosts.iter().find_map(|host| host.parse::<HostPattern>().err()) {
+        None => Ok(hosts),
+        Some(bad) => Err(bad.to_string()),
+    }
+}
+
+/// A path below a service's root; `.` for the root itself.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    if text == "." {
+        return Ok(String::new());
+    }
+    match text.parse::<RelativePath>() {
+        Ok(path) if !path.as_str().is_empty() => Ok(path.to_string()),
+        Ok(_) => Err("the path is empty; the root is `.`".to_owned()),
+        Err(bad) => Err(bad.to_string()),
+    }
+}
+
+/// `KIND=NAME`, for whatever a service bounds by.
+pub(super) fn resource(text: &str) -> Result<(String, String), String> {
+    let (kind, value) = text.split_once('=').ok_or("a resource is KIND=NAME, such as label=AI")?;
+    if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+        return Err("a kind of resource is lower-case letters, digits and underscores".to_owned());
+    }
+    Ok((kind.to_owned(), name(value)?))
 }
 
 /// `60/1h`: so many calls in so long.
@@ -50,7 +150,7 @@ pub(super) fn bound(text: &str) -> Result<ArgumentBound, String> {
         None => (text, None),
     };
     let (argument, rule) = path.rsplit_once('.').ok_or_else(|| {
-        "a bound is ARGUMENT.max=N, .min-length=N, .max-length=N, .one-of=a,b, .each-in=a,b or ARGUMENT.absent"
+        "a bound is ARGUMENT.max=N, .min-length=N, .max-length=N, .one-of=a,b, .each-in=a,b, .hosts=a,b, .hosts-with-query=a,b or ARGUMENT.absent"
             .to_owned()
     })?;
     let named = !argument.is_empty()
@@ -66,11 +166,22 @@ pub(super) fn bound(text: &str) -> Result<ArgumentBound, String> {
         ("min-length", Some(value)) => Bound::MinLength(number(value).ok_or("`min-length` takes a number")?),
         ("one-of", Some(value)) => Bound::OneOf(Patterns { patterns: list(value)? }),
         ("each-in", Some(value)) => Bound::EachIn(Patterns { patterns: list(value)? }),
-        ("max" | "max-length" | "min-length" | "one-of" | "each-in", None) => {
+        ("hosts", Some(value)) => Bound::Hosts(Hosts { hosts: hosts(value)?, query: false }),
+        ("hosts-with-query", Some(value)) => Bound::Hosts(Hosts { hosts: hosts(value)?, query: true }),
+        ("max" | "max-length" | "min-length" | "one-of" | "each-in" | "hosts" | "hosts-with-query", None) => {
             return Err(format!("`{rule}` takes a value: {argument}.{rule}=…"));
         }
         (other, _) => {
-            let known = ["absent", "max", "max-length", "min-length", "one-of", "each-in"];
+            let known = [
+                "absent",
+                "max",
+                "max-length",
+                "min-length",
+                "one-of",
+                "each-in",
+                "hosts",
+                "hosts-with-query",
+            ];
             let meant = crate::config::nearest::nearest(other, known).map_or_else(
                 || format!("known: {}", known.join(", ")),
                 |name| format!("did you mean `{name}`?"),
@@ -138,9 +249,11 @@ mod tests {
         ] {
             assert!(duration(bad).is_err(), "{bad:?} was taken");
         }
-        assert_eq!(expires("never"), Ok(0));
-        assert_eq!(expires("30d"), Ok(2_592_000));
+        assert_eq!(expires("never"), Ok(Ends::Never));
+        assert_eq!(expires("30d"), Ok(Ends::In(2_592_000)));
+        assert_eq!(expires("2027-01-15T08:00:00Z"), Ok(Ends::At(1_800_000_000_000)));
         assert!(expires("Never").is_err() && expires("0").is_err() && expires("").is_err());
+        assert!(expires("-1d").is_err() && expires("2027-02-30").is_err());
     }
 
     #[test]
@@ -154,6 +267,66 @@ mod tests {
         assert_eq!(calls("20"), Ok(20));
         for bad in ["", "0", "-1", "+1", "1.0", "x"] {
             assert!(calls(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn moments_days_and_hours() {
+        assert_eq!(moment("1970-01-02"), Ok(86_400_000));
+        assert_eq!(moment("2027-01-15T09:00:00+01:00"), Ok(1_800_000_000_000));
+        assert_eq!(moment("2027-01-15T08:00:00.001Z"), Ok(1_800_000_000_001));
+        for bad in [
+            "",
+            "1970-01-01",
+            "1969-12-31",
+            "tomorrow",
+            "2027-01-15T08:00",
+            "2027-01-15T08:00:00",
+            "2027-02-29",
+            "27-01-15",
+        ] {
+            assert!(moment(bad).is_err(), "{bad:?} was taken");
+        }
+        assert_eq!(day("2027-01-15"), Ok("2027-01-15".to_owned()));
+        assert!(day("2027-1-15").is_err() && day("").is_err());
+        let expected = Hours {
+            zone: "Europe/Berlin".into(),
+            days: vec![1, 2, 3, 4, 5],
+            from_minute: 480,
+            to_minute: 1080,
+        };
+        assert_eq!(hours("mon-fri,08:00-18:00,Europe/Berlin"), Ok(expected));
+        for bad in
+            ["", "08:00-18:00", "08:00-18:00,Nowhere/Else", "monday,08:00-18:00,UTC", "08:00-08:00,UTC"]
+        {
+            assert!(hours(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn sizes_hosts_paths_and_resources() {
+        for (text, bytes) in [("10MB", 10_000_000), ("1GB", 1_000_000_000), ("500kB", 500_000), ("7B", 7)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "10", "MB", "0MB", "10mb", "10 MB", "1.5MB", "10MiB", "-1MB", "99999999999999GB"] {
+            assert!(size(bad).is_err(), "{bad:?} was taken");
+        }
+        let hosts = |items: &[&str]| Hosts {
+            hosts: items.iter().map(|item| (*item).to_owned()).collect(),
+            query: false,
+        };
+        assert_eq!(links("none"), Ok(hosts(&[])));
+        assert_eq!(links("example.org,*.example.com"), Ok(hosts(&["example.org", "*.example.com"])));
+        for bad in ["", "none,example.org", "https://example.org", "example.org/", "a,,b", "1.2.3.4"] {
+            assert!(links(bad).is_err(), "{bad:?} was taken");
+        }
+        assert_eq!((path("."), path("a/b c")), (Ok(String::new()), Ok("a/b c".to_owned())));
+        for bad in ["", "/", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\\b", "a\nb"] {
+            assert!(path(bad).is_err(), "{bad:?} was taken");
+        }
+        assert_eq!(resource("board=a=b"), Ok(("board".to_owned(), "a=b".to_owned())));
+        for bad in ["", "board", "board=", "=x", "Board=x", "a b=x"] {
+            assert!(resource(bad).is_err(), "{bad:?} was taken");
         }
     }
 
@@ -172,6 +345,9 @@ mod tests {
         good("kind.one-of=a, b", "kind", Bound::OneOf(patterns(&["a", "b"])));
         good("to.each-in=*@example.com,x=y", "to", Bound::EachIn(patterns(&["*@example.com", "x=y"])));
         good("bcc.absent", "bcc", Bound::Absent(true));
+        let hosts = |query| Bound::Hosts(Hosts { hosts: vec!["a.org".into(), "*.b.org".into()], query });
+        good("url.hosts=a.org,*.b.org", "url", hosts(false));
+        good("url.hosts-with-query=a.org,*.b.org", "url", hosts(true));
         for bad in [
             "",
             "limit",
@@ -193,6 +369,10 @@ mod tests {
             "a b.max=1",
             "x.max-length=-1",
             "x.maxlength=3",
+            "url.hosts",
+            "url.hosts=",
+            "url.hosts=none",
+            "url.hosts=https://example.org",
         ] {
             assert!(bound(bad).is_err(), "{bad:?} was taken");
         }

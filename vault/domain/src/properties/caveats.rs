@@ -39,6 +39,9 @@ proptest! {
             Caveat::Argument(ident("to"), Bound::EachIn(Vec::new())),
             Caveat::Argument(ident("line"), Bound::OneOf(Vec::new())),
             Caveat::Argument(ident("number"), Bound::OneOf(Vec::new())),
+            Caveat::Argument(ident("url"), Bound::Hosts { hosts: Vec::new(), query: true }),
+            Caveat::Tools(Vec::new()),
+            Caveat::Paths(Vec::new()),
         ];
         for caveat in empty {
             prop_assert!(!allowed(&tool, std::slice::from_ref(&caveat), &given), "{}", caveat.to_text());

@@ -8,7 +8,7 @@ use crate::id::{GrantId, HandleId};
 use crate::sentence::{sentence, warnings};
 use crate::tool::Definition;
 
-fn grant(tools: &[(&str, Effect)], caveats: Vec<Caveat>) -> Grant {
+pub(super) fn grant(tools: &[(&str, Effect)], caveats: Vec<Caveat>) -> Grant {
     let tool = |(name, effect): &(&str, Effect)| GrantedTool {
         name: name.parse().unwrap(),
         effect: *effect,
@@ -27,6 +27,8 @@ fn grant(tools: &[(&str, Effect)], caveats: Vec<Caveat>) -> Grant {
         root: HandleId::from_bytes([1; 16]),
         deny: false,
         trusted_sink: false,
+        name: None,
+        lasts_s: None,
     }
 }
 
@@ -54,7 +56,7 @@ fn every_bound_is_in_the_sentence() {
     assert_eq!(
         sentence(&grant(&tools, caveats)),
         "openclaw may read (get_message, search_messages) and send (send_message) with gmail/me, only label AI\\u{a}., \
-         only to *@example.com and a@b.cd, only with max_results.max = 5, only with bcc.absent, at most 60/1h, \
+         only to *@example.com or a@b.cd, with max_results at most 5, without bcc, at most 60/1h, \
          20 times altogether, without asking you."
     );
     assert_eq!(sentence(&grant(&[], Vec::new())), "openclaw may do nothing with gmail/me.");
@@ -78,8 +80,12 @@ fn what_is_wide_open_is_said() {
     assert_eq!(count(&read, vec![label()]), 1);
     assert_eq!(count(&read, Vec::new()), 2);
     assert_eq!(count(&send, vec![to("a@b.cd"), Caveat::Calls(1)]), 0);
-    assert_eq!(count(&send, vec![to("*"), Caveat::Calls(1)]), 1);
-    assert_eq!(count(&send, vec![Caveat::Calls(1)]), 1);
+    // To anybody, with links to anywhere.
+    assert_eq!(count(&send, vec![to("*"), Caveat::Calls(1)]), 2);
+    assert_eq!(count(&send, vec![to("*"), Caveat::Calls(1), Caveat::Links(Vec::new())]), 1);
+    // Without a bound, without asking, with links to anywhere.
+    assert_eq!(count(&send, vec![Caveat::Calls(1)]), 3);
+    assert_eq!(count(&send, vec![Caveat::Calls(1), label(), Caveat::Links(Vec::new())]), 2);
     let mut endless = grant(&send, vec![to("a@b.cd"), Caveat::Calls(1)]);
     endless.expires_at_ms = None;
     assert_eq!(warnings(&endless).len(), 1);

@@ -4,8 +4,10 @@
 mod capability;
 mod caveats;
 mod decision;
+mod deny;
 mod forms;
 mod grants;
+mod kinds;
 mod rate;
 mod render;
 mod schema;

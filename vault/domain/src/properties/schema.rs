@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::world::{allowed, call, caveats, everything, ident};
 use crate::caveat::{Bound, Caveat, ResourceBound};
-use crate::schema::schema;
+use crate::schema::{offered, schema, union};
 
 /// Whether a value fits a schema, for the few keywords that ours use. A keyword it does not know fails the test.
 fn fits(value: &Value, schema: &Value) -> bool {
@@ -74,6 +74,21 @@ proptest! {
         let wide = schema(&tool, &all[..less.index(all.len() + 1)]);
         prop_assert!(!fits(&given, &narrow) || fits(&given, &wide), "{given}: {narrow} against {wide}");
         prop_assert!(!narrow.to_string().contains("\"enum\":[]"), "{narrow}");
+    }
+
+    /// A tool that several grants offer has one schema, and whatever fits one of theirs fits it.
+    #[test]
+    fn what_fits_one_fits_the_union(given in call(), lists in prop::collection::vec(caveats(), 1..4)) {
+        let tool = everything();
+        let schemas: Vec<Value> =
+            lists.iter().map(|list| schema(&tool, &list.iter().collect::<Vec<_>>())).collect();
+        let all = union(&schemas);
+        for schema in &schemas {
+            prop_assert!(!fits(&given, schema) || fits(&given, &all), "{given}: {schema} against {all}");
+        }
+        prop_assert_eq!(&union(&schemas[..1]), &schemas[0]);
+        // And it takes no more than the tool itself.
+        prop_assert!(!fits(&given, &all) || fits(&given, &schema(&tool, &[])), "{given} against {all}");
     }
 
     /// A default that is shown is one that the bounds take.
@@ -148,4 +163,47 @@ fn each_bound_narrows() {
         both["properties"]["folder_id"]["description"],
         json!("An argument. a is One, b is b. b is One, c is c")
     );
+}
+
+#[test]
+fn a_union_keeps_what_all_say() {
+    let tool = everything();
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let of = |name: &str, bound: Bound| schema(&tool, &[&Caveat::Argument(ident(name), bound)]);
+    let check = |name: &str, one: Bound, two: Bound, expected: Value| {
+        let all = union(&[of(name, one), of(name, two)]);
+        assert_eq!(all["properties"][name], expected, "{all}");
+    };
+    let line = |more: Value| {
+        let mut whole =
+            json!({ "type": "string", "minLength": 1, "maxLength": 4, "description": "An argument" });
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        whole
+    };
+    check(
+        "line",
+        Bound::OneOf(words(&["a"])),
+        Bound::OneOf(words(&["b", "a"])),
+        line(json!({ "enum": ["a", "b"] })),
+    );
+    check("line", Bound::OneOf(words(&["a"])), Bound::MaxLength(2), line(json!({})));
+    check("line", Bound::MaxLength(3), Bound::MaxLength(2), line(json!({ "maxLength": 3 })));
+    check("line", Bound::OneOf(words(&[])), Bound::MaxLength(2), line(json!({ "maxLength": 2 })));
+    check("line", Bound::Absent, Bound::MaxLength(2), line(json!({ "maxLength": 2 })));
+    let both = union(&[of("line", Bound::MaxLength(2)), of("line", Bound::MinLength(2))]);
+    assert!(both["required"].as_array().unwrap().contains(&json!("line")));
+    let one = union(&[of("line", Bound::MaxLength(2)), schema(&tool, &[])]);
+    assert!(!one["required"].as_array().unwrap().contains(&json!("line")));
+    assert!(!fits(&json!({}), &union(&[])));
+}
+
+#[test]
+fn a_tool_is_offered_where_no_bound_leaves_it_out() {
+    let tool = everything();
+    let tools = |names: &[&str]| Caveat::Tools(names.iter().map(|name| name.parse().unwrap()).collect());
+    assert!(offered(&tool, &[&tools(&["drive.act"]), &Caveat::Calls(1)]));
+    assert!(!offered(&tool, &[&tools(&["drive.act"]), &tools(&["drive.other"])]));
+    assert!(!offered(&tool, &[&tools(&[])]));
+    let other = Caveat::Argument(ident("nothing"), Bound::Absent);
+    assert!(!offered(&tool, &[&other]));
 }

@@ -6,9 +6,11 @@ use claviger_canonical::Canonical;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use crate::address::Pattern;
 use crate::arg::{Arg, ArgKind, ArgValue, Arguments};
-use crate::caveat::{Bound, Caveat, ResourceBound};
+use crate::caveat::{Bound, Caveat, DateBound, PeopleBound, ResourceBound, Role};
 use crate::effect::Effect;
+use crate::host::HostPattern;
 use crate::name::Ident;
 use crate::rate::Rate;
 use crate::refusal::Denial;
@@ -70,6 +72,13 @@ pub(super) fn everything() -> Tool {
     step.recipients = vec![ident("to"), ident("cc")];
     step.checks.insert(ident("folder"), Check { arg: Some(ident("folder_id")), ..Check::default() });
     let mut second = self::step("second");
+    for step in [&mut step, &mut second] {
+        for name in ["sender", "owner", "attendee", "date", "made"] {
+            let response = Some(format!("/{name}").parse().unwrap());
+            step.checks.insert(ident(name), Check { response, ..Check::default() });
+        }
+        step.checks.insert(ident("path"), Check { arg: Some(ident("path")), ..Check::default() });
+    }
     second.checks.insert(ident("folder"), Check { arg: Some(ident("boxes")), ..Check::default() });
     let args = [
         ("folder_id", Arg { required: true, ..arg(ArgKind::Id) }),
@@ -105,6 +114,7 @@ fn word() -> BoxedStrategy<String> {
         30 => prop::sample::select(vec!["a", "b", "c", "abc"]).prop_map(str::to_owned),
         2 => prop::sample::select(vec!["TRASH", "trash"]).prop_map(str::to_owned),
         1 => prop::sample::select(vec!["", "..", "a/b", "%2e", "a\n", "a\0", "ä", "abcdefg"]).prop_map(str::to_owned),
+        1 => prop::sample::select(vec!["b.cd", "x.yz", "//x"]).prop_map(str::to_owned),
     ]
     .boxed()
 }
@@ -144,9 +154,14 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         ArgKind::Path => {
             prop::sample::select(vec!["", "a", "a/b", "../a", "a//b"]).prop_map(Value::from).boxed()
         }
-        ArgKind::Url => prop::sample::select(vec!["https://b.cd/a", "http://b.cd/", "https://u@b.cd/"])
-            .prop_map(Value::from)
-            .boxed(),
+        ArgKind::Url => prop::sample::select(vec![
+            "https://b.cd/a",
+            "https://a.b.cd/?x",
+            "http://b.cd/",
+            "https://u@b.cd/",
+        ])
+        .prop_map(Value::from)
+        .boxed(),
     };
     let wrong = prop::sample::select(vec![
         json!(null),
@@ -202,17 +217,54 @@ fn bound() -> impl Strategy<Value = Bound> {
     ]
 }
 
-/// Any one caveat, enforceable or not.
+fn patterns() -> impl Strategy<Value = Vec<Pattern>> {
+    let text = prop::sample::select(vec!["a@b.cd", "*@b.cd", "b@b.cd", "*", "x*@x.yz"]);
+    prop::collection::vec(text.prop_map(|text| text.parse().unwrap()), 0..3)
+}
+
+fn hosts() -> impl Strategy<Value = Vec<HostPattern>> {
+    let text = prop::sample::select(vec!["b.cd", "*.b.cd", "x.yz"]);
+    prop::collection::vec(text.prop_map(|text| text.parse().unwrap()), 0..3)
+}
+
+fn days() -> impl Strategy<Value = DateBound> {
+    let day = || prop::option::of(prop::sample::select(vec!["2026-01-02", "2026-06-01"]));
+    let parsed = |day: Option<&str>| day.map(|day| day.parse().unwrap());
+    (day(), day()).prop_map(move |(after, before)| DateBound { after: parsed(after), before: parsed(before) })
+}
+
+/// Any one caveat, enforceable or not. [`allowed`] decides at the first moment of 1970, a Thursday.
 pub(super) fn caveat() -> impl Strategy<Value = Caveat> {
     let names: Vec<Ident> = everything().args.into_keys().collect();
-    let patterns =
-        prop::collection::vec(prop::sample::select(vec!["a@b.cd", "*@b.cd", "b@b.cd", "*", "x*@x.yz"]), 0..3);
+    let hours = prop::sample::select(vec![
+        "00:00-01:00,UTC",
+        "thu,23:00-00:30,UTC",
+        "wed,23:00-00:30,UTC",
+        "01:00-24:00,UTC",
+    ]);
+    let tools = prop::collection::vec(prop::sample::select(vec!["drive.act", "drive.other"]), 0..3);
+    let paths = prop::collection::vec(prop::sample::select(vec!["", "a", "a/b", "ab"]), 0..3);
+    let role = prop::sample::select(Role::ALL.to_vec());
+    let simple = prop_oneof![
+        Just(Caveat::Rate(Rate::new(1, 1).unwrap())),
+        (0_u64..3).prop_map(Caveat::Calls),
+        (0_u64..3).prop_map(Caveat::BytesADay),
+        (0_u64..3).prop_map(Caveat::Expires),
+        (0_u64..2).prop_map(Caveat::NotBefore),
+        hours.prop_map(|text| Caveat::Hours(text.parse().unwrap())),
+        tools.prop_map(|names| Caveat::Tools(names.iter().map(|name| name.parse().unwrap()).collect())),
+        days().prop_map(Caveat::Within),
+        Just(Caveat::MadeByAgent),
+    ];
     prop_oneof![
-        1 => Just(Caveat::Rate(Rate::new(1, 1).unwrap())),
-        1 => (0_u64..3).prop_map(Caveat::Calls),
-        1 => patterns.prop_map(|texts| Caveat::Recipients(texts.iter().map(|t| t.parse().unwrap()).collect())),
+        2 => simple,
+        1 => patterns().prop_map(Caveat::Recipients),
+        1 => (role, patterns()).prop_map(|(role, patterns)| Caveat::People(PeopleBound { role, patterns })),
+        1 => paths.prop_map(|paths| Caveat::Paths(paths.iter().map(|path| path.parse().unwrap()).collect())),
+        1 => hosts().prop_map(Caveat::Links),
         1 => resource_bound().prop_map(Caveat::Resource),
         6 => (prop::sample::select(names), bound()).prop_map(|(name, bound)| Caveat::Argument(name, bound)),
+        1 => (hosts(), any::<bool>()).prop_map(|(hosts, query)| Caveat::Argument(ident("url"), Bound::Hosts { hosts, query })),
     ]
 }
 

@@ -154,10 +154,10 @@ impl CaveatRecord {
             Caveat::Expires(at_ms) => CaveatKind::Expires(*at_ms),
             Caveat::NotBefore(at_ms) => CaveatKind::NotBefore(*at_ms),
             Caveat::Hours(hours) => CaveatKind::Hours(HoursRecord {
-                zone: hours.zone.clone(),
-                days: hours.days.iter().copied().map(u32::from).collect(),
-                from: hours.from.into(),
-                to: hours.to.into(),
+                zone: hours.zone().to_owned(),
+                days: hours.days().iter().copied().map(u32::from).collect(),
+                from: hours.from().into(),
+                to: hours.to().into(),
             }),
             Caveat::Tools(tools) => CaveatKind::Tools(Words { words: texts(tools) }),
             Caveat::People(bound) => CaveatKind::People(WordsBound {
@@ -206,16 +206,12 @@ impl CaveatRecord {
             CaveatKind::BytesADay(bytes) => Caveat::BytesADay(*bytes),
             CaveatKind::Expires(at_ms) => Caveat::Expires(*at_ms),
             CaveatKind::NotBefore(at_ms) => Caveat::NotBefore(*at_ms),
-            CaveatKind::Hours(HoursRecord { zone, days, from, to }) => Caveat::Hours(Hours {
-                zone: zone.clone(),
-                days: days
-                    .iter()
-                    .map(|day| u8::try_from(*day))
-                    .collect::<Result<_, _>>()
-                    .map_err(|_| Unreadable)?,
-                from: u16::try_from(*from).map_err(|_| Unreadable)?,
-                to: u16::try_from(*to).map_err(|_| Unreadable)?,
-            }),
+            CaveatKind::Hours(HoursRecord { zone, days, from, to }) => {
+                let small = |number: &u32| u16::try_from(*number).map_err(|_| Unreadable);
+                let days = days.iter().map(|day| u8::try_from(*day)).collect::<Result<_, _>>();
+                let hours = Hours::new(zone, days.map_err(|_| Unreadable)?, small(from)?, small(to)?);
+                Caveat::Hours(hours.map_err(|_| Unreadable)?)
+            }
             CaveatKind::Tools(Words { words }) => Caveat::Tools(parsed(words)?),
             CaveatKind::People(WordsBound { argument, words }) => {
                 let role = Role::ALL.into_iter().find(|role| role.as_str() == argument).ok_or(Unreadable)?;

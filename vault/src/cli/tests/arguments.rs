@@ -48,12 +48,23 @@ fn usage_errors_suggest() {
     check(&["stauts"], "'status'");
     check(&["grant", "add", "bot", "gmail/me"], "--read");
     check(&["grant", "add", "bot", "gmail/me", "--reed"], "'--read'");
-    check(&["grant", "add", "bot", "gmail/me", "--send", "--approve", "always"], "never");
+    check(&["grant", "add", "bot", "gmail/me", "--send", "--approve", "sometimes"], "always");
     check(&["grant", "add", "bot", "gmail/me", "--read", "--rate", "often"], "60/1h");
     check(&["grant", "add", "bot", "gmail/me", "--read", "--expires", "soon"], "30d");
     check(&["grant", "add", "bot", "gmail/me", "--read", "--calls", "0"], "at least 1");
     check(&["grant", "add", "bot", "gmail/me", "--read", "--bound", "limit.mx=3"], "did you mean `max`?");
     check(&["grant", "add", "bot", "gmail/me", "--read", "--label", ""], "empty");
+    check(&["grant", "add", "bot", "gmail/me", "--read", "--nested"], "--folder");
+    check(&["grant", "add", "bot", "gmail/me", "--read", "--hours", "09:00-17:00,Berlin"], "Europe/Berlin");
+    check(&["grant", "add", "bot", "gmail/me", "--read", "--after", "31.1.2026"], "YYYY-MM-DD");
+    check(
+        &["grant", "add", "bot", "gmail/me", "--read", "--after", "2026-02-01", "--before", "2026-01-01"],
+        "no day",
+    );
+    check(&["grant", "add", "bot", "gmail/me", "--read", "--bytes-a-day", "10"], "10MB");
+    check(&["grant", "add", "bot", "gmail/me", "--read", "--links", "https://example.org"], "example.org");
+    check(&["grant", "add", "bot", "gmail/me", "--read", "--path", "../x"], "relative");
+    check(&["grant", "add", "bot", "gmail/me", "--read", "--not-before", "tomorrow"], "2026-01-31");
     check(&["connect", "gmail/me"], "--for");
     check(&["connect", "gmail/me", "--for", "reed"], "'read'");
     check(&["connect", "gmail/me", "--for", "read", "--stdin"], "--client-id");

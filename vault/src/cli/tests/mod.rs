@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod arguments;
+mod bounds;
 mod fake;
 mod offline;
+mod policy;
 mod transcripts;
 mod values;
 

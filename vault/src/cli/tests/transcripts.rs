@@ -43,7 +43,10 @@ fn what_each_command_says() {
     check(&["secret", "rotate", "gmail/me"], &["version 2 now", "revoked"]);
     check(&["secret", "rm", "gmail/me"], &["1 grants were revoked", "still takes it"]);
     check(&["grant", "ls"], &["gr_0011223344556677", "in 30 d", "gmail.get_message"]);
-    check(&["grant", "show", "gr_0011223344556677"], &["--label AI (id Label_7)", "warning: it has no rate"]);
+    check(
+        &["grant", "show", "gr_0011223344556677"],
+        &["--label id:Label_7  # AI", "warning: it has no rate"],
+    );
     check(&["grant", "rm", "gr_0011223344556677"], &["is revoked, for good"]);
     check(&["revoke", "hdl_00112233445566778899aabbccddeeff"], &["is revoked, for good"]);
     check(&["log", "--refused"], &["out-of-scope (to)", "gmail.send_message", "ref_0123456789abcdef"]);
@@ -53,6 +56,10 @@ fn what_each_command_says() {
         &["gmail.get_message  [read]", "message_id", "required", "max one-of absent", "--label"],
     );
     check(&["services", "gmail.get_message"], &["written by strangers"]);
+    check(
+        &["suggest", "openclaw"],
+        &["[[grant]]", "rate = \"3/1h\"", "recipients = [\"a@b.cd\"]", "was not used at all"],
+    );
     check(&["clock", "reset"], &["the vault's clock is now 2027-"]);
     check(&["audit", "key"], &["claviger+1+k"]);
     check(&["seal"], &["sealed"]);
@@ -130,8 +137,41 @@ fn a_grant_is_asked_for_as_it_was_typed() {
     assert_eq!((got.expires_in_seconds, got.approve.as_str(), got.caveats.len()), (30 * 86_400, "", 0));
     vault.run(&["grant", "add", "a", "b/c", "--read", "--expires", "never"], &[]).said(&[]);
     assert_eq!(vault.got::<AddGrantRequest>("add_grant").expires_in_seconds, 0);
+    assert!(got.caveats.iter().all(|caveat| caveat.kind.is_some()));
+    let words = ["never", "tainted", "new", "always"];
+    for word in words {
+        vault
+            .run(&["grant", "add", "a", "b/c", "--tool", "send", "--approve", word, "--trusted-sink"], &[])
+            .said(&[]);
+        let got: AddGrantRequest = vault.got("add_grant");
+        assert_eq!((got.approve.as_str(), got.trusted_sink, got.deny), (word, true, false));
+        // The secret tells the service.
+        assert_eq!(got.tools, ["b.send"]);
+    }
+    vault.run(&["grant", "add", "a", "b/c", "--read", "--expires", "2027-01-31"], &[]).said(&[]);
+    let got: AddGrantRequest = vault.got("add_grant");
+    assert_eq!(got.caveats[0].kind, Some(caveat::Kind::ExpiresAtMs(1_801_353_600_000)));
+    assert_eq!(got.expires_in_seconds, 0);
     let empty = ["grant", "add", "a", "b/c", "--send", "--recipients", "a@b,,c@d"];
     vault.run(&empty, &[]).failed(Exit::Usage, &["a value between the commas is empty"]);
+}
+
+#[test]
+fn what_is_forbidden_is_typed_like_what_is_given() {
+    let vault = Fake::start();
+    let line =
+        ["grant", "deny", "openclaw", "gmail/me", "--tool", "send_message", "--recipients", "*@evil.example"];
+    vault.run(&line, &[]).said(&["gr_0011223344556677"]);
+    let got: AddGrantRequest = vault.got("add_grant");
+    assert!(got.deny && !got.trusted_sink && got.approve.is_empty());
+    assert_eq!((got.tools, got.expires_in_seconds), (vec!["gmail.send_message".to_owned()], 0));
+    let patterns = Patterns { patterns: vec!["*@evil.example".to_owned()] };
+    assert_eq!(got.caveats[0].kind, Some(caveat::Kind::Recipients(patterns)));
+    vault.run(&["grant", "deny", "openclaw", "gmail/me", "--delete"], &[]).said(&[]);
+    assert_eq!(vault.got::<AddGrantRequest>("add_grant").effects, ["delete"]);
+    vault.run(&["grant", "deny", "openclaw", "gmail/me"], &[]).failed(Exit::Usage, &["--tool"]);
+    let approve = ["grant", "deny", "openclaw", "gmail/me", "--send", "--approve", "never"];
+    vault.run(&approve, &[]).failed(Exit::Usage, &["--approve"]);
 }
 
 #[test]

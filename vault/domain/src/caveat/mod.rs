@@ -1,7 +1,11 @@
 //! Caveats: typed bounds. The set is closed, a list of them is a conjunction, and each can only take away.
 
-use crate::address::{Address, Pattern};
-use crate::arg::{ArgKind, ArgValue, Arguments};
+mod argument;
+mod links;
+mod text;
+
+use crate::address::Pattern;
+use crate::arg::{ArgValue, Arguments};
 use crate::codec::is_invisible;
 use crate::date::Date;
 use crate::host::HostPattern;
@@ -14,6 +18,9 @@ use crate::refusal::{Class, Denial};
 use crate::reserved::Reserved;
 use crate::seen::Party;
 use crate::tool::Tool;
+
+pub use argument::Bound;
+pub use text::{moment, size};
 
 /// One typed bound of a grant or a handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,30 +114,6 @@ pub struct ResourceBound {
     pub nested: bool,
 }
 
-/// A bound on one argument. Missing data denies, but for [`Bound::Absent`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bound {
-    /// Each element of a list is one of these. An empty list satisfies nothing.
-    EachIn(Vec<String>),
-    /// The value is one of these.
-    OneOf(Vec<String>),
-    /// The number is at most this.
-    Max(i64),
-    /// The caller does not give the argument; the catalog's default may stand in for it.
-    Absent,
-    /// The text has at most so many characters, or the list so many elements.
-    MaxLength(u64),
-    /// The text has at least so many characters, or the list so many elements.
-    MinLength(u64),
-    /// The URL points to one of these hosts. An empty list satisfies nothing.
-    Hosts {
-        /// Which hosts.
-        hosts: Vec<HostPattern>,
-        /// Whether a query string or fragment may follow.
-        query: bool,
-    },
-}
-
 impl Caveat {
     /// Whether the tool can enforce this at all.
     ///
@@ -143,8 +126,9 @@ impl Caveat {
             | Caveat::BytesADay(_)
             | Caveat::Expires(_)
             | Caveat::NotBefore(_)
+            | Caveat::Hours(_)
             | Caveat::Tools(_) => Ok(()),
-            Caveat::Hours(_) | Caveat::Links(_) => Err(format!("{} cannot be bounded so", tool.name)),
+            Caveat::Links(_) => links::enforceable(tool),
             Caveat::People(PeopleBound { role: Role::Attendee, .. }) if tool.tells_attendees() => Ok(()),
             Caveat::People(bound) => tool.checks(bound.role.as_str()),
             Caveat::Within(_) => tool.checks(Reserved::Date.as_str()),
@@ -186,10 +170,18 @@ impl Caveat {
             Caveat::Expires(_) | Caveat::NotBefore(_) => {
                 Err(Denial::new(Class::Revoked).field("expires").caveat(self.to_text()))
             }
+            Caveat::Hours(hours) if hours.allow(now_ms) => Ok(()),
+            Caveat::Hours(_) => Err(no()
+                .field("hours")
+                .value(moment(now_ms))
+                .fix("call again at these hours, or make a grant with others")),
             Caveat::Tools(tools) if tools.contains(&tool.name) => Ok(()),
             Caveat::Tools(_) => Err(no().field("tool").value(tool.name.to_string())),
-            // What cannot be checked is refused.
-            Caveat::Hours(_) | Caveat::Links(_) => Err(no()),
+            Caveat::Links(hosts) => links::decide(hosts, tool, args).map_err(|(name, value)| {
+                no().field(name)
+                    .fix(format!("leave {value} out, or make a grant whose --links has its host"))
+                    .value(value)
+            }),
             // What is seen of the object is decided by whoever looks: by [`Caveat::reaches`], and by the scope.
             Caveat::Recipients(_) | Caveat::People(_) => self.reaches(tool, args, None),
             Caveat::Within(_) | Caveat::MadeByAgent => Ok(()),
@@ -246,52 +238,6 @@ impl Caveat {
         let needed = matches!(self, Caveat::Recipients(_)) && (seen.is_some() || !tool.sees_people());
         if any || !needed { Ok(()) } else { Err(denial("recipients").fix("name at least one recipient")) }
     }
-
-    /// The caveat as an owner writes it.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        match self {
-            Caveat::Rate(rate) => format!("rate = {rate}"),
-            Caveat::Calls(calls) => format!("calls = {calls}"),
-            Caveat::Recipients(patterns) => {
-                format!(
-                    "recipients = {}",
-                    patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-                )
-            }
-            Caveat::BytesADay(bytes) => format!("bytes_a_day = {bytes}"),
-            Caveat::Expires(at) => format!("expires = {at}"),
-            Caveat::NotBefore(at) => format!("not_before = {at}"),
-            Caveat::Hours(hours) => format!("hours = {hours:?}"),
-            Caveat::Tools(tools) => {
-                format!("tools = {}", tools.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-            }
-            Caveat::People(bound) => format!("{}s = {:?}", bound.role.as_str(), bound.patterns),
-            Caveat::Within(bound) => format!("within = {bound:?}"),
-            Caveat::Paths(paths) => {
-                format!("paths = {}", paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-            }
-            Caveat::MadeByAgent => "made_by_agent".to_owned(),
-            Caveat::Links(hosts) => {
-                format!("links = {}", hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-            }
-            Caveat::Resource(bound) => format!("resource.{} = {}", bound.resource, bound.names().join(", ")),
-            Caveat::Argument(name, bound) => match bound {
-                Bound::EachIn(words) | Bound::OneOf(words) => {
-                    format!("{name}.{} = {}", bound.word(), words.join(", "))
-                }
-                Bound::Max(number) => format!("{name}.max = {number}"),
-                Bound::Absent => format!("{name}.absent"),
-                Bound::Hosts { hosts, query } => {
-                    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-                    format!("{name}.hosts = {}{}", hosts.join(", "), if *query { " with query" } else { "" })
-                }
-                Bound::MaxLength(length) | Bound::MinLength(length) => {
-                    format!("{name}.{} = {length}", bound.word())
-                }
-            },
-        }
-    }
 }
 
 impl ResourceBound {
@@ -342,100 +288,4 @@ fn decide_paths(paths: &[RelativePath], tool: &Tool, args: &Arguments) -> Result
         }
     }
     if any { Ok(()) } else { Err((Reserved::Path.as_str().to_owned(), String::new())) }
-}
-
-impl Bound {
-    /// The word for it in a grant.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Bound::EachIn(_) => "each_in",
-            Bound::OneOf(_) => "one_of",
-            Bound::Max(_) => "max",
-            Bound::Absent => "absent",
-            Bound::MaxLength(_) => "max_length",
-            Bound::MinLength(_) => "min_length",
-            Bound::Hosts { .. } => "hosts",
-        }
-    }
-
-    /// Whether a call that leaves the argument to this default keeps the bound.
-    pub(crate) fn takes_default(&self, name: &Ident, default: &ArgValue) -> bool {
-        self.decide(name, Some(default), false).is_ok()
-    }
-
-    /// Whether it says anything about an argument of that kind.
-    fn fits(&self, kind: &ArgKind) -> bool {
-        let list =
-            matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. } | ArgKind::Calendars { .. });
-        let text = matches!(
-            kind,
-            ArgKind::Calendar
-                | ArgKind::Event
-                | ArgKind::Id
-                | ArgKind::Line { .. }
-                | ArgKind::Text { .. }
-                | ArgKind::Choice(_)
-                | ArgKind::Path
-                | ArgKind::Url
-        );
-        match self {
-            Bound::EachIn(_) => list,
-            Bound::OneOf(_) => {
-                text || matches!(
-                    kind,
-                    ArgKind::Integer { .. } | ArgKind::Date | ArgKind::DateTime | ArgKind::Boolean
-                )
-            }
-            Bound::Max(_) => matches!(kind, ArgKind::Integer { .. }),
-            Bound::Absent => true,
-            Bound::MaxLength(_) | Bound::MinLength(_) => list || text,
-            Bound::Hosts { .. } => false,
-        }
-    }
-
-    /// Decides the value that a call would use; `given` says whether the caller chose it.
-    fn decide(&self, name: &Ident, value: Option<&ArgValue>, given: bool) -> Result<(), Denial> {
-        let holds = match (self, value) {
-            (Bound::Absent, _) => !given,
-            (_, None) => false,
-            (Bound::EachIn(words), Some(ArgValue::Addresses(addresses))) => {
-                let one_of =
-                    |address: &Address| words.iter().any(|word| word.parse().as_ref() == Ok(address));
-                !addresses.is_empty() && addresses.iter().all(one_of)
-            }
-            (Bound::EachIn(words), Some(value)) => {
-                let given = value.texts();
-                !given.is_empty() && given.iter().all(|text| words.contains(text))
-            }
-            (Bound::OneOf(words), Some(value)) => {
-                matches!(value.texts().as_slice(), [only] if words.contains(only))
-            }
-            (Bound::Max(most), Some(ArgValue::Integer(number))) => number <= most,
-            (Bound::Max(_) | Bound::Hosts { .. }, Some(_)) => false,
-            (Bound::MaxLength(most), Some(value)) => length(value).is_some_and(|length| length <= *most),
-            (Bound::MinLength(least), Some(value)) => length(value).is_some_and(|length| length >= *least),
-        };
-        if holds {
-            return Ok(());
-        }
-        let caveat = Caveat::Argument(name.clone(), self.clone()).to_text();
-        let shown = value.map(|value| value.texts().join(", "));
-        Err(Denial::new(Class::OutOfScope)
-            .field(name.as_str())
-            .value(shown.unwrap_or_else(|| "(not given)".to_owned()))
-            .fix(format!("call it so that {caveat} holds, or make a grant with another bound"))
-            .caveat(caveat))
-    }
-}
-
-fn length(value: &ArgValue) -> Option<u64> {
-    match value {
-        ArgValue::Text(text) => u64::try_from(text.chars().count()).ok(),
-        ArgValue::Texts(texts) => u64::try_from(texts.len()).ok(),
-        ArgValue::Addresses(addresses) => u64::try_from(addresses.len()).ok(),
-        ArgValue::Path(path) => u64::try_from(path.as_str().chars().count()).ok(),
-        ArgValue::Url(url) => u64::try_from(url.as_str().chars().count()).ok(),
-        ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) | ArgValue::DateTime(_) => None,
-    }
 }
