@@ -138,7 +138,8 @@ proptest! {
         };
         for step in &tool.steps {
             // What the vault itself saw may fill a part of it; nothing that an adapter says does.
-            prop_assert!(step.params.values().all(|source| matches!(source, ParamSource::Look { .. })));
+            let seen = step.params.values().all(|source| matches!(source, ParamSource::Look { .. }));
+            prop_assert!(seen);
             let alone = render(step, Filling { args: &args, params: &BTreeMap::new(), page_token: None });
             let with = render(step, Filling { args: &args, params: &params, page_token: page.as_deref() });
             prop_assert_eq!(alone, with);
