@@ -10,7 +10,9 @@
 //!
 //! What a result looks like is described at [`host::result`].
 
+pub mod calendar;
 pub mod call;
+pub mod contacts;
 pub mod drive;
 pub mod failure;
 pub mod generic;

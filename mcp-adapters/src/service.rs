@@ -6,7 +6,9 @@ use futures_util::future::BoxFuture;
 use rmcp::model::ContentBlock;
 use serde_json::{Map, Value};
 
+use crate::calendar::Calendar;
 use crate::call::Call;
+use crate::contacts::Contacts;
 use crate::drive::Drive;
 use crate::failure::Failure;
 use crate::gmail::Gmail;
@@ -41,6 +43,8 @@ pub fn service(name: &str) -> Option<&'static dyn Service> {
     match name {
         "gmail" => Some(&Gmail),
         "drive" => Some(&Drive),
+        "calendar" => Some(&Calendar),
+        "contacts" => Some(&Contacts),
         _ => None,
     }
 }

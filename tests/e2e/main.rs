@@ -7,6 +7,7 @@
 
 mod adversary;
 mod arrows;
+mod calendar;
 mod exposures;
 mod faults;
 mod hostile;

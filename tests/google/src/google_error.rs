@@ -58,7 +58,12 @@ pub(crate) fn unauthenticated() -> Reply {
 
 /// 403: the bearer is good, but has none of the scopes the method accepts. RFC 6750 section 3.1.
 pub(crate) fn insufficient_scope(method: &str, accepted: &[&str]) -> Reply {
-    let service = if method.starts_with("gmail") { "gmail.googleapis.com" } else { "drive.googleapis.com" };
+    let service = match method.split('.').next() {
+        Some("gmail") => "gmail.googleapis.com",
+        Some("calendar") => "calendar-json.googleapis.com",
+        Some("people") => "people.googleapis.com",
+        _ => "drive.googleapis.com",
+    };
     let scopes: Vec<String> = accepted.iter().map(|scope| crate::scopes::full(scope)).collect();
     Reply::json(
         403,

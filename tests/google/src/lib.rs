@@ -1,4 +1,4 @@
-//! A stand-in for Google's OAuth, Gmail and Drive, strict where it matters, for tests and the demo.
+//! A stand-in for Google's OAuth, Gmail, Drive, Calendar and contacts, strict where it matters, for tests and the demo.
 //!
 //! One in-memory HTTPS server answers Google's real paths from a seeded mailbox and drive. It is strict about what
 //! a credential vault must get right: PKCE, single-use codes, narrowed and rotated refresh tokens, expiry by an
@@ -21,6 +21,7 @@
 //! ```
 
 mod body;
+mod calendar;
 mod clock;
 mod compose;
 mod config;
@@ -34,6 +35,7 @@ mod log;
 mod mime;
 mod oauth;
 mod pages;
+mod people;
 mod query;
 mod random;
 mod router;
@@ -48,10 +50,11 @@ mod tokens;
 mod wire;
 mod world;
 
+pub use calendar::Invitation;
 pub use compose::Letter;
 pub use config::{Config, ConsentMode};
 pub use faults::{EchoForm, Fault};
 pub use gmail::Sent;
 pub use log::LoggedRequest;
-pub use seed::{Owner, Seed, SeedFile, SeedMail};
+pub use seed::{Owner, Seed, SeedCalendar, SeedContact, SeedEvent, SeedFile, SeedMail};
 pub use stand_in::StandIn;

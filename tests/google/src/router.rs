@@ -6,11 +6,11 @@ use serde_json::Value;
 use crate::fields::Fields;
 use crate::wire::{Answer, Call, Reply};
 use crate::world::World;
-use crate::{drive, gmail, google_error as refuse, oauth, token_endpoint};
+use crate::{calendar, drive, gmail, google_error as refuse, oauth, people, token_endpoint};
 
 const ABOUT: &str = "<!doctype html><title>stand-in-google</title><h1>This is not Google</h1><p>This is \
     <code>stand-in-google</code>, a server for tests and demonstrations. It answers some of the paths of Google's \
-    OAuth, Gmail v1 and Drive v3 from invented data in memory, and forgets it all when it ends.</p>\n";
+    OAuth, Gmail v1, Drive v3, Calendar v3 and People v1 from invented data in memory, and forgets it all when it ends.</p>\n";
 
 /// Answers a request.
 pub(crate) fn answer(world: &mut World, call: &Call) -> Reply {
@@ -41,6 +41,8 @@ fn route(world: &mut World, call: &Call) -> Answer {
             })
         }
         ["drive", "v3", "files", rest @ ..] => drive::route(world, call, rest),
+        ["calendar", "v3", rest @ ..] => calendar::route(world, call, rest),
+        ["v1", rest @ ..] => people::route(world, call, rest),
         ["upload", "drive", "v3", "files", rest @ ..] => drive::route_upload(world, call, rest),
         _ => Err(refuse::not_found("Not Found")),
     }

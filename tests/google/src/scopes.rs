@@ -1,4 +1,5 @@
-//! Which scopes each method accepts, from Google's discovery documents of Gmail v1 and Drive v3.
+//! Which scopes each method accepts, from Google's discovery documents of Gmail v1, Drive v3, Calendar v3 and
+//! People v1.
 
 use std::collections::BTreeSet;
 
@@ -39,6 +40,14 @@ const KNOWN: &[&str] = &[
     "calendar.events.owned",
     "calendar.events.owned.readonly",
     "calendar.freebusy",
+    "calendar.events.freebusy",
+    "calendar.calendarlist",
+    "calendar.calendarlist.readonly",
+    "calendar.acls",
+    "calendar.acls.readonly",
+    "contacts",
+    "contacts.readonly",
+    "contacts.other.readonly",
 ];
 
 const MAIL: &str = "https://mail.google.com/";
@@ -56,6 +65,21 @@ const DRIVE_READ: &[&str] =
 const DRIVE_CONTENT: &[&str] = &["drive", "drive.file", "drive.readonly"];
 const DRIVE_WRITE: &[&str] = &["drive", "drive.file"];
 const DRIVE_UPDATE: &[&str] = &["drive", "drive.file", "drive.metadata"];
+
+const CALENDAR_LIST: &[&str] =
+    &["calendar", "calendar.calendarlist", "calendar.calendarlist.readonly", "calendar.readonly"];
+const CALENDAR_ACL: &[&str] = &["calendar", "calendar.acls", "calendar.acls.readonly"];
+const EVENTS_READ: &[&str] = &[
+    "calendar",
+    "calendar.events",
+    "calendar.events.freebusy",
+    "calendar.events.owned",
+    "calendar.events.owned.readonly",
+    "calendar.events.readonly",
+    "calendar.readonly",
+];
+const EVENTS_WRITE: &[&str] = &["calendar", "calendar.events", "calendar.events.owned"];
+const BUSY: &[&str] = &["calendar", "calendar.events.freebusy", "calendar.freebusy", "calendar.readonly"];
 
 /// The scopes of which a token needs at least one; an unknown method accepts none.
 pub(crate) fn accepted(method: &str) -> &'static [&'static str] {
@@ -77,6 +101,13 @@ pub(crate) fn accepted(method: &str) -> &'static [&'static str] {
         "drive.files.get.media" | "drive.files.export" => DRIVE_CONTENT,
         "drive.files.create" | "drive.files.delete" | "drive.files.update.media" => DRIVE_WRITE,
         "drive.files.update" => DRIVE_UPDATE,
+        "calendar.calendarList.list" | "calendar.calendarList.get" => CALENDAR_LIST,
+        "calendar.acl.list" => CALENDAR_ACL,
+        "calendar.events.list" | "calendar.events.get" => EVENTS_READ,
+        "calendar.events.insert" | "calendar.events.patch" | "calendar.events.delete" => EVENTS_WRITE,
+        "calendar.freebusy.query" => BUSY,
+        "people.searchContacts" => &["contacts", "contacts.readonly"],
+        "people.otherContacts.search" => &["contacts.other.readonly"],
         "oauth2.userinfo" => &["openid", "userinfo.email", "userinfo.profile"],
         _ => &[],
     }

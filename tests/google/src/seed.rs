@@ -82,6 +82,85 @@ impl SeedFile {
     }
 }
 
+/// A calendar to put beside the owner's own, which every account has.
+#[derive(Debug, Clone)]
+pub struct SeedCalendar {
+    /// Its name.
+    pub name: String,
+    /// What the account may do with it: `owner`, `writer`, `reader` or `freeBusyReader`.
+    pub role: String,
+    /// Whether the owner hid it from the list.
+    pub hidden: bool,
+    /// Who else sees it: an address, a domain or `default` (everybody), each with a role.
+    pub shared_with: Vec<(String, String)>,
+}
+
+impl SeedCalendar {
+    /// A calendar in which the account has that role, shared with nobody else.
+    #[must_use]
+    pub fn new(name: &str, role: &str) -> Self {
+        Self { name: name.to_owned(), role: role.to_owned(), hidden: false, shared_with: Vec::new() }
+    }
+}
+
+/// An event to put into a calendar.
+#[derive(Debug, Clone)]
+pub struct SeedEvent {
+    /// The calendar's name; `primary` is the owner's own.
+    pub calendar: String,
+    /// Its title.
+    pub title: String,
+    /// When it begins: a day, or a moment with an offset.
+    pub start: String,
+    /// When it ends, in the same form.
+    pub end: String,
+    /// A longer text.
+    pub description: Option<String>,
+    /// The guests' addresses.
+    pub attendees: Vec<String>,
+    /// Who invited the owner; `None` for the calendar's own.
+    pub organizer: Option<String>,
+    /// Whether it is one event of a series.
+    pub series: bool,
+}
+
+impl SeedEvent {
+    /// An event without guests.
+    #[must_use]
+    pub fn new(calendar: &str, title: &str, start: &str, end: &str) -> Self {
+        Self {
+            calendar: calendar.to_owned(),
+            title: title.to_owned(),
+            start: start.to_owned(),
+            end: end.to_owned(),
+            description: None,
+            attendees: Vec::new(),
+            organizer: None,
+            series: false,
+        }
+    }
+
+    /// The same event with these guests.
+    #[must_use]
+    pub fn with(mut self, guests: &[&str]) -> Self {
+        self.attendees = guests.iter().map(|guest| (*guest).to_owned()).collect();
+        self
+    }
+}
+
+/// Somebody the owner knows.
+#[derive(Debug, Clone)]
+pub struct SeedContact {
+    /// The name.
+    pub name: String,
+    /// Mail addresses.
+    pub addresses: Vec<String>,
+    /// A telephone number.
+    pub phone: String,
+    /// Whether the owner keeps the contact; if not, the owner only wrote to them.
+    pub kept: bool,
+}
+
 /// An account; the default one has an owner and nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct Seed {
@@ -93,4 +172,10 @@ pub struct Seed {
     pub mails: Vec<SeedMail>,
     /// The files, folders before what lies in them.
     pub files: Vec<SeedFile>,
+    /// The calendars besides the owner's own.
+    pub calendars: Vec<SeedCalendar>,
+    /// The events.
+    pub events: Vec<SeedEvent>,
+    /// The contacts.
+    pub contacts: Vec<SeedContact>,
 }

@@ -11,14 +11,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::calendar::{Calendars, Invitation};
 use crate::config::{Config, ConsentMode};
 use crate::drive::Drive;
 use crate::faults::Fault;
 use crate::gmail::{Mailbox, Sent};
 use crate::log::LoggedRequest;
 use crate::pages::Pages;
+use crate::people::People;
 use crate::scopes;
-use crate::seed::{SeedFile, SeedMail};
+use crate::seed::{SeedEvent, SeedFile, SeedMail};
 use crate::server::{Shared, serve};
 use crate::tls;
 use crate::tokens::Tokens;
@@ -60,12 +62,25 @@ impl StandIn {
                 .add(file)
                 .with_context(|| format!("the folder of {} is not in the seed before it", file.path))?;
         }
+        let mut calendars = Calendars::new(&config.seed.owner.email);
+        for calendar in &config.seed.calendars {
+            let _ = calendars.add_calendar(calendar);
+        }
+        for event in &config.seed.events {
+            calendars
+                .add_event(event)
+                .with_context(|| format!("the calendar of {} is not in the seed", event.title))?;
+        }
+        let mut people = People::default();
+        config.seed.contacts.iter().for_each(|contact| people.add(contact));
         let world = World {
             owner: config.seed.owner,
             consent: ConsentMode::Grant,
             tokens,
             mailbox,
             drive,
+            calendars,
+            people,
             pages: Pages::default(),
         };
         let shared = Arc::new(Shared::new(origin, config.control, world));
@@ -273,6 +288,51 @@ impl StandIn {
         self.shared.state().world.drive.share(id, with)
     }
 
+    /// An event appears; returns its id.
+    ///
+    /// # Errors
+    /// When its calendar does not exist.
+    pub fn add_event(&self, event: &SeedEvent) -> anyhow::Result<String> {
+        let added = self.shared.state().world.calendars.add_event(event);
+        added.with_context(|| format!("the calendar of {} does not exist", event.title))
+    }
+
+    /// A calendar's id by its name; `primary` is the owner's own.
+    #[must_use]
+    pub fn calendar_id(&self, name: &str) -> Option<String> {
+        self.shared.state().world.calendars.id_of(name)
+    }
+
+    /// The id of the first event of that title.
+    #[must_use]
+    pub fn event_id(&self, title: &str) -> Option<String> {
+        self.shared.state().world.calendars.by_title(title)
+    }
+
+    /// An event as `events.get` gives it.
+    #[must_use]
+    pub fn event(&self, id: &str) -> Option<Value> {
+        self.shared.state().world.calendars.describe(id)
+    }
+
+    /// Another program of the owner invites somebody; `false` if there is no such event.
+    #[must_use]
+    pub fn invite(&self, event: &str, guest: &str) -> bool {
+        self.shared.state().world.calendars.invite(event, guest)
+    }
+
+    /// Another program of the owner shares a calendar; `false` if it does not exist.
+    #[must_use]
+    pub fn share_calendar(&self, id: &str, with: &str, role: &str) -> bool {
+        self.shared.state().world.calendars.share(id, with, role)
+    }
+
+    /// The mails that went to guests of events, oldest first.
+    #[must_use]
+    pub fn invitations(&self) -> Vec<Invitation> {
+        self.shared.state().world.calendars.invitations.clone()
+    }
+
     /// What a demo needs to know: origin, client, owner, and the ids of labels, folders, files and mails.
     #[must_use]
     pub fn info(&self) -> Value {
@@ -284,6 +344,7 @@ impl StandIn {
         let labels = mailbox.user_labels().map(|(id, name)| (name.to_owned(), id.to_owned())).collect();
         let mails = mailbox.subjects().map(|(subject, id)| (subject.to_owned(), id.to_owned())).collect();
         let (folders, files) = state.world.drive.paths();
+        let (calendars, events) = state.world.calendars.names();
         json!({
             "stand_in": "this is stand-in-google, not Google",
             "origin": self.shared.origin,
@@ -294,6 +355,8 @@ impl StandIn {
             "mails": map(mails),
             "folders": map(folders),
             "files": map(files),
+            "calendars": map(calendars),
+            "events": map(events),
         })
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::calendar::Calendars;
 use crate::config::ConsentMode;
 use crate::drive::Drive;
 use crate::gmail::Mailbox;
 use crate::google_error as refuse;
 use crate::pages::Pages;
+use crate::people::People;
 use crate::scopes;
 use crate::seed::Owner;
 use crate::tokens::{Access, Tokens};
@@ -20,6 +22,8 @@ pub(crate) struct World {
     pub(crate) tokens: Tokens,
     pub(crate) mailbox: Mailbox,
     pub(crate) drive: Drive,
+    pub(crate) calendars: Calendars,
+    pub(crate) people: People,
     pub(crate) pages: Pages,
 }
 

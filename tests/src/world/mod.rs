@@ -37,6 +37,8 @@ use users::{Users, Who};
 pub const AGENT: &str = "openclaw";
 /// The adapters of every world.
 pub const ADAPTERS: [&str; 2] = ["gmail", "drive"];
+/// Further services that each world's vault finds at the stand-in; a test that wants one registers its adapter.
+pub const FURTHER: [&str; 2] = ["calendar", "contacts"];
 /// How long a program may take to be ready or to end, on a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -279,6 +281,14 @@ impl World {
             };
             wait_for_socket(&socket, run).await;
         }
+    }
+
+    /// Registers the adapter of a further service, and waits until it serves; only in a world of one user.
+    pub async fn add_adapter(&self, name: &str) {
+        self.admin(&["adapter", "add", name]).await;
+        let socket = self.mcp_socket(name);
+        let serves = async || tokio::net::UnixStream::connect(&socket).await.ok();
+        let _ = self.eventually("the adapter serves", serves).await;
     }
 
     /// Kills the vault without a warning, and in a world of one user its adapters with it.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use super::process::Program;
 use super::ran::Ran;
 use super::users::{Users, Who};
-use super::{ADAPTERS, AGENT, PATIENCE, World, process};
+use super::{ADAPTERS, AGENT, FURTHER, PATIENCE, World, process};
 use crate::binaries;
 
 /// What a world is made with.
@@ -97,7 +97,7 @@ impl World {
         let text = text.replacen("[audit]\n", &format!("[audit]\n{audit}\n"), 1);
         let place = format!("private = true\nca = \"{ca}\"\n");
         let mut text = format!("{text}\n");
-        for service in ADAPTERS {
+        for service in ADAPTERS.iter().chain(&FURTHER) {
             text.push_str(&format!("[service.{service}]\norigin = \"{origin}\"\n{place}\n"));
         }
         text.push_str(&format!(

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use claviger_canonical::Value;
 
 use crate::address::Address;
+use crate::calendar_id::{parse_calendar, parse_event};
 use crate::codec::is_invisible;
 use crate::date::Date;
 use crate::name::Ident;
 use crate::path::RelativePath;
 use crate::refusal::{Class, Denial};
 use crate::url::Url;
+use crate::when::When;
 
 /// What an argument may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,17 @@ pub enum ArgKind {
     Boolean,
     /// A day, `YYYY-MM-DD`.
     Date,
+    /// A day, or a moment with its offset: see [`When`].
+    DateTime,
+    /// A calendar's id: see [`parse_calendar`].
+    Calendar,
+    /// Up to so many ids of calendars, each once.
+    Calendars {
+        /// How many at most.
+        max: usize,
+    },
+    /// A calendar event's id: see [`parse_event`].
+    Event,
     /// Up to so many mail addresses.
     Addresses {
         /// How many at most.
@@ -88,6 +101,8 @@ pub enum ArgValue {
     Boolean(bool),
     /// A day.
     Date(Date),
+    /// A day, or a moment.
+    DateTime(When),
     /// Mail addresses.
     Addresses(Vec<Address>),
     /// A path.
@@ -112,6 +127,7 @@ impl ArgValue {
             ArgValue::Integer(number) => vec![number.to_string()],
             ArgValue::Boolean(yes) => vec![yes.to_string()],
             ArgValue::Date(date) => vec![date.to_string()],
+            ArgValue::DateTime(when) => vec![when.to_string()],
             ArgValue::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
             ArgValue::Path(path) => vec![path.to_string()],
             ArgValue::Url(url) => vec![url.to_string()],
@@ -222,13 +238,10 @@ impl ArgKind {
         let text = || value.as_str().ok_or_else(|| "is a text".to_owned());
         match self {
             ArgKind::Id => parse_id(text()?).map(ArgValue::Text),
-            ArgKind::Ids { max } => {
-                let ids = each(value, *max, parse_id)?;
-                if ids.iter().enumerate().any(|(at, id)| ids[..at].contains(id)) {
-                    return Err("names each id once".to_owned());
-                }
-                Ok(ArgValue::Texts(ids))
-            }
+            ArgKind::Ids { max } => each_once(value, *max, parse_id).map(ArgValue::Texts),
+            ArgKind::Calendar => parse_calendar(text()?).map(ArgValue::Text),
+            ArgKind::Calendars { max } => each_once(value, *max, parse_calendar).map(ArgValue::Texts),
+            ArgKind::Event => parse_event(text()?).map(ArgValue::Text),
             ArgKind::Line { max } => {
                 let line = text()?;
                 if line.is_empty() || line.chars().count() > *max {
@@ -261,6 +274,9 @@ impl ArgKind {
             ArgKind::Date => {
                 text()?.parse().map(ArgValue::Date).map_err(|_| "is a day, YYYY-MM-DD".to_owned())
             }
+            ArgKind::DateTime => text()?.parse().map(ArgValue::DateTime).map_err(|_| {
+                "is a day, YYYY-MM-DD, or a moment such as 2026-03-01T09:30:00+01:00".to_owned()
+            }),
             ArgKind::Addresses { max } => {
                 let addresses = each(value, *max, |text| {
                     text.parse::<Address>()
@@ -307,6 +323,27 @@ pub fn parse_id(text: &str) -> Result<String, String> {
     } else {
         Err("is an id of 1 to 256 letters, digits, _ or -".to_owned())
     }
+}
+
+/// An identifier that a grant pins: an ordinary one, or a calendar's.
+///
+/// # Errors
+/// The rule it breaks.
+pub fn parse_pinned(text: &str) -> Result<String, String> {
+    parse_id(text).or_else(|why| parse_calendar(text).map_err(|_| why))
+}
+
+/// As [`each`], and nothing comes twice.
+fn each_once(
+    value: &Value,
+    max: usize,
+    parse: impl Fn(&str) -> Result<String, String>,
+) -> Result<Vec<String>, String> {
+    let ids = each(value, max, parse)?;
+    if ids.iter().enumerate().any(|(at, id)| ids[..at].contains(id)) {
+        return Err("names each id once".to_owned());
+    }
+    Ok(ids)
 }
 
 fn each<T>(value: &Value, max: usize, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {

@@ -7,6 +7,7 @@
 pub mod address;
 pub mod arg;
 pub mod authors;
+pub mod calendar_id;
 pub mod capability;
 pub mod catalog;
 pub mod caveat;
@@ -45,6 +46,7 @@ pub mod step;
 pub mod tool;
 pub mod url;
 pub mod warning;
+pub mod when;
 
 #[cfg(test)]
 mod properties;

@@ -22,6 +22,8 @@ pub struct Look {
     pub name: Ident,
     /// A step of the service, rendered from the call's arguments.
     pub step: Ident,
+    /// Where it cannot be made, the call goes on as one that reaches somebody unknown, instead of being refused.
+    pub optional: bool,
     /// It is made only where the caller gave this argument.
     pub when: Option<Ident>,
     /// Whom bytes will reach: addresses, or headers of addresses.
@@ -150,6 +152,11 @@ pub fn filled(step: &Step, answers: &BTreeMap<Ident, Value>) -> Option<BTreeMap<
                 _ => return None,
             },
             LookedUp::Addresses => ArgValue::Addresses(people_if_any(answer, at)?),
+            LookedUp::Json => match at.select(answer).as_slice() {
+                [] => ArgValue::Text("null".to_owned()),
+                [only] => ArgValue::Text(only.to_string()),
+                _ => return None,
+            },
         };
         found.insert(name.clone(), value);
     }
@@ -212,6 +219,7 @@ mod tests {
         Look {
             name: "event".parse().unwrap(),
             step: "facts".parse().unwrap(),
+            optional: false,
             when: None,
             people: vec![at("/guests/*/mail")],
             except: vec![at("/me")],

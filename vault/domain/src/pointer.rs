@@ -17,8 +17,8 @@ pub enum BadPointer {
     /// A `~` that is not `~0` or `~1`.
     #[error("in a pointer, ~ stands only in ~0 and ~1")]
     Escape,
-    /// A part that begins with `*[` and is no `*[name=…]`.
-    #[error("in a pointer, a part that selects is *[name=TEXT]")]
+    /// A part that begins with `*[` and is no `*[name=…]` and no `*[member!=…]`.
+    #[error("in a pointer, a part that selects is *[name=TEXT] or *[MEMBER!=WORD,WORD]")]
     Selector,
     /// More than 32 parts.
     #[error("a pointer has at most 32 parts")]
@@ -28,8 +28,9 @@ pub enum BadPointer {
 /// A JSON pointer (RFC 6901), in which a part `*` means each element of an array: `/messages/*/id`.
 ///
 /// A part `*[name=From]` means each element of an array of objects whose member `name` is that text, ASCII case
-/// ignored: headers are written so. So a member whose name is `*`, or begins with `*[`, cannot be pointed at. The empty
-/// pointer is the whole value.
+/// ignored: headers are written so. `*[role!=owner,reader]` means each element but those whose member `role` is one of
+/// these words, or `true` or `false`; one that lacks the member counts. So a member whose name is `*`, or begins with
+/// `*[`, cannot be pointed at. The empty pointer is the whole value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pointer(Vec<Part>);
 
@@ -40,6 +41,8 @@ enum Part {
     Each,
     /// Each element whose member `name` is this text, ASCII case ignored.
     Named(String),
+    /// Each element but those whose member is one of these words, ASCII case ignored.
+    But(String, Vec<String>),
 }
 
 impl Pointer {
@@ -81,6 +84,12 @@ impl Pointer {
                     .flatten()
                     .filter(|element| named(element).is_some_and(|found| found.eq_ignore_ascii_case(name)))
                     .collect(),
+                Part::But(member, words) => here
+                    .into_iter()
+                    .filter_map(Value::as_array)
+                    .flatten()
+                    .filter(|element| !is_one_of(element, member, words))
+                    .collect(),
             };
         }
         here
@@ -93,8 +102,8 @@ impl Pointer {
         self.each(value, false)
     }
 
-    /// As [`Pointer::every`], but where an object lacks the array of a `*` altogether, that array counts as empty: some
-    /// upstreams leave out empty lists. The array of a `*[name=…]` must be there.
+    /// As [`Pointer::every`], but where an object lacks the array of a `*` or a `*[member!=…]` altogether, that array
+    /// counts as empty: some upstreams leave out empty lists. The array of a `*[name=…]` must be there.
     #[must_use]
     pub fn every_given<'a>(&self, value: &'a Value) -> Option<Vec<&'a Value>> {
         self.each(value, true)
@@ -103,13 +112,16 @@ impl Pointer {
     fn each<'a>(&self, value: &'a Value, left_out: bool) -> Option<Vec<&'a Value>> {
         let mut here = vec![value];
         for (at, part) in self.0.iter().enumerate() {
-            let list = left_out && self.0.get(at + 1) == Some(&Part::Each);
+            let list = left_out && matches!(self.0.get(at + 1), Some(Part::Each | Part::But(..)));
             let mut next = Vec::new();
             for value in here {
                 match part {
                     Part::Name(name) if list && value.as_object().is_some_and(|o| !o.contains_key(name)) => {}
                     Part::Name(name) => next.push(child(value, name)?),
                     Part::Each => next.extend(value.as_array()?),
+                    Part::But(member, words) => {
+                        next.extend(value.as_array()?.iter().filter(|one| !is_one_of(one, member, words)));
+                    }
                     Part::Named(name) => {
                         for element in value.as_array()? {
                             if named(element)?.eq_ignore_ascii_case(name) {
@@ -202,6 +214,25 @@ fn named(element: &Value) -> Option<&str> {
     element.get("name")?.as_str()
 }
 
+/// Whether an element's member is one of these words.
+fn is_one_of(element: &Value, member: &str, words: &[String]) -> bool {
+    let found = match element.get(member) {
+        Some(Value::String(text)) => text.as_str(),
+        Some(Value::Bool(true)) => "true",
+        Some(Value::Bool(false)) => "false",
+        _ => return false,
+    };
+    words.iter().any(|word| word.eq_ignore_ascii_case(found))
+}
+
+/// What stands between the brackets of `*[member!=a,b]`.
+fn but(text: &str) -> Option<Part> {
+    let (member, words) = text.split_once("!=")?;
+    let plain = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
+    let words: Vec<String> = words.split(',').map(str::to_owned).collect();
+    (plain(member) && words.iter().all(|word| plain(word))).then(|| Part::But(member.to_owned(), words))
+}
+
 /// RFC 6901 section 4: digits without a leading zero. `-`, the element after the last, is never there.
 fn index(name: &str) -> Option<usize> {
     let plain = name.bytes().all(|b| b.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
@@ -238,8 +269,9 @@ impl FromStr for Pointer {
             .map(|part| match part.strip_prefix("*[") {
                 _ if part == "*" => Ok(Part::Each),
                 None => unescape(part).map(Part::Name),
-                Some(rest) => match rest.strip_prefix("name=").and_then(|rest| rest.strip_suffix(']')) {
-                    Some(name) if !name.is_empty() => unescape(name).map(Part::Named),
+                Some(rest) => match rest.strip_suffix(']').map(|rest| (rest, rest.strip_prefix("name="))) {
+                    Some((_, Some(name))) if !name.is_empty() => unescape(name).map(Part::Named),
+                    Some((rest, None)) => but(rest).ok_or(BadPointer::Selector),
                     _ => Err(BadPointer::Selector),
                 },
             })
@@ -256,6 +288,7 @@ impl fmt::Display for Pointer {
                 Part::Each => f.write_str("/*")?,
                 Part::Name(name) => write!(f, "/{}", escaped(name))?,
                 Part::Named(name) => write!(f, "/*[name={}]", escaped(name))?,
+                Part::But(member, words) => write!(f, "/*[{member}!={}]", words.join(","))?,
             }
         }
         Ok(())
@@ -333,6 +366,44 @@ mod tests {
             assert!(bad.parse::<Pointer>().is_err(), "{bad}");
         }
         assert_eq!("/h/*[name=a~1b]/v".parse::<Pointer>().unwrap().to_string(), "/h/*[name=a~1b]/v");
+    }
+
+    #[test]
+    fn some_elements_are_left_aside_and_none_by_mistake() {
+        let rules = json!({ "r": [
+            { "role": "owner", "v": 1 }, { "role": "Reader", "v": 2 }, { "v": 3 }, { "role": null, "v": 4 },
+            { "role": ["owner"], "v": 5 }, { "role": "owners", "v": 6 },
+        ] });
+        check(&rules, "/r/*[role!=owner]/v", &json!([2, 3, 4, 5, 6]));
+        check(&rules, "/r/*[role!=owner,reader]/v", &json!([3, 4, 5, 6]));
+        let guests = json!({ "g": [{ "self": true, "e": "me" }, { "self": false, "e": "a" }, { "e": "b" }] });
+        check(&guests, "/g/*[self!=true]/e", &json!(["a", "b"]));
+        let every = |value: &Value| {
+            "/g/*[self!=true]/e".parse::<Pointer>().unwrap().every(value).map(|found| json!(found))
+        };
+        assert_eq!(every(&guests), Some(json!(["a", "b"])));
+        // Somebody without an address is not passed over, but for whoever is left aside.
+        assert_eq!(every(&json!({ "g": [{ "e": "a" }, {}] })), None);
+        assert_eq!(every(&json!({ "g": [{ "e": "a" }, { "self": true }] })), Some(json!(["a"])));
+        for odd in [
+            json!({}),
+            json!({ "g": null }),
+            json!({ "g": {} }),
+            json!({ "g": "a" }),
+            json!({ "g": [3] }),
+            json!([]),
+            json!(3),
+        ] {
+            assert_eq!(every(&odd), None, "{odd}");
+        }
+        let pointer = "/g/*[role!=owner,reader]/v".parse::<Pointer>().unwrap();
+        assert!(pointer.is_many());
+        assert_eq!(pointer.to_string(), "/g/*[role!=owner,reader]/v");
+        for bad in
+            ["/*[]", "/*[a!=]", "/*[!=b]", "/*[a!=b", "/*[a!=b,]", "/*[a=b]", "/*[a!=b~1]", "/*[a!=b]c"]
+        {
+            assert_eq!(bad.parse::<Pointer>(), Err(BadPointer::Selector), "{bad}");
+        }
     }
 
     #[test]

@@ -9,11 +9,12 @@ use crate::arg::{ArgValue, Arguments};
 use crate::codec::drive_query::{self, DriveTerms};
 use crate::codec::gmail_query::{self, GmailTerms};
 use crate::codec::rfc5322::{self, Mail, MailError};
-use crate::codec::{base64url, multipart, percent};
+use crate::codec::{base64url, event, multipart, percent, plain_words};
 use crate::date::Date;
 use crate::name::Ident;
 use crate::refusal::{Class, Denial};
 use crate::step::{Codec, Method, Segment, Step, Template};
+use crate::when::When;
 
 /// A request, but for its origin and its credential.
 #[derive(Clone, PartialEq, Eq)]
@@ -220,6 +221,29 @@ impl Filling<'_> {
                     multipart::related(&metadata, &kind, content.as_bytes()).map_err(|_| unfit())?;
                 Part::Bytes { content_type, bytes }
             }
+            Codec::PlainWords => match fields.text("words")? {
+                None => Part::Absent,
+                Some(words) => Part::Text(
+                    plain_words::render("words", &words).map_err(|error| fields.refuse("words", &error))?,
+                ),
+            },
+            Codec::Each => match (fields.part("of")?, fields.text("named")?) {
+                (Part::Absent, _) => Part::Absent,
+                (Part::Json(Value::Array(items)), Some(name)) => {
+                    let one = |item| Value::Object(serde_json::Map::from_iter([(name.clone(), item)]));
+                    Part::Json(items.into_iter().map(one).collect())
+                }
+                _ => return Err(unfit()),
+            },
+            Codec::Moment => match fields.when("at")? {
+                None => Part::Absent,
+                Some(when) => Part::Text(when.moment().to_string()),
+            },
+            Codec::EventTime => match fields.when("at")? {
+                None => Part::Absent,
+                Some(when) => Part::Json(event::time(when, fields.text("time_zone")?.as_deref())),
+            },
+            Codec::Guests => fields.guests()?,
         })
     }
 
@@ -278,6 +302,32 @@ impl Fields<'_> {
         }
     }
 
+    fn when(&self, field: &str) -> Result<Option<When>, Denial> {
+        match self.value(field)? {
+            None => Ok(None),
+            Some(ArgValue::DateTime(when)) => Ok(Some(*when)),
+            Some(_) => Err(unfit()),
+        }
+    }
+
+    /// The guest list that results; absent where nothing is said of guests.
+    fn guests(&self) -> Result<Part, Denial> {
+        let (add, remove) = (self.addresses("add")?, self.addresses("remove")?);
+        let response = self.text("response")?;
+        if add.is_empty() && remove.is_empty() && response.is_none() {
+            return Ok(Part::Absent);
+        }
+        // The vault fills this from its own look at the event, as JSON.
+        let present = match self.part("present")? {
+            Part::Absent => Value::Null,
+            Part::Json(value) => value,
+            Part::Text(text) => serde_json::from_str(&text).map_err(|_| unfit())?,
+            Part::Bytes { .. } => return Err(unfit()),
+        };
+        let changes = event::Changes { add: &add, remove: &remove, response: response.as_deref() };
+        event::guests(&present, changes).map(Part::Json).map_err(|error| self.refuse("add", &error))
+    }
+
     fn flag(&self, field: &str) -> Result<Option<bool>, Denial> {
         match self.value(field)? {
             None => Ok(None),
@@ -303,6 +353,7 @@ impl Part {
             ArgValue::Integer(number) => Part::Json((*number).into()),
             ArgValue::Boolean(yes) => Part::Json((*yes).into()),
             ArgValue::Date(date) => Part::Text(date.to_string()),
+            ArgValue::DateTime(when) => Part::Text(when.to_string()),
             ArgValue::Path(path) => Part::Text(path.to_string()),
             ArgValue::Url(url) => Part::Text(url.to_string()),
             ArgValue::Addresses(addresses) => {

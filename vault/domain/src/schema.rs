@@ -109,6 +109,13 @@ fn base(arg: &Arg) -> Map<String, Value> {
         ArgKind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         ArgKind::Boolean => json!({ "type": "boolean" }),
         ArgKind::Date => json!({ "type": "string", "format": "date" }),
+        // A day or a moment: no one `format` says that, and some hosts check formats.
+        ArgKind::DateTime => json!({ "type": "string", "minLength": 10, "maxLength": 25 }),
+        ArgKind::Calendar => json!({ "type": "string", "minLength": 1, "maxLength": 256 }),
+        ArgKind::Calendars { max } => {
+            json!({ "type": "array", "items": { "type": "string" }, "maxItems": max, "uniqueItems": true })
+        }
+        ArgKind::Event => json!({ "type": "string", "minLength": 1, "maxLength": 1024 }),
         ArgKind::Addresses { max } => {
             json!({ "type": "array", "items": { "type": "string", "format": "email" }, "maxItems": max })
         }
@@ -136,6 +143,7 @@ fn default_value(default: &ArgValue) -> Value {
         ArgValue::Integer(number) => (*number).into(),
         ArgValue::Boolean(yes) => (*yes).into(),
         ArgValue::Date(date) => date.to_string().into(),
+        ArgValue::DateTime(when) => when.to_string().into(),
         ArgValue::Texts(_) | ArgValue::Addresses(_) => default.texts().into(),
     }
 }

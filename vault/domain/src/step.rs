@@ -76,11 +76,22 @@ pub enum Codec {
     DriveQuery,
     /// A multipart/related body (RFC 2387) of `metadata`, `content`, `content_type`.
     MultipartRelated,
+    /// Plain `words`, with nothing in them that any search takes for an operator.
+    PlainWords,
+    /// A list of objects that have each element of `of` as the member called `named`.
+    Each,
+    /// The moment `at` as RFC 3339; a day is its midnight in UTC.
+    Moment,
+    /// The beginning or the end of an event: `at`, shown in `time_zone`.
+    EventTime,
+    /// The whole guest list of an event: those `present`, and those in `add`, without those in `remove`, the account's own
+    /// answer being `response`. Absent where none of the three is given.
+    Guests,
 }
 
 impl Codec {
     /// The codec's name in the catalog, and the fields it takes.
-    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 6] = [
+    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 11] = [
         (Codec::Json, "json", &["fields"]),
         (Codec::Base64url, "base64url", &["of"]),
         (Codec::Rfc5322, "rfc5322", &["to", "cc", "bcc", "reply_to", "subject", "body"]),
@@ -95,6 +106,11 @@ impl Codec {
             &["parent", "name", "name_contains", "full_text", "mime_type", "modified_after"],
         ),
         (Codec::MultipartRelated, "multipart_related", &["metadata", "content", "content_type"]),
+        (Codec::PlainWords, "plain_words", &["words"]),
+        (Codec::Each, "each", &["of", "named"]),
+        (Codec::Moment, "moment", &["at"]),
+        (Codec::EventTime, "event_time", &["at", "time_zone"]),
+        (Codec::Guests, "guests", &["present", "add", "remove", "response"]),
     ];
 
     /// The codec of that name, with the fields it takes.
@@ -129,6 +145,8 @@ pub enum LookedUp {
     Text,
     /// The addresses of every text there, headers included.
     Addresses,
+    /// The value as JSON, for a codec that takes it apart; absent where nothing stands there.
+    Json,
 }
 
 /// What an answer may be.

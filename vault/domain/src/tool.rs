@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::arg::Arg;
+use crate::arg::{Arg, Arguments};
 use crate::effect::Effect;
 use crate::look::Look;
 use crate::name::{Ident, ServiceId, ToolName};
@@ -36,6 +36,8 @@ pub struct Tool {
     pub summary: String,
     /// Its effect.
     pub effect: Effect,
+    /// Arguments that make a call of it a send: with one of them, others get to see what is written.
+    pub sends_with: Vec<Ident>,
     /// Whether strangers can write what it answers.
     pub untrusted: bool,
     /// OAuth scopes of which any one suffices; the first is the narrowest.
@@ -61,6 +63,19 @@ impl Tool {
     #[must_use]
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.name.as_str() == name)
+    }
+
+    /// The effect that a call with these arguments has, as far as they tell: a list counts where somebody is on it.
+    #[must_use]
+    pub fn effect_of(&self, args: &Arguments) -> Effect {
+        let tells = |name: &Ident| {
+            args.get(name).is_some_and(|value| value.texts().iter().any(|text| !text.is_empty()))
+        };
+        if self.effect == Effect::Write && self.sends_with.iter().any(tells) {
+            Effect::Send
+        } else {
+            self.effect
+        }
     }
 
     /// The arguments that hold recipients, in the catalog's order.

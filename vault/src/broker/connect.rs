@@ -81,7 +81,7 @@ impl Broker {
             _ => {}
         }
         let client = self.client(provider, ask.client.take())?;
-        let scopes = scopes_of(provider, &tools);
+        let scopes = scopes_of(provider, service, &tools);
         let state = Zeroizing::new(self.token_text());
         let verifier = Zeroizing::new(self.token_text());
         let session = hex(&self.random::<16>());
@@ -360,13 +360,21 @@ fn asked_tools<'a>(service: &'a Service, ask: &ConnectAsk) -> Result<Vec<&'a Too
 }
 
 /// The narrowest scope of each tool, and those that name the account. One that would suffice for several tools takes no
-/// other's place: each tool's token is as narrow as it can be, which is the second wall.
-fn scopes_of(provider: &Provider, tools: &[&Tool]) -> Vec<String> {
+/// other's place: each tool's token is as narrow as it can be, which is the second wall. What a tool's looks need is asked
+/// for where none of these suffices.
+fn scopes_of(provider: &Provider, service: &Service, tools: &[&Tool]) -> Vec<String> {
     let mut scopes: Vec<String> = provider.identity_scopes.clone();
     for scope in tools.iter().filter_map(|tool| tool.scope.first()) {
         let scope = provider.full_scope(scope);
         if !scopes.contains(&scope) {
             scopes.push(scope);
+        }
+    }
+    let looks = tools.iter().flat_map(|tool| &tool.looks).filter_map(|look| service.steps.get(&look.step));
+    for step in looks {
+        let accepted: Vec<String> = step.scope.iter().map(|scope| provider.full_scope(scope)).collect();
+        if !accepted.iter().any(|scope| scopes.contains(scope)) {
+            scopes.extend(accepted.into_iter().take(1));
         }
     }
     scopes

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use claviger_domain::arg::{Arguments, parse_id};
+use claviger_domain::arg::{Arguments, parse_pinned};
 use claviger_domain::caveat::{Caveat, ResourceBound};
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Ending};
@@ -71,7 +71,7 @@ impl Broker {
         for asked in &bound.ids {
             let (id, shown) = match asked.strip_prefix("id:") {
                 Some(id) => {
-                    let id = parse_id(id).map_err(|why| {
+                    let id = parse_pinned(id).map_err(|why| {
                         AdminError::invalid(format!("what follows id: {why}"), "copy the id from the service")
                     })?;
                     (id.clone(), id)
@@ -121,7 +121,7 @@ impl Broker {
             let (Some(known), Some(id)) = (text(&resource.name, item), text(&resource.id, item)) else {
                 continue;
             };
-            if known == name && parse_id(id).is_ok() {
+            if known == name && parse_pinned(id).is_ok() {
                 found.push(id.to_owned());
             }
             names.push(known.to_owned());

@@ -138,7 +138,16 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
     }
     let kind = |kind: &ArgKind| match reserved {
         Some(Reserved::Path) => *kind == ArgKind::Path,
-        _ => matches!(kind, ArgKind::Id | ArgKind::Ids { .. }),
+        _ => {
+            matches!(
+                kind,
+                ArgKind::Id
+                    | ArgKind::Ids { .. }
+                    | ArgKind::Calendar
+                    | ArgKind::Calendars { .. }
+                    | ArgKind::Event
+            )
+        }
     };
     let mut check = Check {
         query: None,

@@ -41,7 +41,7 @@ fn look(
     steps: &BTreeMap<Ident, Step>,
     faults: &mut Vec<String>,
 ) -> Option<Look> {
-    let RawLook { name, step, when, people, except, private, sends_if, pin, show, etag } = raw;
+    let RawLook { name, step, optional, when, people, except, private, sends_if, pin, show, etag } = raw;
     let name = keep(faults, at, name.parse::<Ident>());
     let when = when.and_then(|text| {
         let found = args.keys().find(|known| known.as_str() == text).cloned();
@@ -77,10 +77,14 @@ fn look(
             shown.insert(title, place);
         }
     }
+    if optional && people.is_empty() {
+        faults.push(format!("{at}: a look that may fail says by its people whom the call would reach"));
+    }
     let etag = etag.and_then(|place| keep(faults, &format!("{at}.etag"), one(place)));
     Some(Look {
         name: name?,
         step: found?.name.clone(),
+        optional,
         when,
         people,
         except,

@@ -73,6 +73,8 @@ pub(super) struct RawTool {
     #[serde(default)]
     pub(super) show: Vec<String>,
     #[serde(default)]
+    pub(super) sends_with: Vec<String>,
+    #[serde(default)]
     pub(super) args: BTreeMap<String, RawArg>,
     #[serde(default)]
     pub(super) look: Vec<RawLook>,
@@ -85,6 +87,8 @@ pub(super) struct RawTool {
 pub(super) struct RawLook {
     pub(super) name: String,
     pub(super) step: String,
+    #[serde(default)]
+    pub(super) optional: bool,
     pub(super) when: Option<String>,
     #[serde(default)]
     pub(super) people: Vec<String>,

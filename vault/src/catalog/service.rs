@@ -223,10 +223,22 @@ fn tool(
         known
     });
     let show = show.collect();
+    let sends_with = raw.sends_with.iter().filter_map(|text| {
+        let known = args.keys().find(|known| known.as_str() == text).cloned();
+        if known.is_none() {
+            fault(&format!("sends_with: no argument {text}"));
+        }
+        known
+    });
+    let sends_with: Vec<Ident> = sends_with.collect();
+    if !sends_with.is_empty() && effect != Some(Effect::Write) {
+        fault("sends_with is for a tool that writes: what else a tool does is said by its effect alone");
+    }
     Some(Tool {
         name,
         summary: raw.summary,
         effect: effect?,
+        sends_with,
         untrusted,
         scope: raw.scope,
         requests: raw.requests.unwrap_or(u32::try_from(own.len()).unwrap_or(u32::MAX)),
@@ -254,6 +266,10 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         },
         "boolean" => ArgKind::Boolean,
         "date" => ArgKind::Date,
+        "datetime" => ArgKind::DateTime,
+        "calendar" => ArgKind::Calendar,
+        "calendars" => ArgKind::Calendars { max: most(50)? },
+        "event" => ArgKind::Event,
         "addresses" => ArgKind::Addresses { max: most(50)? },
         "choice" if !raw.of.is_empty() => ArgKind::Choice(raw.of),
         "page" => ArgKind::Page,
@@ -261,7 +277,7 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         "url" => ArgKind::Url,
         _ => {
             return Err(
-                "type is id, ids, line, text, integer, boolean, date, addresses, choice (with of), page, path or url"
+                "type is id, ids, line, text, integer, boolean, date, datetime, calendar, calendars, event, addresses, choice (with of), page, path or url"
                     .to_owned(),
             );
         }

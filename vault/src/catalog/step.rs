@@ -239,7 +239,8 @@ fn source(raw: &RawParam, place: &Place<'_>) -> Result<ParamSource, String> {
                 Some("addresses") => {
                     Ok(ParamSource::Look { look, at: check::pointer(at.clone())?, kind: LookedUp::Addresses })
                 }
-                Some(_) => Err("as is text or addresses".to_owned()),
+                Some("json") => Ok(ParamSource::Look { look, at: one(at.clone())?, kind: LookedUp::Json }),
+                Some(_) => Err("as is text, addresses or json".to_owned()),
             }
         }
         _ => Err("from is answer, scope with a resource, or look with a look and at".to_owned()),

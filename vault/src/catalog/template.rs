@@ -83,6 +83,9 @@ fn fits(codec: Codec, field: &str, template: &Template, names: &Names<'_>) -> Re
         (Codec::GmailQuery, "after" | "before") | (Codec::DriveQuery, "modified_after") => {
             matches!(kind, Some(ArgKind::Date))
         }
+        (Codec::Moment | Codec::EventTime, "at") => matches!(kind, Some(ArgKind::DateTime)),
+        (Codec::Guests, "add" | "remove") => matches!(kind, Some(ArgKind::Addresses { .. })),
+        (Codec::Each, "of") => is_list(kind),
         (Codec::GmailQuery, "has_attachment" | "unread") => matches!(kind, Some(ArgKind::Boolean)),
         (Codec::Json | Codec::Base64url, _) => true,
         (Codec::MultipartRelated, "metadata") => matches!(template, Template::Object(_)),
@@ -92,5 +95,5 @@ fn fits(codec: Codec, field: &str, template: &Template, names: &Names<'_>) -> Re
 }
 
 fn is_list(kind: Option<&ArgKind>) -> bool {
-    matches!(kind, Some(ArgKind::Ids { .. } | ArgKind::Addresses { .. }))
+    matches!(kind, Some(ArgKind::Ids { .. } | ArgKind::Addresses { .. } | ArgKind::Calendars { .. }))
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 use super::*;
 
+mod calendar;
 mod objects;
 mod authors;
 mod guard;
@@ -24,6 +25,17 @@ fn the_built_in_files_are_sound() {
     assert_eq!(
         names,
         [
+            "calendar.create_event",
+            "calendar.delete_event",
+            "calendar.free_busy",
+            "calendar.get_event",
+            "calendar.list_calendars",
+            "calendar.list_events",
+            "calendar.respond_to_event",
+            "calendar.search_events",
+            "calendar.update_event",
+            "contacts.search_contacts",
+            "contacts.search_other_contacts",
             "drive.create_file",
             "drive.get_file_metadata",
             "drive.list_folder",

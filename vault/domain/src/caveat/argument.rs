@@ -54,10 +54,13 @@ impl Bound {
 
     /// Whether it says anything about an argument of that kind.
     pub(super) fn fits(&self, kind: &ArgKind) -> bool {
-        let list = matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. });
+        let list =
+            matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. } | ArgKind::Calendars { .. });
         let text = matches!(
             kind,
             ArgKind::Id
+                | ArgKind::Calendar
+                | ArgKind::Event
                 | ArgKind::Line { .. }
                 | ArgKind::Text { .. }
                 | ArgKind::Choice(_)
@@ -67,7 +70,10 @@ impl Bound {
         match self {
             Bound::EachIn(_) => list,
             Bound::OneOf(_) => {
-                text || matches!(kind, ArgKind::Integer { .. } | ArgKind::Date | ArgKind::Boolean)
+                text || matches!(
+                    kind,
+                    ArgKind::Integer { .. } | ArgKind::Date | ArgKind::DateTime | ArgKind::Boolean
+                )
             }
             Bound::Max(_) => matches!(kind, ArgKind::Integer { .. }),
             Bound::Absent => true,
@@ -121,6 +127,6 @@ fn length(value: &ArgValue) -> Option<u64> {
         ArgValue::Addresses(addresses) => u64::try_from(addresses.len()).ok(),
         ArgValue::Path(path) => u64::try_from(path.as_str().chars().count()).ok(),
         ArgValue::Url(url) => u64::try_from(url.as_str().chars().count()).ok(),
-        ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) => None,
+        ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) | ArgValue::DateTime(_) => None,
     }
 }

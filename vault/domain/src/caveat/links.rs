@@ -13,7 +13,7 @@ use crate::tool::Tool;
 pub(super) fn enforceable(tool: &Tool) -> Result<(), String> {
     // What is taken over out of the object, such as the text that is answered or forwarded, nobody has looked through.
     let copies = tool.steps.iter().flat_map(|step| step.params.values()).any(|source| match source {
-        ParamSource::Look { kind: LookedUp::Text, .. } => true,
+        ParamSource::Look { kind: LookedUp::Text | LookedUp::Json, .. } => true,
         ParamSource::Look { kind: LookedUp::Addresses, .. } | ParamSource::Answer | ParamSource::Scope(_) => {
             false
         }
@@ -42,6 +42,10 @@ pub(super) fn decide(hosts: &[HostPattern], tool: &Tool, args: &Arguments) -> Re
                 | ArgKind::Integer { .. }
                 | ArgKind::Boolean
                 | ArgKind::Date
+                | ArgKind::DateTime
+                | ArgKind::Calendar
+                | ArgKind::Calendars { .. }
+                | ArgKind::Event
                 | ArgKind::Addresses { .. }
                 | ArgKind::Choice(_)
                 | ArgKind::Page

@@ -6,10 +6,12 @@
 
 pub mod base64url;
 pub mod drive_query;
+pub mod event;
 pub mod form;
 pub mod gmail_query;
 pub mod multipart;
 pub mod percent;
+pub mod plain_words;
 pub mod rfc5322;
 mod term;
 

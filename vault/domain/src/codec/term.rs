@@ -25,6 +25,9 @@ pub enum Fault {
     /// Not an identifier.
     #[error("is not an id: letters, digits, - and _ only")]
     Id,
+    /// A mark that words do not have, where a search takes nothing but words.
+    #[error("has a mark that is no part of a word: give letters and digits")]
+    Word,
 }
 
 /// Holds for every term: it is not blank and has nothing invisible in it.

@@ -55,6 +55,7 @@ pub(super) fn tool(args: impl IntoIterator<Item = (&'static str, Arg)>, steps: V
         show: Vec::new(),
         args: args.into_iter().map(|(name, arg)| (ident(name), arg)).collect(),
         looks: Vec::new(),
+        sends_with: Vec::new(),
         steps,
         definition: Definition([7; 32]),
     }
@@ -139,6 +140,11 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         ArgKind::Ids { .. } => list(word()),
         ArgKind::Integer { .. } => (0_i64..22).prop_map(Value::from).boxed(),
         ArgKind::Boolean => any::<bool>().prop_map(Value::from).boxed(),
+        ArgKind::Calendar | ArgKind::Event => word().prop_map(Value::from).boxed(),
+        ArgKind::Calendars { .. } => list(word()),
+        ArgKind::DateTime => prop::sample::select(vec!["2026-01-02", "2026-01-02T03:04:05Z", "2026-01-02T3"])
+            .prop_map(Value::from)
+            .boxed(),
         ArgKind::Date => prop::sample::select(vec!["2026-01-02", "2026-01-03", "2026-02-30", "2026-1-2"])
             .prop_map(Value::from)
             .boxed(),

@@ -5,10 +5,21 @@ use claviger_domain::step::{Segment, Step};
 use super::built_in;
 
 const MAIL: &str = "https://mail.google.com/";
+const CALENDAR_LIST: &[&str] =
+    &["calendar", "calendar.calendarlist", "calendar.calendarlist.readonly", "calendar.readonly"];
+const EVENTS: &[&str] = &[
+    "calendar",
+    "calendar.events",
+    "calendar.events.owned",
+    "calendar.events.owned.readonly",
+    "calendar.events.readonly",
+    "calendar.readonly",
+];
+const EVENTS_WRITE: &[&str] = &["calendar", "calendar.events", "calendar.events.owned"];
 
-/// Method, path, and the scopes of which any one suffices, as the discovery documents of Gmail v1 and Drive v3 list
+/// Method, path, and the scopes of which any one suffices, as the discovery documents of Gmail v1, Drive v3, Calendar v3 and People v1 list
 /// them (2026), without those of add-ons, of app data and of single other products.
-const ACCEPTED: [(&str, &str, &[&str]); 9] = [
+const ACCEPTED: [(&str, &str, &[&str]); 19] = [
     (
         "GET",
         "/gmail/v1/users/me/labels",
@@ -30,6 +41,20 @@ const ACCEPTED: [(&str, &str, &[&str]); 9] = [
     ),
     ("GET", "/drive/v3/files/{}/export", &["drive", "drive.file", "drive.readonly"]),
     ("POST", "/upload/drive/v3/files", &["drive", "drive.file"]),
+    ("GET", "/calendar/v3/users/me/calendarList", CALENDAR_LIST),
+    ("GET", "/calendar/v3/calendars/{}/acl", &["calendar", "calendar.acls", "calendar.acls.readonly"]),
+    ("GET", "/calendar/v3/calendars/{}/events", EVENTS),
+    ("GET", "/calendar/v3/calendars/{}/events/{}", EVENTS),
+    ("POST", "/calendar/v3/calendars/{}/events", EVENTS_WRITE),
+    ("PATCH", "/calendar/v3/calendars/{}/events/{}", EVENTS_WRITE),
+    ("DELETE", "/calendar/v3/calendars/{}/events/{}", EVENTS_WRITE),
+    (
+        "POST",
+        "/calendar/v3/freeBusy",
+        &["calendar", "calendar.events.freebusy", "calendar.freebusy", "calendar.readonly"],
+    ),
+    ("GET", "/v1/people:searchContacts", &["contacts", "contacts.readonly"]),
+    ("GET", "/v1/otherContacts:search", &["contacts.other.readonly"]),
 ];
 
 fn accepted(step: &Step) -> &'static [&'static str] {
@@ -82,6 +107,8 @@ fn no_tool_counts_on_a_scope_that_hides_what_it_needs() {
         ("gmail.get_message", "gmail.metadata"),
         ("drive.read_file", "drive.metadata.readonly"),
         ("drive.search_files", "drive.metadata.readonly"),
+        ("calendar.list_events", "calendar.events.freebusy"),
+        ("calendar.get_event", "calendar.events.freebusy"),
     ] {
         let tool = catalog.tool(&tool.parse().unwrap()).unwrap();
         assert!(!tool.scope.iter().any(|scope| scope == useless), "{}", tool.name);

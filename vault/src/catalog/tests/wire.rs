@@ -30,9 +30,9 @@ pub(super) fn rendered(
 
 /// A step, the parameters and the page token it gets, and what is sent: method and address, then the body's type and
 /// the body, each on its own line.
-type Sent<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>, &'a str);
+pub(super) type Sent<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>, &'a str);
 
-fn check(tool: &str, given: Value, steps: &[Sent<'_>]) {
+pub(super) fn check(tool: &str, given: Value, steps: &[Sent<'_>]) {
     let catalog = built_in();
     let tool = catalog.tool(&tool.parse().unwrap()).unwrap();
     let args = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()).unwrap();
@@ -231,7 +231,13 @@ fn the_vaults_own_steps() {
         .values()
         .flat_map(|service| service.steps.values())
         .map(|step| {
-            let filled = params(&[("name", "it's"), ("file_id", "f-1"), ("message_id", "m-1")]);
+            let filled = params(&[
+                ("name", "it's"),
+                ("file_id", "f-1"),
+                ("message_id", "m-1"),
+                ("calendar_id", "c#1@g.org"),
+                ("event_id", "e1"),
+            ]);
             let request = rendered(step, &args, &filled, None);
             format!("{} {}", request.method.as_str(), request.path_and_query)
         })
@@ -239,6 +245,10 @@ fn the_vaults_own_steps() {
     assert_eq!(
         steps,
         [
+            "GET /calendar/v3/calendars/c%231%40g.org/acl?fields=items%28role%2Cscope%29%2CnextPageToken&maxResults=250",
+            "GET /calendar/v3/users/me/calendarList?fields=items%28id%2Csummary%29&maxResults=250&showHidden=true",
+            "GET /calendar/v3/calendars/c%231%40g.org/events/e1?fields=id%2Cetag%2Csummary%2Cstart%2Cend%2C\
+             organizer%28email%2Cself%29%2Cattendees%2CattendeesOmitted",
             "GET /drive/v3/files/f-1?fields=id%2Cparents%2Ctrashed&supportsAllDrives=true",
             "GET /drive/v3/files?fields=files%28id%2Cname%29&pageSize=100&q=name%20%3D%20%27it%5C%27s%27%20and%20\
              mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27%20and%20trashed%20%3D%20false",
