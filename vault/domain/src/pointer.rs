@@ -150,6 +150,10 @@ impl Pointer {
                         many = true;
                         next.extend(value.as_array()?);
                     }
+                    Part::But(member, words) => {
+                        many = true;
+                        next.extend(value.as_array()?.iter().filter(|one| !is_one_of(one, member, words)));
+                    }
                     Part::Named(name) => {
                         many = true;
                         for element in value.as_array()? {

@@ -277,7 +277,7 @@ impl Broker {
         purpose.effect = Effect::Read;
         purpose.taints = false;
         purpose.about.step = Some(format!("probe {}", look.name));
-        let (begun, answer) = self.perform(errand, &look.scope, &purpose, request).await.ok()?;
+        let (begun, answer) = self.perform(&errand.secret, &look.scope, &purpose, request).await.ok()?;
         let value = parse(&answer, true);
         let ending = if value.is_ok() { Ending::Released } else { Ending::Withheld };
         let ended = self.end(begun, ending, Some(answer.status), answer.body.len(), Detail::default()).await;

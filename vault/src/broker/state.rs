@@ -13,8 +13,8 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::counters::Counter;
-use super::made::Made;
 use super::decoys::Decoys;
+use super::made::Made;
 use super::records::{AdapterRecord, AgentRecord, SecretRecord};
 use super::taint::Taint;
 use super::token::Tokens;

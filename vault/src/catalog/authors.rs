@@ -4,8 +4,8 @@ use claviger_domain::authors::{Authors, Who};
 use claviger_domain::pointer::Pointer;
 use claviger_domain::step::{AnswerKind, Step};
 
-use super::raw::RawAuthors;
 use super::check::fillable;
+use super::raw::RawAuthors;
 use super::step::Place;
 
 /// Reads `authors = { … }` of a step.

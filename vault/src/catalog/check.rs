@@ -235,7 +235,12 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
 }
 
 /// Whether all that a probe's path needs is known where it is used.
-pub(super) fn fillable(probe: &Step, user: &Step, each: Option<&Each>, place: &Place<'_>) -> Result<(), String> {
+pub(super) fn fillable(
+    probe: &Step,
+    user: &Step,
+    each: Option<&Each>,
+    place: &Place<'_>,
+) -> Result<(), String> {
     if probe.local || probe.answer == AnswerKind::Bytes {
         return Err("a probe is a request that is answered with JSON".to_owned());
     }

@@ -2,10 +2,10 @@
 //!
 //! Everything wrong with a file is found when it is loaded, so that what renders requests meets no surprise.
 
-mod check;
-mod look;
 mod authors;
+mod check;
 mod guard;
+mod look;
 mod provider;
 mod raw;
 mod service;

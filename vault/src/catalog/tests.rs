@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 use super::*;
 
-mod calendar;
-mod objects;
 mod authors;
+mod calendar;
 mod guard;
+mod objects;
 mod properties;
 mod schemas;
 mod scopes;

@@ -213,6 +213,7 @@ proptest! {
             pin: vec![at("/etag")],
             show: BTreeMap::new(),
             etag: None,
+            optional: false,
         };
         let seen = |guests: &[String]| {
             let guests: Vec<Value> = guests.iter().map(|mail| json!({ "mail": mail })).collect();

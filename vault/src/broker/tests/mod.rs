@@ -6,8 +6,8 @@ mod google;
 mod upstream;
 mod world;
 
-mod bytes;
 mod alerts;
+mod bytes;
 mod canary;
 mod connect;
 mod counters;

@@ -440,17 +440,6 @@ impl AdminService for Vault {
     async fn remove_decoy(&self, request: Request<RemoveDecoyRequest>) -> Answer<RemoveDecoyResponse> {
         self.answer("remove_decoy", &request, RemoveDecoyResponse {})
     }
-}
-
-fn decoy() -> Decoy {
-    Decoy {
-        id: "dec_0011223344556677".into(),
-        kind: "credential".into(),
-        value: "AIzaSyDECOY".into(),
-        note: "in the old notes".into(),
-        created_at_ms: 1_800_000_000_000 - 60_000,
-        used: 1,
-    }
 
     async fn can(&self, request: Request<CanRequest>) -> Answer<CanResponse> {
         let answer = CanResponse {
@@ -521,5 +510,16 @@ fn decoy() -> Decoy {
 
     async fn simulate(&self, request: Request<SimulateRequest>) -> Answer<SimulateResponse> {
         self.answer("simulate", &request, SimulateResponse { same: 4, ..SimulateResponse::default() })
+    }
+}
+
+fn decoy() -> Decoy {
+    Decoy {
+        id: "dec_0011223344556677".into(),
+        kind: "credential".into(),
+        value: "AIzaSyDECOY".into(),
+        note: "in the old notes".into(),
+        created_at_ms: 1_800_000_000_000 - 60_000,
+        used: 1,
     }
 }
