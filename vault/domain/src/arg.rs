@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use claviger_canonical::Value;
 
 use crate::address::Address;
+use crate::codec::attachment::Attachment;
 use crate::codec::is_invisible;
 use crate::date::Date;
 use crate::name::Ident;
@@ -52,6 +53,11 @@ pub enum ArgKind {
     Choice(Vec<String>),
     /// A page mark that the vault gave out with an earlier answer.
     Page,
+    /// Up to so many attachments, `{name, type, data}` with data in base64; together at most 150 KiB.
+    Attachments {
+        /// How many at most.
+        max: usize,
+    },
 }
 
 /// One argument, as the catalog declares it.
@@ -84,6 +90,8 @@ pub enum ArgValue {
     Date(Date),
     /// Mail addresses.
     Addresses(Vec<Address>),
+    /// Attachments.
+    Attachments(Vec<Attachment>),
 }
 
 impl std::fmt::Debug for ArgValue {
@@ -103,6 +111,7 @@ impl ArgValue {
             ArgValue::Boolean(yes) => vec![yes.to_string()],
             ArgValue::Date(date) => vec![date.to_string()],
             ArgValue::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
+            ArgValue::Attachments(attachments) => attachments.iter().map(Attachment::describe).collect(),
         }
     }
 }
@@ -260,6 +269,13 @@ impl ArgKind {
                 } else {
                     Err("is next_page of an earlier answer".to_owned())
                 }
+            }
+            ArgKind::Attachments { max } => {
+                let items = value.as_array().ok_or_else(|| "is a list".to_owned())?;
+                if items.len() > *max {
+                    return Err(format!("has at most {max} entries"));
+                }
+                Attachment::list(items).map(ArgValue::Attachments).map_err(|error| error.to_string())
             }
         }
     }

@@ -377,6 +377,7 @@ fn length(value: &ArgValue) -> Option<u64> {
         ArgValue::Text(text) => u64::try_from(text.chars().count()).ok(),
         ArgValue::Texts(texts) => u64::try_from(texts.len()).ok(),
         ArgValue::Addresses(addresses) => u64::try_from(addresses.len()).ok(),
+        ArgValue::Attachments(attachments) => u64::try_from(attachments.len()).ok(),
         ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) => None,
     }
 }

@@ -65,7 +65,9 @@ pub enum Codec {
     Json,
     /// Base64url of `of`.
     Base64url,
-    /// A mail (RFC 5322) of `to`, `cc`, `bcc`, `reply_to`, `subject`, `body`.
+    /// A mail (RFC 5322) of `to`, `cc`, `bcc`, `reply_to`, `subject`, `body`, `attachments`; of `in_reply_to` and
+    /// `references` (message ids), `quote` (text below the body) and `original` (a whole mail in base64url, attached as it
+    /// is). With `unaddressed` it needs no recipient.
     Rfc5322,
     /// Gmail's search language of typed terms.
     GmailQuery,
@@ -80,11 +82,39 @@ impl Codec {
     pub const ALL: [(Codec, &'static str, &'static [&'static str]); 6] = [
         (Codec::Json, "json", &["fields"]),
         (Codec::Base64url, "base64url", &["of"]),
-        (Codec::Rfc5322, "rfc5322", &["to", "cc", "bcc", "reply_to", "subject", "body"]),
+        (
+            Codec::Rfc5322,
+            "rfc5322",
+            &[
+                "to",
+                "cc",
+                "bcc",
+                "reply_to",
+                "subject",
+                "body",
+                "attachments",
+                "in_reply_to",
+                "references",
+                "quote",
+                "original",
+                "unaddressed",
+            ],
+        ),
         (
             Codec::GmailQuery,
             "gmail_query",
-            &["from", "to", "subject", "words", "after", "before", "has_attachment", "unread"],
+            &[
+                "from",
+                "to",
+                "cc",
+                "subject",
+                "words",
+                "filename",
+                "after",
+                "before",
+                "has_attachment",
+                "unread",
+            ],
         ),
         (
             Codec::DriveQuery,
