@@ -9,7 +9,9 @@ use crate::codec::attachment::Attachment;
 use crate::codec::is_invisible;
 use crate::date::Date;
 use crate::name::Ident;
+use crate::path::RelativePath;
 use crate::refusal::{Class, Denial};
+use crate::url::Url;
 
 /// What an argument may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +60,10 @@ pub enum ArgKind {
         /// How many at most.
         max: usize,
     },
+    /// A path below the service's root, in its one form.
+    Path,
+    /// A web address, in its one form.
+    Url,
 }
 
 /// One argument, as the catalog declares it.
@@ -92,6 +98,10 @@ pub enum ArgValue {
     Addresses(Vec<Address>),
     /// Attachments.
     Attachments(Vec<Attachment>),
+    /// A path.
+    Path(RelativePath),
+    /// A web address.
+    Url(Url),
 }
 
 impl std::fmt::Debug for ArgValue {
@@ -112,6 +122,8 @@ impl ArgValue {
             ArgValue::Date(date) => vec![date.to_string()],
             ArgValue::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
             ArgValue::Attachments(attachments) => attachments.iter().map(Attachment::describe).collect(),
+            ArgValue::Path(path) => vec![path.to_string()],
+            ArgValue::Url(url) => vec![url.to_string()],
         }
     }
 }
@@ -173,6 +185,17 @@ impl Arguments {
     #[must_use]
     pub fn is_given(&self, name: &Ident) -> bool {
         self.values.contains_key(name) && !self.defaults.contains(name)
+    }
+
+    /// The same arguments, and values that the vault has read itself, under names that no argument has: a name that is
+    /// taken keeps what the caller gave.
+    #[must_use]
+    pub fn with(&self, more: BTreeMap<Ident, ArgValue>) -> Self {
+        let mut all = self.clone();
+        for (name, value) in more {
+            all.values.entry(name).or_insert(value);
+        }
+        all
     }
 
     /// All arguments by name.
@@ -277,6 +300,13 @@ impl ArgKind {
                 }
                 Attachment::list(items).map(ArgValue::Attachments).map_err(|error| error.to_string())
             }
+            ArgKind::Path => text()?.parse().map(ArgValue::Path).map_err(|_| {
+                "is a relative path such as notes/plan.txt, without . or .. or empty parts".to_owned()
+            }),
+            ArgKind::Url => text()?.parse().map(ArgValue::Url).map_err(|_| {
+                "is a web address such as https://example.org/page, in plain ASCII, without a user or dot segments"
+                    .to_owned()
+            }),
         }
     }
 }

@@ -165,6 +165,13 @@ impl Capability {
             let value = match source {
                 ParamSource::Answer => Some(self.learned(name, given)?),
                 ParamSource::Scope(resource) => self.chosen(name, resource, given)?,
+                // The vault's own to fill, once it has looked again.
+                ParamSource::Look { .. } if given.is_none() => None,
+                ParamSource::Look { .. } => {
+                    return Err(Denial::new(Class::BadStep)
+                        .field(name.as_str())
+                        .fix("the vault fills it from what it saw"));
+                }
             };
             if let Some(value) = value {
                 params.insert(name.clone(), value);

@@ -323,8 +323,15 @@ impl Bound {
     /// Whether it says anything about an argument of that kind.
     fn fits(&self, kind: &ArgKind) -> bool {
         let list = matches!(kind, ArgKind::Ids { .. } | ArgKind::Addresses { .. });
-        let text =
-            matches!(kind, ArgKind::Id | ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Choice(_));
+        let text = matches!(
+            kind,
+            ArgKind::Id
+                | ArgKind::Line { .. }
+                | ArgKind::Text { .. }
+                | ArgKind::Choice(_)
+                | ArgKind::Path
+                | ArgKind::Url
+        );
         match self {
             Bound::EachIn(_) => list,
             Bound::OneOf(_) => {
@@ -378,6 +385,8 @@ fn length(value: &ArgValue) -> Option<u64> {
         ArgValue::Texts(texts) => u64::try_from(texts.len()).ok(),
         ArgValue::Addresses(addresses) => u64::try_from(addresses.len()).ok(),
         ArgValue::Attachments(attachments) => u64::try_from(attachments.len()).ok(),
+        ArgValue::Path(path) => u64::try_from(path.as_str().chars().count()).ok(),
+        ArgValue::Url(url) => u64::try_from(url.as_str().chars().count()).ok(),
         ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) => None,
     }
 }

@@ -17,6 +17,7 @@ pub mod grant;
 pub mod host;
 pub mod hours;
 pub mod id;
+pub mod look;
 pub mod name;
 pub mod origin;
 pub mod path;
@@ -25,6 +26,7 @@ pub mod pointer;
 pub mod rate;
 pub mod refusal;
 pub mod render;
+pub mod reserved;
 pub mod schema;
 pub mod scope;
 pub mod secret;
@@ -32,6 +34,7 @@ pub mod seen;
 pub mod sentence;
 pub mod step;
 pub mod tool;
+pub mod url;
 
 #[cfg(test)]
 mod properties;

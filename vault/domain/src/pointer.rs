@@ -17,6 +17,9 @@ pub enum BadPointer {
     /// A `~` that is not `~0` or `~1`.
     #[error("in a pointer, ~ stands only in ~0 and ~1")]
     Escape,
+    /// A part that begins with `*[` and is no `*[name=…]`.
+    #[error("in a pointer, a part that selects is *[name=TEXT]")]
+    Selector,
     /// More than 32 parts.
     #[error("a pointer has at most 32 parts")]
     TooDeep,
@@ -24,7 +27,9 @@ pub enum BadPointer {
 
 /// A JSON pointer (RFC 6901), in which a part `*` means each element of an array: `/messages/*/id`.
 ///
-/// So a member whose name is `*` cannot be pointed at. The empty pointer is the whole value.
+/// A part `*[name=From]` means each element of an array of objects whose member `name` is that text, ASCII case
+/// ignored: headers are written so. So a member whose name is `*`, or begins with `*[`, cannot be pointed at. The empty
+/// pointer is the whole value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pointer(Vec<Part>);
 
@@ -33,13 +38,30 @@ enum Part {
     /// A member's name, or an element's index where the value is an array.
     Name(String),
     Each,
+    /// Each element whose member `name` is this text, ASCII case ignored.
+    Named(String),
 }
 
 impl Pointer {
     /// Whether it has a `*`, and so may stand for many values.
     #[must_use]
     pub fn is_many(&self) -> bool {
-        self.0.contains(&Part::Each)
+        self.0.iter().any(|part| !matches!(part, Part::Name(_)))
+    }
+
+    /// Whether it is the whole value.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The name of the one member it points at, right at the top; `None` for any other pointer.
+    #[must_use]
+    pub fn top(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Part::Name(name)] => Some(name),
+            _ => None,
+        }
     }
 
     /// Every value it points at, in the order of the document; none where a part is missing or of another type.
@@ -53,9 +75,40 @@ impl Pointer {
             here = match part {
                 Part::Name(name) => here.into_iter().filter_map(|value| child(value, name)).collect(),
                 Part::Each => here.into_iter().filter_map(Value::as_array).flatten().collect(),
+                Part::Named(name) => here
+                    .into_iter()
+                    .filter_map(Value::as_array)
+                    .flatten()
+                    .filter(|element| named(element).is_some_and(|found| found.eq_ignore_ascii_case(name)))
+                    .collect(),
             };
         }
         here
+    }
+
+    /// Every value it points at, or `None` where any part of the way is missing or of another type, in any element: what
+    /// must hold for all of them may not pass over one. An empty array is no fault; it selects nothing.
+    #[must_use]
+    pub fn every<'a>(&self, value: &'a Value) -> Option<Vec<&'a Value>> {
+        let mut here = vec![value];
+        for part in &self.0 {
+            let mut next = Vec::new();
+            for value in here {
+                match part {
+                    Part::Name(name) => next.push(child(value, name)?),
+                    Part::Each => next.extend(value.as_array()?),
+                    Part::Named(name) => {
+                        for element in value.as_array()? {
+                            if named(element)?.eq_ignore_ascii_case(name) {
+                                next.push(element);
+                            }
+                        }
+                    }
+                }
+            }
+            here = next;
+        }
+        Some(here)
     }
 
     /// The one value it points at, to be changed; `None` where nothing stands there or the pointer has a `*`.
@@ -98,6 +151,10 @@ fn child<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     }
 }
 
+fn named(element: &Value) -> Option<&str> {
+    element.get("name")?.as_str()
+}
+
 /// RFC 6901 section 4: digits without a leading zero. `-`, the element after the last, is never there.
 fn index(name: &str) -> Option<usize> {
     let plain = name.bytes().all(|b| b.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
@@ -131,7 +188,14 @@ impl FromStr for Pointer {
         }
         parts
             .split('/')
-            .map(|part| if part == "*" { Ok(Part::Each) } else { unescape(part).map(Part::Name) })
+            .map(|part| match part.strip_prefix("*[") {
+                _ if part == "*" => Ok(Part::Each),
+                None => unescape(part).map(Part::Name),
+                Some(rest) => match rest.strip_prefix("name=").and_then(|rest| rest.strip_suffix(']')) {
+                    Some(name) if !name.is_empty() => unescape(name).map(Part::Named),
+                    _ => Err(BadPointer::Selector),
+                },
+            })
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -139,10 +203,12 @@ impl FromStr for Pointer {
 
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
         for part in &self.0 {
             match part {
                 Part::Each => f.write_str("/*")?,
-                Part::Name(name) => write!(f, "/{}", name.replace('~', "~0").replace('/', "~1"))?,
+                Part::Name(name) => write!(f, "/{}", escaped(name))?,
+                Part::Named(name) => write!(f, "/*[name={}]", escaped(name))?,
             }
         }
         Ok(())
@@ -203,6 +269,44 @@ mod tests {
         check(&json!({ "m": [] }), "/m/*", &json!([]));
         assert!("/m/*".parse::<Pointer>().unwrap().is_many());
         assert!(!"/m/**".parse::<Pointer>().unwrap().is_many());
+    }
+
+    #[test]
+    fn elements_are_selected_by_their_name() {
+        let value = json!({ "h": [
+            { "name": "From", "value": "a" }, { "name": "Subject", "value": "s" }, { "name": "FROM", "value": "b" },
+        ] });
+        check(&value, "/h/*[name=From]/value", &json!(["a", "b"]));
+        check(&value, "/h/*[name=from]/value", &json!(["a", "b"]));
+        check(&value, "/h/*[name=Fro]/value", &json!([]));
+        check(&json!({ "h": { "name": "From" } }), "/h/*[name=From]", &json!([]));
+        check(&json!({ "h": [{ "name": "a/b~]" }] }), "/h/*[name=a~1b~0]]/name", &json!(["a/b~]"]));
+        assert!("/h/*[name=From]".parse::<Pointer>().unwrap().is_many());
+        for bad in ["/*[", "/*[name]", "/*[name=]", "/*[id=x]", "/*[name=x", "/*[name=~]"] {
+            assert!(bad.parse::<Pointer>().is_err(), "{bad}");
+        }
+        assert_eq!("/h/*[name=a~1b]/v".parse::<Pointer>().unwrap().to_string(), "/h/*[name=a~1b]/v");
+    }
+
+    #[test]
+    fn every_passes_over_nothing() {
+        let every = |value: &Value, pointer: &str| {
+            pointer.parse::<Pointer>().unwrap().every(value).map(|found| json!(found))
+        };
+        let value = json!({ "m": [{ "e": "a" }, { "e": "b" }], "n": [{ "e": "a" }, {}], "o": [{ "e": "a" }, 3], "p": [] });
+        assert_eq!(every(&value, "/m/*/e"), Some(json!(["a", "b"])));
+        assert_eq!(every(&value, "/n/*/e"), None);
+        assert_eq!(every(&value, "/o/*/e"), None);
+        assert_eq!(every(&value, "/p/*/e"), Some(json!([])));
+        assert_eq!(every(&value, "/q/*/e"), None);
+        assert_eq!(every(&value, "/m/e"), None);
+        // An element without a name could be the header that is looked for.
+        let headers = |more: Value| json!({ "h": [{ "name": "From", "value": "a" }, more] });
+        assert_eq!(every(&headers(json!({ "name": "To" })), "/h/*[name=From]/value"), Some(json!(["a"])));
+        for odd in [json!({ "value": "b" }), json!({ "name": 1 }), json!("From"), json!(null)] {
+            assert_eq!(every(&headers(odd), "/h/*[name=From]/value"), None);
+        }
+        assert_eq!(every(&headers(json!({ "name": "from" })), "/h/*[name=From]/value"), None);
     }
 
     #[test]

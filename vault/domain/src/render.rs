@@ -326,6 +326,8 @@ impl Part {
             ArgValue::Integer(number) => Part::Json((*number).into()),
             ArgValue::Boolean(yes) => Part::Json((*yes).into()),
             ArgValue::Date(date) => Part::Text(date.to_string()),
+            ArgValue::Path(path) => Part::Text(path.to_string()),
+            ArgValue::Url(url) => Part::Text(url.to_string()),
             ArgValue::Addresses(addresses) => {
                 Part::Json(addresses.iter().map(ToString::to_string).collect::<Vec<_>>().into())
             }

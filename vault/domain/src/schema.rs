@@ -99,6 +99,8 @@ fn base(arg: &Arg) -> Map<String, Value> {
                 },
             })
         }
+        ArgKind::Path => json!({ "type": "string", "maxLength": 4096 }),
+        ArgKind::Url => json!({ "type": "string", "format": "uri", "maxLength": 2048 }),
     };
     let mut property = match schema {
         Value::Object(map) => map,
@@ -114,6 +116,8 @@ fn base(arg: &Arg) -> Map<String, Value> {
 fn default_value(default: &ArgValue) -> Value {
     match default {
         ArgValue::Text(text) => text.clone().into(),
+        ArgValue::Path(path) => path.as_str().into(),
+        ArgValue::Url(url) => url.as_str().into(),
         ArgValue::Integer(number) => (*number).into(),
         ArgValue::Boolean(yes) => (*yes).into(),
         ArgValue::Date(date) => date.to_string().into(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::name::Ident;
 use crate::pointer::Pointer;
 
@@ -138,6 +140,24 @@ pub enum ParamSource {
     Answer,
     /// From the adapter or the vault, if it is one of the ids in scope of that resource; absent where none is bounded.
     Scope(Ident),
+    /// From the vault, out of what a look of the tool's has seen: what a person agreed to, and what is still there.
+    Look {
+        /// The look.
+        look: Ident,
+        /// Where its answer has it.
+        at: Pointer,
+        /// As what it is taken.
+        kind: LookedUp,
+    },
+}
+
+/// As what a parameter is taken out of a look's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookedUp {
+    /// One text, as it stands there.
+    Text,
+    /// The addresses of every text there, headers included.
+    Addresses,
 }
 
 /// What an answer may be.
@@ -192,6 +212,8 @@ pub struct Elements {
     pub list: Pointer,
     /// In each element: what it belongs to.
     pub at: Pointer,
+    /// Where no element remains, the object itself is out of scope: a thread of no message.
+    pub nonempty: bool,
 }
 
 /// A request of the vault's own that tells what an object belongs to.
@@ -207,6 +229,28 @@ pub struct Probe {
     pub add: Option<Ident>,
     /// The argument that will be taken from it.
     pub remove: Option<Ident>,
+    /// One probe for each object that an argument lists, instead of one for all.
+    pub each: Option<Each>,
+}
+
+/// How a probe goes over the objects that an argument lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Each {
+    /// The argument, a list of ids.
+    pub arg: Ident,
+    /// The parameter of the probe's step that takes one of them.
+    pub param: Ident,
+}
+
+/// What an answer, or an element of it, may not have: what has it counts as not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refuse {
+    /// The list whose elements are looked at; `None` for the answer itself.
+    pub elements: Option<Pointer>,
+    /// Where it would stand.
+    pub at: Pointer,
+    /// What would stand there: a text, or yes or no.
+    pub is: Value,
 }
 
 /// One typed request template.
@@ -237,4 +281,52 @@ pub struct Step {
     /// The OAuth scopes of which any one suffices; the first is the narrowest. Empty for a tool's step, which uses
     /// its tool's.
     pub scope: Vec<String>,
+    /// What an answer may not have.
+    pub refuse: Vec<Refuse>,
+    /// Where its answer names what it made.
+    pub makes: Option<Pointer>,
+    /// The adapter does the work itself once the vault has said yes: nothing is sent. Method and path say nothing then.
+    pub local: bool,
+    /// The look whose etag the request carries in `If-Match`.
+    pub if_match: Option<Ident>,
+}
+
+impl Step {
+    /// How the step keeps to what is bounded under that name: a resource's, or one of [`crate::reserved`].
+    #[must_use]
+    pub fn check(&self, name: &str) -> Option<&Check> {
+        self.checks.iter().find(|(known, _)| known.as_str() == name).map(|(_, check)| check)
+    }
+
+    /// Every name that fills a part of its request.
+    #[must_use]
+    pub fn names(&self) -> Vec<&Ident> {
+        let mut names = self.path_names();
+        self.query.iter().for_each(|(_, template)| template.names(&mut names));
+        self.body.iter().for_each(|template| template.names(&mut names));
+        names
+    }
+
+    /// The names that fill its path: without one of these there is no request.
+    #[must_use]
+    pub fn path_names(&self) -> Vec<&Ident> {
+        let name = |segment| match segment {
+            &Segment::Literal(_) => None,
+            Segment::Param(name) => Some(name),
+        };
+        self.path.iter().filter_map(name).collect()
+    }
+}
+
+impl Template {
+    fn names<'a>(&'a self, found: &mut Vec<&'a Ident>) {
+        match self {
+            Template::Literal(_) => {}
+            Template::Param(name) => found.push(name),
+            Template::List(items) => items.iter().for_each(|item| item.names(found)),
+            Template::Object(fields) | Template::Codec(_, fields) => {
+                fields.values().for_each(|field| field.names(found));
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::arg::Arg;
 use crate::effect::Effect;
+use crate::look::Look;
 use crate::name::{Ident, ServiceId, ToolName};
 use crate::origin::Pin;
 use crate::step::{ParamSource, Step};
@@ -39,6 +40,8 @@ pub struct Tool {
     pub show: Vec<Ident>,
     /// Its arguments.
     pub args: BTreeMap<Ident, Arg>,
+    /// What the vault looks at before a call of it is decided, and again before it is sent.
+    pub looks: Vec<Look>,
     /// Its steps, in order.
     pub steps: Vec<Step>,
     /// What a grant pins.
@@ -64,6 +67,18 @@ impl Tool {
         self.steps.iter().filter_map(|step| step.checks.get(resource)?.arg.as_ref()).collect()
     }
 
+    /// The look of that name.
+    #[must_use]
+    pub fn look(&self, name: &Ident) -> Option<&Look> {
+        self.looks.iter().find(|look| look.name == *name)
+    }
+
+    /// Whether a look sees whom a call of it would reach.
+    #[must_use]
+    pub fn sees_people(&self) -> bool {
+        self.looks.iter().any(|look| !look.people.is_empty())
+    }
+
     /// The resources a step of this tool may be asked to choose an id of.
     #[must_use]
     pub fn choices(&self) -> Vec<&Ident> {
@@ -83,9 +98,18 @@ impl Tool {
     /// # Errors
     /// The reason why it cannot, as a clause.
     pub fn bounds(&self, resource: &Ident) -> Result<(), String> {
-        let unbounded = self.steps.iter().any(|step| !step.checks.contains_key(resource));
+        self.checks(resource.as_str())
+    }
+
+    /// Whether every step of it can be held to what is bounded under that name: a resource's, or one of
+    /// [`crate::reserved`].
+    ///
+    /// # Errors
+    /// The reason why it cannot, as a clause.
+    pub fn checks(&self, name: &str) -> Result<(), String> {
+        let unbounded = self.steps.iter().any(|step| step.check(name).is_none());
         if unbounded || self.steps.is_empty() {
-            Err(format!("{} cannot be bounded by {resource}", self.name))
+            Err(format!("{} cannot be bounded by {name}", self.name))
         } else {
             Ok(())
         }
@@ -105,6 +129,21 @@ pub struct Resource {
     pub name: crate::pointer::Pointer,
     /// In each element: its id.
     pub id: crate::pointer::Pointer,
+    /// How what lies directly below one of them is listed; `None` where nothing does.
+    pub nested: Option<Nested>,
+}
+
+/// How the objects of a resource that lie directly below another are listed, as folders in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nested {
+    /// A step of the service.
+    pub step: Ident,
+    /// The list in its answer.
+    pub list: crate::pointer::Pointer,
+    /// In each element: its id.
+    pub id: crate::pointer::Pointer,
+    /// The parameter of the step that takes the id above.
+    pub param: Ident,
 }
 
 /// How a service is authenticated to.

@@ -2,6 +2,8 @@
 //!
 //! Everything wrong with a file is found when it is loaded, so that what renders requests meets no surprise.
 
+mod check;
+mod look;
 mod provider;
 mod raw;
 mod service;

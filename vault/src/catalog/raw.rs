@@ -10,7 +10,8 @@ use toml::Value;
 pub(super) struct RawService {
     pub(super) id: String,
     pub(super) title: String,
-    pub(super) origin: String,
+    /// Left out where every step of every tool is local.
+    pub(super) origin: Option<String>,
     #[serde(default)]
     pub(super) private: bool,
     pub(super) roots_pem: Option<String>,
@@ -36,6 +37,16 @@ pub(super) struct RawAuth {
 pub(super) struct RawResource {
     pub(super) summary: String,
     pub(super) resolve: RawResolve,
+    pub(super) nested: Option<RawNested>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNested {
+    pub(super) step: String,
+    pub(super) list: String,
+    pub(super) take: String,
+    pub(super) arg: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,7 +75,50 @@ pub(super) struct RawTool {
     #[serde(default)]
     pub(super) args: BTreeMap<String, RawArg>,
     #[serde(default)]
+    pub(super) look: Vec<RawLook>,
+    #[serde(default)]
     pub(super) step: Vec<RawStep>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLook {
+    pub(super) name: String,
+    pub(super) step: String,
+    pub(super) when: Option<String>,
+    #[serde(default)]
+    pub(super) people: Vec<String>,
+    #[serde(default)]
+    pub(super) except: Vec<String>,
+    pub(super) private: Option<RawHolds>,
+    #[serde(default)]
+    pub(super) sends_if: Vec<String>,
+    #[serde(default)]
+    pub(super) pin: Vec<String>,
+    #[serde(default)]
+    pub(super) show: BTreeMap<String, String>,
+    pub(super) etag: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHolds {
+    pub(super) at: String,
+    pub(super) is: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRefuse {
+    pub(super) elements: Option<String>,
+    pub(super) at: String,
+    pub(super) is: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMakes {
+    pub(super) id: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,8 +141,15 @@ pub(super) struct RawArg {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawStep {
     pub(super) name: Option<String>,
-    pub(super) method: String,
-    pub(super) path: String,
+    pub(super) method: Option<String>,
+    pub(super) path: Option<String>,
+    /// The adapter does it itself: no method and no path.
+    #[serde(default)]
+    pub(super) local: bool,
+    pub(super) if_match: Option<String>,
+    #[serde(default)]
+    pub(super) refuse: Vec<RawRefuse>,
+    pub(super) makes: Option<RawMakes>,
     #[serde(default)]
     pub(super) query: BTreeMap<String, Value>,
     pub(super) body: Option<Value>,
@@ -119,6 +180,9 @@ pub(super) struct RawPage {
 pub(super) struct RawParam {
     pub(super) from: String,
     pub(super) resource: Option<String>,
+    pub(super) look: Option<String>,
+    pub(super) at: Option<String>,
+    pub(super) r#as: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -136,6 +200,10 @@ pub(super) struct RawCheck {
     pub(super) again: bool,
     pub(super) add: Option<String>,
     pub(super) remove: Option<String>,
+    #[serde(default)]
+    pub(super) nonempty: bool,
+    pub(super) each: Option<String>,
+    pub(super) r#as: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

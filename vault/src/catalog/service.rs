@@ -8,11 +8,13 @@ use claviger_domain::effect::Effect;
 use claviger_domain::name::{Ident, ServiceId, ToolName};
 use claviger_domain::origin::Pin;
 use claviger_domain::pointer::Pointer;
-use claviger_domain::tool::{Auth, Definition, Resource, Service, Tool};
+use claviger_domain::reserved::Reserved;
+use claviger_domain::step::{AnswerKind, ParamSource, Step};
+use claviger_domain::tool::{Auth, Definition, Nested, Resource, Service, Tool};
 
-use super::ServiceOverride;
-use super::raw::{RawArg, RawAuth, RawResource, RawService, RawTool};
+use super::raw::{RawArg, RawAuth, RawNested, RawResource, RawService, RawTool};
 use super::step::{self, Place};
+use super::{ServiceOverride, look};
 
 /// Reads one service file; the error is every fault found in it.
 pub(super) fn parse(text: &str) -> Result<Service, Vec<String>> {
@@ -42,11 +44,17 @@ pub(super) fn keep<T>(faults: &mut Vec<String>, at: &str, result: Result<T, impl
 
 fn build(raw: RawService, table: &toml::Table, faults: &mut Vec<String>) -> Option<Service> {
     let id: Option<ServiceId> = keep(faults, "id", raw.id.parse());
-    let origin = keep(faults, "origin", raw.origin.parse());
+    let origins = match &raw.origin {
+        Some(origin) => keep(faults, "origin", origin.parse()).map(|origin| vec![origin]),
+        None => Some(Vec::new()),
+    };
     let auth = keep(faults, "auth", auth(raw.auth));
     let mut resources = BTreeMap::new();
     for (name, raw) in raw.resource {
         let at = format!("resource.{name}");
+        if Reserved::from_word(&name).is_some_and(|reserved| reserved != Reserved::File) {
+            faults.push(format!("{at}: that is built in, and no resource"));
+        }
         if let (Some(name), Some(resource)) =
             (keep(faults, &at, name.parse()), keep(faults, &at, resource(raw)))
         {
@@ -57,7 +65,7 @@ fn build(raw: RawService, table: &toml::Table, faults: &mut Vec<String>) -> Opti
     for (name, raw) in raw.step {
         let at = format!("step.{name}");
         let Some(name) = keep::<Ident>(faults, &at, name.parse()) else { continue };
-        let place = Place { at: &at, args: None, resources: &resources, steps: None };
+        let place = Place { at: &at, args: None, resources: &resources, steps: None, looks: &[] };
         if let Some(step) = step::build(raw, Some(name.clone()), &place, faults) {
             steps.insert(name, step);
         }
@@ -66,8 +74,13 @@ fn build(raw: RawService, table: &toml::Table, faults: &mut Vec<String>) -> Opti
         if !steps.contains_key(&resource.step) {
             faults.push(format!("resource.{name}: no step {}", resource.step));
         }
+        if let Some(nested) = &resource.nested
+            && let Err(fault) = fits_nested(nested, &steps)
+        {
+            faults.push(format!("resource.{name}.nested: {fault}"));
+        }
     }
-    let (id, origin, auth) = (id?, origin?, auth?);
+    let (id, origins, auth) = (id?, origins?, auth?);
     let shared = shared_definition(table);
     let mut tools = BTreeMap::new();
     for (name, raw) in raw.tool {
@@ -82,7 +95,15 @@ fn build(raw: RawService, table: &toml::Table, faults: &mut Vec<String>) -> Opti
             tools.insert(ident, tool);
         }
     }
-    let pin = Pin { origins: vec![origin], private: raw.private, roots_pem: raw.roots_pem };
+    let local = |step: &Step| step.local;
+    let mut own = tools.values().flat_map(|tool: &Tool| &tool.steps);
+    if origins.is_empty() && (!steps.is_empty() || !own.all(local)) {
+        faults.push("origin: only a service whose steps are all local has none".to_owned());
+    }
+    if auth != Auth::None && tools.values().flat_map(|tool| &tool.steps).any(local) {
+        faults.push("auth: a service with local steps is of kind none".to_owned());
+    }
+    let pin = Pin { origins, private: raw.private, roots_pem: raw.roots_pem };
     Some(Service { id, title: raw.title, pin, auth, resources, steps, tools })
 }
 
@@ -111,7 +132,33 @@ fn resource(raw: RawResource) -> Result<Resource, String> {
         list: pointer(&raw.resolve.list)?,
         name: pointer(&raw.resolve.r#match)?,
         id: pointer(&raw.resolve.take)?,
+        nested: raw.nested.map(nested).transpose()?,
     })
+}
+
+fn nested(raw: RawNested) -> Result<Nested, String> {
+    let bad = |error: claviger_domain::name::BadName| format!("nested: {error}");
+    let pointer = |text: &str| text.parse::<Pointer>().map_err(|error| format!("nested: {error}"));
+    Ok(Nested {
+        step: raw.step.parse().map_err(bad)?,
+        list: pointer(&raw.list)?,
+        id: pointer(&raw.take)?,
+        param: raw.arg.parse().map_err(bad)?,
+    })
+}
+
+fn fits_nested(nested: &Nested, steps: &BTreeMap<Ident, Step>) -> Result<(), String> {
+    let step = steps.get(&nested.step).ok_or_else(|| format!("no step {}", nested.step))?;
+    if step.local || !matches!(step.answer, AnswerKind::Json { .. }) {
+        return Err("its step is a request that is answered with JSON".to_owned());
+    }
+    if nested.list.is_many() || nested.id.is_many() {
+        return Err("list and take each point at one place, without a star".to_owned());
+    }
+    if step.names().iter().any(|name| **name != nested.param) || step.names().is_empty() {
+        return Err(format!("its step takes {} and nothing else", nested.param));
+    }
+    Ok(())
 }
 
 fn tool(
@@ -119,7 +166,7 @@ fn tool(
     name: ToolName,
     auth: &Auth,
     resources: &BTreeMap<Ident, Resource>,
-    steps: &BTreeMap<Ident, claviger_domain::step::Step>,
+    steps: &BTreeMap<Ident, Step>,
     faults: &mut Vec<String>,
 ) -> Option<Tool> {
     let at = format!("tool.{}", name.tool());
@@ -141,10 +188,11 @@ fn tool(
             args.insert(arg_name, arg);
         }
     }
+    let looks = look::build(raw.look, &at, &args, steps, faults);
     let mut own = Vec::new();
     for raw in raw.step {
         let at = format!("{at}.step.{}", raw.name.as_deref().unwrap_or("?"));
-        let place = Place { at: &at, args: Some(&args), resources, steps: Some(steps) };
+        let place = Place { at: &at, args: Some(&args), resources, steps: Some(steps), looks: &looks };
         own.extend(step::build(raw, None, &place, faults));
     }
     let mut fault = |text: &str| faults.push(format!("{at}: {text}"));
@@ -160,7 +208,9 @@ fn tool(
     if name.mcp_name(None).is_none() {
         fault("its name is too long for MCP hosts");
     }
-    if effect.is_some_and(|effect| !effect.is_read()) && own.iter().any(|step| !step.params.is_empty()) {
+    let adapters =
+        |step: &Step| step.params.values().any(|source| !matches!(source, ParamSource::Look { .. }));
+    if effect.is_some_and(|effect| !effect.is_read()) && own.iter().any(adapters) {
         fault(
             "only a tool that reads takes parameters besides its arguments: anything else is made of the arguments alone",
         );
@@ -183,6 +233,7 @@ fn tool(
         rescopes: raw.rescopes,
         show,
         args,
+        looks,
         steps: own,
         definition: Definition([0; 32]),
     })
@@ -206,9 +257,11 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         "addresses" => ArgKind::Addresses { max: most(50)? },
         "choice" if !raw.of.is_empty() => ArgKind::Choice(raw.of),
         "page" => ArgKind::Page,
+        "path" => ArgKind::Path,
+        "url" => ArgKind::Url,
         _ => {
             return Err(
-                "type is id, ids, line, text, integer, boolean, date, addresses, choice (with of) or page"
+                "type is id, ids, line, text, integer, boolean, date, addresses, choice (with of), page, path or url"
                     .to_owned(),
             );
         }

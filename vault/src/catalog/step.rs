@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use claviger_domain::arg::{Arg, ArgKind};
+use claviger_domain::look::Look;
 use claviger_domain::name::Ident;
 use claviger_domain::pointer::Pointer;
-use claviger_domain::step::{
-    AnswerKind, Check, Elements, Method, Paging, ParamSource, Probe, QueryFilter, Segment, Step, Template,
-};
+use claviger_domain::step::{AnswerKind, LookedUp, Method, Paging, ParamSource, Segment, Step, Template};
 use claviger_domain::tool::Resource;
 
-use super::raw::{RawCheck, RawParam, RawStep};
+use super::check;
+use super::raw::{RawParam, RawStep};
 use super::service::keep;
 use super::template::{self, Names};
 
@@ -24,6 +24,8 @@ pub(super) struct Place<'a> {
     pub(super) resources: &'a BTreeMap<Ident, Resource>,
     /// The service's own steps, for probes; `None` while those are read.
     pub(super) steps: Option<&'a BTreeMap<Ident, Step>>,
+    /// The tool's looks.
+    pub(super) looks: &'a [Look],
 }
 
 /// Reads one step; faults are noted.
@@ -34,7 +36,7 @@ pub(super) fn build(
     faults: &mut Vec<String>,
 ) -> Option<Step> {
     let at = place.at;
-    let given: Option<Ident> = raw.name.and_then(|name| keep(faults, at, name.parse()));
+    let given: Option<Ident> = raw.name.as_ref().and_then(|name| keep(faults, at, name.parse()));
     let name = match name.or(given) {
         Some(name) => name,
         None => {
@@ -42,7 +44,13 @@ pub(super) fn build(
             return None;
         }
     };
-    let method = keep(faults, at, method(&raw.method));
+    if raw.local {
+        fits_local(&raw, place, faults);
+    }
+    let method = match (&raw.method, raw.local) {
+        (None, true) => Some(Method::Get),
+        (method, _) => keep(faults, at, self::method(method.as_deref().unwrap_or_default())),
+    };
     let mut params = BTreeMap::new();
     for (param, raw) in raw.param {
         let at = format!("{at}.param.{param}");
@@ -55,8 +63,13 @@ pub(super) fn build(
             params.insert(param, source);
         }
     }
-    let names = Names { args: place.args, params: params.keys().collect() };
-    let path = keep(faults, &format!("{at}.path"), path(&raw.path, &names));
+    let names = Names { args: place.args, params: &params };
+    let path = match (&raw.path, raw.local) {
+        (None, true) => Some(Vec::new()),
+        (path, _) => {
+            keep(faults, &format!("{at}.path"), self::path(path.as_deref().unwrap_or_default(), &names))
+        }
+    };
     let mut query = Vec::new();
     for (key, value) in &raw.query {
         if let Some(template) = keep(faults, &format!("{at}.query.{key}"), template::parse(value, &names)) {
@@ -89,6 +102,22 @@ pub(super) fn build(
             AnswerKind::Bytes
         }
     };
+    let refuse = raw
+        .refuse
+        .into_iter()
+        .filter_map(|raw| keep(faults, &format!("{at}.refuse"), check::refuse(raw, &answer)))
+        .collect();
+    let makes = raw.makes.and_then(|raw| keep(faults, &format!("{at}.makes"), one(raw.id)));
+    if makes.is_some() && (answer == AnswerKind::Bytes || raw.local) {
+        faults.push(format!("{at}.makes: its answer names nothing"));
+    }
+    let if_match = raw.if_match.and_then(|name| {
+        let found = place.looks.iter().find(|look| look.name.as_str() == name && look.etag.is_some());
+        if found.is_none() {
+            faults.push(format!("{at}.if_match: the tool has no look {name} with an etag"));
+        }
+        found.map(|look| look.name.clone())
+    });
     let mut step = Step {
         name,
         method: method?,
@@ -102,18 +131,62 @@ pub(super) fn build(
         answer,
         page,
         scope: raw.scope,
+        refuse,
+        makes,
+        local: raw.local,
+        if_match,
     };
-    for (resource, raw) in raw.check {
-        let at = format!("{at}.check.{resource}");
-        if resource == "recipients" {
-            step.recipients = keep(faults, &at, recipients(raw, place)).unwrap_or_default();
-        } else if let (Some(resource), Some(check)) =
-            (keep(faults, &at, known_resource(&resource, place)), keep(faults, &at, check(raw, &step, place)))
-        {
-            step.checks.insert(resource, check);
-        }
-    }
+    check::build(raw.check, &mut step, place, faults);
     Some(step)
+}
+
+/// A local step is words for what an adapter does: it has a name, checks, and nothing of a request.
+fn fits_local(raw: &RawStep, place: &Place<'_>, faults: &mut Vec<String>) {
+    let RawStep {
+        name: _,
+        local: _,
+        check: _,
+        method,
+        path,
+        if_match,
+        refuse,
+        makes,
+        query,
+        body,
+        fields,
+        answer,
+        page,
+        param,
+        yields,
+        scope,
+    } = raw;
+    let bare = method.is_none()
+        && path.is_none()
+        && if_match.is_none()
+        && refuse.is_empty()
+        && makes.is_none()
+        && query.is_empty()
+        && body.is_none()
+        && fields.is_empty()
+        && answer.is_none()
+        && page.is_none()
+        && param.is_empty()
+        && yields.is_empty()
+        && scope.is_empty();
+    if !bare {
+        faults.push(format!("{}: a local step has a name and checks, and nothing of a request", place.at));
+    }
+    if place.args.is_none() {
+        faults.push(format!("{}: only a tool's step is local", place.at));
+    }
+}
+
+/// A pointer to one place.
+pub(super) fn one(text: String) -> Result<Pointer, String> {
+    match check::pointer(text)? {
+        many if many.is_many() => Err("it points at one place, without a star".to_owned()),
+        one => Ok(one),
+    }
 }
 
 fn method(text: &str) -> Result<Method, &'static str> {
@@ -145,14 +218,31 @@ fn body_template(value: &toml::Value, names: &Names<'_>) -> Result<Template, Str
 }
 
 fn source(raw: &RawParam, place: &Place<'_>) -> Result<ParamSource, String> {
-    match (raw.from.as_str(), &raw.resource) {
-        ("answer", None) => Ok(ParamSource::Answer),
-        ("scope", Some(resource)) => known_resource(resource, place).map(ParamSource::Scope),
-        _ => Err("from is answer, or scope with a resource".to_owned()),
+    match raw {
+        RawParam { from, resource: None, look: None, at: None, r#as: None } if from == "answer" => {
+            Ok(ParamSource::Answer)
+        }
+        RawParam { from, resource: Some(resource), look: None, at: None, r#as: None } if from == "scope" => {
+            known_resource(resource, place).map(ParamSource::Scope)
+        }
+        RawParam { from, resource: None, look: Some(look), at: Some(at), r#as } if from == "look" => {
+            let found = place.looks.iter().find(|known| known.name.as_str() == look);
+            let look = found.ok_or_else(|| format!("the tool has no look {look}"))?.name.clone();
+            match r#as.as_deref() {
+                None | Some("text") => {
+                    Ok(ParamSource::Look { look, at: one(at.clone())?, kind: LookedUp::Text })
+                }
+                Some("addresses") => {
+                    Ok(ParamSource::Look { look, at: check::pointer(at.clone())?, kind: LookedUp::Addresses })
+                }
+                Some(_) => Err("as is text or addresses".to_owned()),
+            }
+        }
+        _ => Err("from is answer, scope with a resource, or look with a look and at".to_owned()),
     }
 }
 
-fn known_resource(text: &str, place: &Place<'_>) -> Result<Ident, String> {
+pub(super) fn known_resource(text: &str, place: &Place<'_>) -> Result<Ident, String> {
     place
         .resources
         .keys()
@@ -161,134 +251,15 @@ fn known_resource(text: &str, place: &Place<'_>) -> Result<Ident, String> {
         .ok_or_else(|| format!("the service has no resource {text}"))
 }
 
-fn known_arg(text: &str, place: &Place<'_>, wanted: impl Fn(&ArgKind) -> bool) -> Result<Ident, String> {
+pub(super) fn known_arg(
+    text: &str,
+    place: &Place<'_>,
+    wanted: impl Fn(&ArgKind) -> bool,
+) -> Result<Ident, String> {
     let args = place.args.ok_or("a service's own step has no arguments")?;
     match args.iter().find(|(name, _)| name.as_str() == text) {
         Some((name, arg)) if wanted(&arg.kind) => Ok(name.clone()),
         Some(_) => Err(format!("argument {text} is of the wrong type for this")),
         None => Err(format!("no argument {text}")),
-    }
-}
-
-fn recipients(raw: RawCheck, place: &Place<'_>) -> Result<Vec<Ident>, String> {
-    match raw {
-        RawCheck {
-            args: Some(args),
-            query: None,
-            param: None,
-            arg: None,
-            response: None,
-            elements: None,
-            probe: None,
-            at: None,
-            again: false,
-            add: None,
-            remove: None,
-        } if !args.is_empty() => args
-            .iter()
-            .map(|arg| known_arg(arg, place, |kind| matches!(kind, ArgKind::Addresses { .. })))
-            .collect(),
-        _ => Err("recipients are checked in args, a list of arguments of type addresses".to_owned()),
-    }
-}
-
-fn check(raw: RawCheck, step: &Step, place: &Place<'_>) -> Result<Check, String> {
-    let RawCheck { query, param, arg, args, response, elements, probe, at, again, add, remove } = raw;
-    if args.is_some() {
-        return Err("args is for recipients; a resource is checked in one arg".to_owned());
-    }
-    let pointer = |text: String| text.parse::<Pointer>().map_err(|error| error.to_string());
-    let list_or_id = |kind: &ArgKind| matches!(kind, ArgKind::Id | ArgKind::Ids { .. });
-    let mut check = Check {
-        query: None,
-        arg: arg.map(|arg| known_arg(&arg, place, list_or_id)).transpose()?,
-        response: response.map(pointer).transpose()?,
-        elements: None,
-        probe: None,
-    };
-    if check.response.is_some() && step.answer == AnswerKind::Bytes {
-        return Err("an answer of bytes says nothing of where it belongs; use a probe".to_owned());
-    }
-    // One element in scope must not speak for its neighbours.
-    if check.response.as_ref().is_some_and(Pointer::is_many) {
-        return Err(
-            "response points at one object's attribute, without a star; judge a list by elements".to_owned()
-        );
-    }
-    match (query, param) {
-        (Some(query), Some(param)) => {
-            let param: Ident =
-                param.parse().map_err(|error: claviger_domain::name::BadName| error.to_string())?;
-            if !matches!(step.params.get(&param), Some(ParamSource::Scope(_))) {
-                return Err(format!("{param} is no parameter from the scope"));
-            }
-            match step.query.iter().find(|(name, _)| *name == query) {
-                Some((_, template)) if uses(template, &param) => {}
-                _ => return Err(format!("query {query} is not filled with {param}")),
-            }
-            check.query = Some(QueryFilter { query, param });
-        }
-        (None, None) => {}
-        _ => return Err("query and param go together".to_owned()),
-    }
-    match (elements, probe, at) {
-        (Some(list), None, Some(at)) => {
-            // A star would make the list unreachable for the judge; siblings of a deeper list would go out unjudged.
-            if list.matches('/').count() != 1 || list.contains('*') {
-                return Err("elements is a list at the top of the answer, such as /files".to_owned());
-            }
-            if step.answer == AnswerKind::Bytes {
-                return Err("an answer of bytes has no elements; use a probe".to_owned());
-            }
-            let list = pointer(list)?;
-            check.elements = Some(Elements { list, at: pointer(at)? });
-        }
-        (None, Some(name), Some(at)) => {
-            let steps = place.steps.ok_or("a service's own step has no probe")?;
-            let found =
-                steps.values().find(|step| step.name.as_str() == name).ok_or(format!("no step {name}"))?;
-            fillable(found, step, place)?;
-            let list = |arg: Option<String>| {
-                arg.map(|arg| known_arg(&arg, place, |kind| matches!(kind, ArgKind::Ids { .. }))).transpose()
-            };
-            let at = pointer(at)?;
-            if at.is_many() {
-                return Err("a probe points at one object's attribute, without a star".to_owned());
-            }
-            check.probe =
-                Some(Probe { step: found.name.clone(), at, again, add: list(add)?, remove: list(remove)? });
-        }
-        (None, None, None) => {}
-        _ => return Err("at goes with elements or with probe".to_owned()),
-    }
-    let Check { query, arg, response, elements, probe } = &check;
-    if query.is_none() && arg.is_none() && response.is_none() && elements.is_none() && probe.is_none() {
-        return Err("it checks nothing".to_owned());
-    }
-    Ok(check)
-}
-
-/// Whether all that a probe's path needs is known where it is used.
-fn fillable(probe: &Step, user: &Step, place: &Place<'_>) -> Result<(), String> {
-    for segment in &probe.path {
-        if let Segment::Param(name) = segment {
-            let known =
-                place.args.is_some_and(|args| args.contains_key(name)) || user.params.contains_key(name);
-            if !known {
-                return Err(format!("the probe needs {name}"));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn uses(template: &Template, param: &Ident) -> bool {
-    match template {
-        Template::Literal(_) => false,
-        Template::Param(name) => name == param,
-        Template::List(items) => items.iter().any(|item| uses(item, param)),
-        Template::Object(fields) | Template::Codec(_, fields) => {
-            fields.values().any(|field| uses(field, param))
-        }
     }
 }

@@ -4,25 +4,31 @@ use std::collections::BTreeMap;
 
 use claviger_domain::arg::{Arg, ArgKind};
 use claviger_domain::name::Ident;
-use claviger_domain::step::{Codec, Template};
+use claviger_domain::step::{Codec, LookedUp, ParamSource, Template};
 use toml::Value;
 
 /// The names a template may use, with their kinds; parameters that are no arguments have none.
 pub(super) struct Names<'a> {
     pub(super) args: Option<&'a BTreeMap<Ident, Arg>>,
-    pub(super) params: Vec<&'a Ident>,
+    pub(super) params: &'a BTreeMap<Ident, ParamSource>,
 }
+
+/// What a look's addresses come as.
+const LOOKED_UP: ArgKind = ArgKind::Addresses { max: usize::MAX };
 
 impl Names<'_> {
     /// The name, if it is known. A service's own steps are filled by whoever uses them, so any name will do there.
     pub(super) fn find(&self, text: &str) -> Result<Ident, String> {
         let name: Ident = text.parse().map_err(|error: claviger_domain::name::BadName| error.to_string())?;
-        let known = self.args.is_none_or(|args| args.contains_key(&name)) || self.params.contains(&&name);
+        let known = self.args.is_none_or(|args| args.contains_key(&name)) || self.params.contains_key(&name);
         if known { Ok(name) } else { Err(format!("no argument or parameter {name}")) }
     }
 
     fn kind(&self, name: &Ident) -> Option<&ArgKind> {
-        self.args.and_then(|args| args.get(name)).map(|arg| &arg.kind)
+        match self.params.get(name) {
+            Some(ParamSource::Look { kind: LookedUp::Addresses, .. }) => Some(&LOOKED_UP),
+            _ => self.args.and_then(|args| args.get(name)).map(|arg| &arg.kind),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 use super::*;
 
+mod objects;
 mod properties;
 mod schemas;
 mod scopes;

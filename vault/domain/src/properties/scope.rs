@@ -32,7 +32,7 @@ fn by_response() -> Step {
 
 fn by_elements(list: &str) -> Step {
     let mut step = step("list");
-    let elements = Elements { list: list.parse().unwrap(), at: "/parents".parse().unwrap() };
+    let elements = Elements { list: list.parse().unwrap(), at: "/parents".parse().unwrap(), nonempty: false };
     step.checks.insert(ident("folder"), Check { elements: Some(elements), ..Check::default() });
     step
 }
@@ -126,6 +126,7 @@ fn labelling() -> (crate::tool::Tool, Probe) {
         again: false,
         add: Some(ident("add")),
         remove: Some(ident("remove")),
+        each: None,
     };
     (tool([("add", kind()), ("remove", kind())], vec![step("modify")]), probe)
 }

@@ -33,6 +33,10 @@ pub(super) fn step(name: &str) -> Step {
         answer: AnswerKind::Json { fields: vec!["id".to_owned(), "files".to_owned()] },
         page: None,
         scope: Vec::new(),
+        refuse: Vec::new(),
+        makes: None,
+        local: false,
+        if_match: None,
     }
 }
 
@@ -47,6 +51,7 @@ pub(super) fn tool(args: impl IntoIterator<Item = (&'static str, Arg)>, steps: V
         rescopes: false,
         show: Vec::new(),
         args: args.into_iter().map(|(name, arg)| (ident(name), arg)).collect(),
+        looks: Vec::new(),
         steps,
         definition: Definition([7; 32]),
     }
@@ -80,6 +85,8 @@ pub(super) fn everything() -> Tool {
         ("pick", with(choice(), ArgValue::Text("b".to_owned()))),
         ("needed", Arg { required: true, ..arg(choice()) }),
         ("page", arg(ArgKind::Page)),
+        ("path", with(ArgKind::Path, ArgValue::Path("a".parse().unwrap()))),
+        ("url", arg(ArgKind::Url)),
     ];
     tool(args, vec![step, second])
 }
@@ -129,6 +136,12 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         ArgKind::Page => {
             prop::sample::select(vec!["page_0123456789abcdef", "page_", "x"]).prop_map(Value::from).boxed()
         }
+        ArgKind::Path => {
+            prop::sample::select(vec!["", "a", "a/b", "../a", "a//b"]).prop_map(Value::from).boxed()
+        }
+        ArgKind::Url => prop::sample::select(vec!["https://b.cd/a", "http://b.cd/", "https://u@b.cd/"])
+            .prop_map(Value::from)
+            .boxed(),
     };
     let wrong = prop::sample::select(vec![
         json!(null),

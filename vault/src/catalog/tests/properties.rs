@@ -49,6 +49,8 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         }
         ArgKind::Choice(words) => prop::sample::select(words.clone()).prop_map(Value::from).boxed(),
         ArgKind::Page => "page_[0-9a-f]{16}".prop_map(Value::from).boxed(),
+        ArgKind::Path => "[a-zA-Z0-9_.-]{1,12}(/[a-z]{1,8}){0,3}".prop_map(Value::from).boxed(),
+        ArgKind::Url => "https://[a-z]{1,8}\\.example/[a-z0-9]{0,8}".prop_map(Value::from).boxed(),
     }
 }
 
