@@ -219,7 +219,7 @@ fn faults_of_checks_are_told_with_their_place() {
         (
             "check.file = { arg = \"thing\" }",
             "check.file = { arg = \"thing\", again = true }",
-            "with a probe",
+            "without a probe",
         ),
         ("makes = { id = \"/id\" }", "makes = { id = \"/ids/*\" }", "without a star"),
         (
