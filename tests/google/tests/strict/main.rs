@@ -3,6 +3,7 @@
 
 mod access;
 mod client;
+mod drafts;
 mod drive;
 mod faults;
 mod gmail;
