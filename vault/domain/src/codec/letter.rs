@@ -10,7 +10,8 @@
 //! | `subject`, `date` | one line each |
 //! | `text` | what a reader sees; of a whole mail, every text part with its type |
 //! | `attachments` | a line about each part that is no text |
-//! | `message_id`, `references` | message ids (RFC 5322 section 3.6.4); empty where there are none |
+//! | `message_id`, `references` | message ids (RFC 5322 section 3.6.4), and those of an answer; empty where there are none |
+//! | `in_reply_to`, `answers` | what it answers, and the thread before it, in the same form |
 //! | `answer_to` | whom an answer goes to: Reply-To, else From; of a mail the owner sent, To |
 //! | `answer_cc` | who else an answer to all goes to, without the owner and without whom it goes to already |
 //! | `reply_subject`, `forward_subject`, `quote`, `forward_text` | what an answer or a forwarded mail is made of |
@@ -84,6 +85,8 @@ impl Letter {
                 references.push(id);
             }
         }
+        let before = references.iter().filter(|id| **id != message_id).copied().collect::<Vec<_>>();
+        let answers = before[before.len().saturating_sub(REFERENCES_MAX)..].join(" ");
         let references = references[references.len().saturating_sub(REFERENCES_MAX)..].join(" ");
         let answer_to = match (self.own, reply_to.is_empty()) {
             (true, _) => to.clone(),
@@ -111,6 +114,8 @@ impl Letter {
             "subject": subject, "date": date,
             "text": text, "attachments": self.attachments,
             "message_id": message_id, "references": references,
+            "in_reply_to": all("In-Reply-To").first().copied().filter(|id| is_message_id(id)).unwrap_or_default(),
+            "answers": answers,
             "answer_to": answer_to, "answer_cc": answer_cc,
             "reply_subject": prefixed("Re: ", &["re:", "aw:", "sv:", "antw:"], &subject),
             "forward_subject": prefixed("Fwd: ", &["fwd:", "fw:", "wg:"], &subject),

@@ -48,6 +48,16 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
             prop::collection::vec("[a-z]{1,5}@[a-z]{1,5}\\.org", 1..2).prop_map(Value::from).boxed()
         }
         ArgKind::Choice(words) => prop::sample::select(words.clone()).prop_map(Value::from).boxed(),
+        ArgKind::Attachments { .. } => prop::collection::vec(
+            ("[a-z]{1,4}|\\PC{1,4}", "[A-Za-z0-9]{0,2}"),
+            0..3,
+        )
+        .prop_map(|items| {
+            let item =
+                |(name, data)| json!({ "name": name, "type": "text/plain", "data": format!("{data}AAAA") });
+            items.into_iter().map(item).collect::<Value>()
+        })
+        .boxed(),
         ArgKind::Page => "page_[0-9a-f]{16}".prop_map(Value::from).boxed(),
         ArgKind::Path => "[a-zA-Z0-9_.-]{1,12}(/[a-z]{1,8}){0,3}".prop_map(Value::from).boxed(),
         ArgKind::Url => "https://[a-z]{1,8}\\.example/[a-z0-9]{0,8}".prop_map(Value::from).boxed(),
