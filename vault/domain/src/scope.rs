@@ -333,7 +333,9 @@ pub fn judge_probe(limit: &Limit, probe: &Probe, args: &Arguments, answer: &Valu
     let named = |arg: &Option<Ident>| {
         arg.as_ref().and_then(|arg| args.get(arg)).map(ArgValue::texts).unwrap_or_default()
     };
-    let (added, removed) = (named(&probe.add), named(&probe.remove));
+    let (mut added, mut removed) = (named(&probe.add), named(&probe.remove));
+    added.extend(probe.adds.iter().cloned());
+    removed.extend(probe.removes.iter().cloned());
     // Case does not count in what is taken away: whether the upstream tells `label_1` from `Label_1` is not known here.
     let taken = |id: &String| removed.iter().any(|removed| removed.eq_ignore_ascii_case(id));
     let after: Vec<String> = before.into_iter().chain(added).filter(|id| !taken(id)).collect();

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use super::rfc5322::is_message_id;
 use crate::address::Address;
+use crate::people::addresses;
 
 /// How much of a text is shown or quoted, in characters.
 const TEXT_MAX: usize = 30_000;
@@ -129,11 +130,11 @@ impl Letter {
 /// not understood stays as it is: whoever reads it next refuses it.
 fn others_of(values: &[&str], answered: &[&str], owner: &str) -> Vec<String> {
     let already: Vec<Address> =
-        answered.iter().chain([&owner]).flat_map(|value| plain(value)).flatten().collect();
+        answered.iter().chain([&owner]).flat_map(|value| addresses(value).ok()).flatten().collect();
     let mut kept: Vec<String> = Vec::new();
     for value in values {
-        match plain(value) {
-            Some(addresses) => {
+        match addresses(value) {
+            Ok(addresses) => {
                 for address in addresses {
                     let same = |other: &str| other.eq_ignore_ascii_case(address.as_str());
                     if !already.iter().any(|other| same(other.as_str()))
@@ -143,36 +144,10 @@ fn others_of(values: &[&str], answered: &[&str], owner: &str) -> Vec<String> {
                     }
                 }
             }
-            None => kept.push((*value).to_owned()),
+            Err(_) => kept.push((*value).to_owned()),
         }
     }
     kept
-}
-
-/// The addresses of a header's value, names left out; none for an empty group such as `undisclosed-recipients:;`, and
-/// `None` where any of it is not understood.
-fn plain(value: &str) -> Option<Vec<Address>> {
-    if let Some(group) = value.trim().trim_end_matches(';').strip_suffix(':')
-        && group.bytes().all(|b| b.is_ascii_alphanumeric() || b" -_".contains(&b))
-    {
-        return Some(Vec::new());
-    }
-    let mut addresses = Vec::new();
-    let (mut quoted, mut escaped) = (false, false);
-    let pieces = value.split(|c| {
-        let opens = c == '"' && !escaped;
-        escaped = quoted && c == '\\' && !escaped;
-        quoted ^= opens;
-        c == ',' && !quoted
-    });
-    for piece in pieces.map(str::trim).filter(|piece| !piece.is_empty()) {
-        let bare = match piece.rsplit_once('<') {
-            Some((_, rest)) => rest.strip_suffix('>')?,
-            None => piece,
-        };
-        addresses.push(bare.trim().parse().ok()?);
-    }
-    if quoted { None } else { Some(addresses) }
 }
 
 /// A subject with a prefix, unless it has one of these already.

@@ -37,6 +37,7 @@ pub(super) fn step(name: &str) -> Step {
         makes: None,
         local: false,
         if_match: None,
+        letter: None,
     }
 }
 

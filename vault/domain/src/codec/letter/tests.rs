@@ -83,8 +83,10 @@ fn who_gets_the_answer() {
         assert_eq!(with(&[(name, "a@example.org"), ("Reply-To", "b@example.org")], &[]), None, "{name}");
     }
     // What is not understood stays, for the next reader to refuse; an empty group is nobody.
+    let (_, cc) = to(with(&[("Cc", "a@example.org b@example.org")], &[]).unwrap());
+    assert_eq!(cc[2], "a@example.org b@example.org");
     let (_, cc) = to(with(&[("Cc", "team: a@example.org, b@example.org;")], &[]).unwrap());
-    assert_eq!(cc[2], "team: a@example.org, b@example.org;");
+    assert_eq!(cc, json!(["bo@example.org", "cy@example.org", "a@example.org", "b@example.org"]));
     let (_, cc) = to(with(&[("Cc", "undisclosed-recipients:;")], &[]).unwrap());
     assert_eq!(cc.as_array().unwrap().len(), 2);
 }
