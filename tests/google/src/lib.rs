@@ -53,5 +53,6 @@ pub use config::{Config, ConsentMode};
 pub use faults::{EchoForm, Fault};
 pub use gmail::Sent;
 pub use log::LoggedRequest;
+pub use mime::{ReadPart, read_mail};
 pub use seed::{Owner, Seed, SeedFile, SeedMail};
 pub use stand_in::StandIn;

@@ -84,6 +84,32 @@ impl Part {
     }
 }
 
+/// One part of a mail as the stand-in reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPart {
+    /// Names as written; values unfolded and decoded.
+    pub headers: Vec<(String, String)>,
+    /// In lower case.
+    pub mime_type: String,
+    /// Empty when the part has none.
+    pub filename: String,
+    /// Decoded; empty for a multipart.
+    pub content: Vec<u8>,
+}
+
+/// A mail and all its parts, outermost first; `None` where the bytes are no mail.
+#[must_use]
+pub fn read_mail(raw: &[u8]) -> Option<Vec<ReadPart>> {
+    let mail = Part::parse(raw).ok()?;
+    let read = |part: &Part| ReadPart {
+        headers: part.headers.clone(),
+        mime_type: part.mime_type.clone(),
+        filename: part.filename.clone(),
+        content: part.content.clone(),
+    };
+    Some(mail.walk().into_iter().map(read).collect())
+}
+
 /// The addresses in a header such as `To`, without display names.
 pub(crate) fn addresses(value: &str) -> Vec<String> {
     let mut found = Vec::new();

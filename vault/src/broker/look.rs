@@ -17,7 +17,7 @@ use claviger_domain::look::{filled, needs_looks, see};
 use claviger_domain::name::{Ident, SecretName, ServiceId};
 use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::render::{Filling, Request, render};
-use claviger_domain::scope::refuse;
+use claviger_domain::scope::{Scope, refuse};
 use claviger_domain::seen::Seen;
 use claviger_domain::step::{ParamSource, Step};
 use claviger_domain::tool::{Service, Tool};
@@ -37,6 +37,7 @@ pub(super) struct Looker {
     pub(super) service: ServiceId,
     pub(super) tool: Ident,
     pub(super) args: Arguments,
+    pub(super) scope: Scope,
 }
 
 impl Looker {
@@ -56,6 +57,7 @@ impl Looker {
             service: calling.service.id.clone(),
             tool: calling.tool.name.tool().clone(),
             args: calling.args.clone(),
+            scope: calling.scope.clone(),
         }
     }
 }
@@ -117,6 +119,7 @@ impl Broker {
             service: errand.service.clone(),
             tool: errand.tool.clone(),
             args: errand.args.clone(),
+            scope: errand.scope.clone(),
         };
         let answers = self.look_at(&looker).await?;
         let own = self.own_address(&errand.secret);
@@ -183,6 +186,8 @@ impl Broker {
         let (begun, answer) = performed.map_err(unseen)?;
         let judged = parse(&answer, true)
             .and_then(|mut value| refuse(step, &mut value).map(|()| value))
+            .and_then(|value| looker.scope.judge_look(step, &value).map(|()| value))
+            .and_then(|value| step.with_letter(value))
             .map(|value| Judged { body: Bytes::new(), json: Some(value), made: None })
             .map_err(unseen);
         let judged = self.conclude(begun, &answer, judged).await?;

@@ -6,5 +6,6 @@ mod client;
 mod drafts;
 mod drive;
 mod faults;
+mod fuzz;
 mod gmail;
 mod oauth;

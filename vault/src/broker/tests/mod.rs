@@ -9,6 +9,7 @@ mod world;
 mod canary;
 mod connect;
 mod counters;
+mod gmail;
 mod grants;
 mod load;
 mod mint;

@@ -133,7 +133,8 @@ proptest! {
         };
         for step in &tool.steps {
             // What the vault saw when the call was decided comes along by itself; nobody else gives a parameter.
-            prop_assert!(step.params.values().all(|source| matches!(source, ParamSource::Look { .. })));
+            let seen = step.params.values().all(|source| matches!(source, ParamSource::Look { .. }));
+            prop_assert!(seen);
             if !step.params.is_empty() {
                 continue;
             }
