@@ -267,7 +267,7 @@ fn fillable(probe: &Step, user: &Step, taken: Option<&Ident>, place: &Place<'_>)
         return Err(format!("the probe takes no {param}"));
     }
     // An argument beats a parameter, and the same object would be looked at each time.
-    if each.is_some_and(|each| place.args.is_some_and(|args| args.contains_key(&each.param))) {
+    if taken.is_some_and(|param| place.args.is_some_and(|args| args.contains_key(param))) {
         return Err("as is a name that no argument has".to_owned());
     }
     for name in probe.path_names() {

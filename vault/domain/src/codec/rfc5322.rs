@@ -136,9 +136,8 @@ fn with_parts(head: String, text: &str, mail: &Mail<'_>) -> Result<Vec<u8>, Mail
         )
         .into_bytes();
         part.extend_from_slice(original);
-        if !original.ends_with(b"\r\n") {
-            part.extend_from_slice(b"\r\n");
-        }
+        // The line end before a boundary belongs to the boundary: this one is not the original's.
+        part.extend_from_slice(b"\r\n");
         parts.push(part);
     }
     let boundary = border(&parts)?;
@@ -147,6 +146,10 @@ fn with_parts(head: String, text: &str, mail: &Mail<'_>) -> Result<Vec<u8>, Mail
     for part in &parts {
         out.extend(format!("--{boundary}\r\n").into_bytes());
         out.extend(part);
+        // Without content, the empty line after the headers would be taken for the boundary's.
+        if part.ends_with(b"base64\r\n\r\n") {
+            out.extend(b"\r\n");
+        }
     }
     out.extend(format!("--{boundary}--\r\n").into_bytes());
     Ok(out)

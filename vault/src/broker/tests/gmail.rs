@@ -266,7 +266,7 @@ async fn a_mail_is_forwarded_to_those_allowed_only() {
     assert!(raw(&acts[0].1).contains("Subject: Fwd: Plan\r\nContent-Type: text/plain"));
     let whole = raw(&acts[1].1);
     assert!(
-        whole.contains("\r\n\r\nSubject: inner\r\n\r\nHi\r\n--=_")
+        whole.contains("\r\n\r\nSubject: inner\r\n\r\nHi\r\n\r\n--=_")
             && whole.contains("Content-Type: message/rfc822")
     );
     assert_eq!(acts[0].1.get("threadId"), None);

@@ -241,10 +241,21 @@ fn what_can_be_bounded() {
             "drive.list_folder",
             "drive.read_file",
             "drive.search_files",
+            "gmail.forward",
+            "gmail.forward_whole",
+            "gmail.get_attachment",
             "gmail.get_message",
+            "gmail.get_thread",
             "gmail.label_message",
+            "gmail.label_messages",
             "gmail.list_labels",
+            "gmail.mark_read",
+            "gmail.mark_unread",
+            "gmail.reply",
+            "gmail.reply_all",
             "gmail.search_messages",
+            "gmail.trash_message",
+            "gmail.untrash_message",
         ]
     );
 }

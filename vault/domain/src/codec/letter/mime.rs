@@ -210,7 +210,10 @@ fn leaves(
     if kind.starts_with("multipart/") {
         let marker = format!("--{}", parameter(content_type, "boundary")?);
         for part in split(body, &marker) {
-            let (headers, body) = head(part)?;
+            // A part may end with its headers (RFC 2046 section 5.1): the empty line was the boundary's then.
+            let bare = [part, b"\r\n\r\n".as_slice()].concat();
+            let complete = part.starts_with(b"\r\n") || part.windows(4).any(|four| four == b"\r\n\r\n");
+            let (headers, body) = head(if complete { part } else { &bare })?;
             leaves(&headers, body, depth + 1, parts, shown, attachments)?;
         }
         return Some(());

@@ -152,6 +152,8 @@ fn a_draft_is_read_as_it_will_be_sent() {
     // Both alternatives are shown: a reader may see either.
     assert_eq!(facts["text"], "[text/plain]\nplain\n\n[text/html]\n<b>other=</b>");
     assert_eq!(facts["attachments"], json!(["a.csv (text/csv, 3 bytes)"]));
+    let empty = "To: a@example.org\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\n--x--\r\n";
+    assert_eq!(raw(empty).unwrap()["text"], "");
     assert_eq!(raw("To: a@example.org\r\n\r\nHi\r\n").unwrap()["text"], "Hi");
     assert_eq!(raw("\r\nHi").unwrap()["to"], json!([]));
 }
