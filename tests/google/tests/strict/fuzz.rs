@@ -149,7 +149,7 @@ proptest! {
         }
         names.push("Subject");
         let wanted_ids: Vec<&str> = references.split(' ').filter(|id| !id.is_empty()).collect();
-        if !answered.is_empty() { names.push("In-Reply-To"); }
+        if !answered.trim_matches(' ').is_empty() { names.push("In-Reply-To"); }
         if !wanted_ids.is_empty() {
             names.push("References");
             prop_assert_eq!(is_header(&parts[0], "References"), Some(wanted_ids.join(" ")));

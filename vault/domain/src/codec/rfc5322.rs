@@ -192,20 +192,21 @@ fn file_name(out: &mut String, name: &str) {
         out.push_str(&format!("\r\n filename=\"{name}\""));
         return;
     }
-    let encoded: Vec<String> = name
-        .bytes()
-        .map(|b| {
-            let safe = b.is_ascii_alphanumeric() || b"._-".contains(&b);
-            if safe { char::from(b).to_string() } else { format!("%{b:02X}") }
-        })
-        .collect();
+    // Whole characters only: some readers decode each piece alone.
+    let encoded = name.chars().map(|c| {
+        let mut octets = [0; 4];
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+            return c.to_string();
+        }
+        c.encode_utf8(&mut octets).bytes().map(|b| format!("%{b:02X}")).collect::<String>()
+    });
     let mut pieces = vec![String::new()];
-    for octet in encoded {
-        if pieces.last().is_some_and(|piece| piece.len() + octet.len() > NAME_PIECE) {
+    for character in encoded {
+        if pieces.last().is_some_and(|piece| piece.len() + character.len() > NAME_PIECE) {
             pieces.push(String::new());
         }
         if let Some(piece) = pieces.last_mut() {
-            piece.push_str(&octet);
+            piece.push_str(&character);
         }
     }
     if let [only] = pieces.as_slice() {
