@@ -239,20 +239,6 @@ impl Scope {
         Ok(found)
     }
 
-    /// Judges what a look answered, by what its step says that it belongs to. A bound that the look says nothing of is left
-    /// to the steps of the call.
-    ///
-    /// # Errors
-    /// Class `out-of-scope`: so whom an object out of scope would reach decides nothing, not even how a call is refused.
-    pub fn judge_look(&self, look: &Step, answer: &Value) -> Result<(), Denial> {
-        for limit in &self.limits {
-            if let Some(at) = look.check(limit.name()).and_then(|check| check.response.as_ref()) {
-                limit.holds(answer, at)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Judges a JSON answer: what it says it belongs to must be in scope; elements out of scope are dropped; only the
     /// step's fields stay. A list that is left out altogether is an empty one, as some upstreams write it.
     ///

@@ -372,7 +372,7 @@ fn the_vaults_own_steps() {
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Craw%29&format=raw",
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Cpayload%2Fheaders%29&format=metadata",
             "GET /gmail/v1/users/me/labels",
-            "GET /gmail/v1/users/me/messages/m-1?fields=id%2CthreadId%2ClabelIds%2CinternalDate%2Cpayload&format=full",
+            "GET /gmail/v1/users/me/messages/m-1?fields=id%2CthreadId%2ClabelIds%2Cpayload&format=full",
             "GET /gmail/v1/users/me/messages/m-1?fields=id%2CinternalDate%2Cpayload%2Fheaders&format=metadata&metadataHeaders=From",
             "GET /gmail/v1/users/me/messages/m-1?fields=id%2ClabelIds&format=minimal",
             "GET /gmail/v1/users/me/messages/m-1?fields=id%2Craw&format=raw",
