@@ -4,14 +4,23 @@
 //! |---|---|
 //! | `search_messages` | `messages: [`[summary](search)`]`, `next_page` or `next_pages: [{label, page}]`, `incomplete` |
 //! | `get_message` | [`read`]: headers, `body`, `body_format`, `truncated`, `attachments` |
+//! | `get_thread` | [`thread`]: `id`, `messages`, each as `get_message` gives it, `incomplete` |
+//! | `get_attachment` | [`attachment`]: `name`, `mime_type`, `size`, `content` (`text` or `blob`), `text` |
+//! | `list_drafts`, `get_draft` | [`drafts`]: `drafts`, or a mail with `draft_id` and `bcc` |
+//! | `create_draft`, `update_draft` | `draft_id`, `thread_id` |
+//! | `delete_draft` | `draft_id`, `deleted` |
 //! | `list_labels` | `labels: [{id, name, type}]` |
-//! | `label_message` | `id`, `thread_id`, `labels` |
-//! | `send_message` | `id`, `thread_id` |
+//! | `label_message`, `trash_message`, `untrash_message` | `id`, `thread_id`, `labels` |
+//! | `label_messages`, `mark_read`, `mark_unread` | `ids` |
+//! | `send_message`, `reply`, `reply_all`, `forward`, `forward_whole`, `send_draft` | `id`, `thread_id` |
 
+pub mod attachment;
 mod body;
+pub mod drafts;
 mod header;
 pub mod read;
 pub mod search;
+pub mod thread;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -31,9 +40,26 @@ impl Service for Gmail {
             match tool {
                 "search_messages" => search::run(call).await,
                 "get_message" => read::shape(&call.json("get", &[]).await?),
+                "get_thread" => thread::run(call).await,
+                "get_attachment" => attachment::run(call).await,
+                "list_drafts" => drafts::list(call).await,
+                "get_draft" => drafts::shape(&call.json("get", &[]).await?),
+                "create_draft" => drafts::written(&call.json("create", &[]).await?),
+                "update_draft" => drafts::written(&call.json("update", &[]).await?),
+                "delete_draft" => {
+                    call.send("delete", &[]).await?.success()?;
+                    Ok(drafts::deleted(call))
+                }
                 "list_labels" => labels(&call.json("list", &[]).await?),
                 "label_message" => labelled(&call.json("modify", &[]).await?),
-                "send_message" => sent(&call.json("send", &[]).await?),
+                "trash_message" => labelled(&call.json("trash", &[]).await?),
+                "untrash_message" => labelled(&call.json("untrash", &[]).await?),
+                "label_messages" => changed(call, "The labels are changed").await,
+                "mark_read" => changed(call, "Marked as read").await,
+                "mark_unread" => changed(call, "Marked as unread").await,
+                "send_message" | "reply" | "reply_all" | "forward" | "forward_whole" | "send_draft" => {
+                    sent(&call.json("send", &[]).await?)
+                }
                 // A tool that an admin added in an overriding catalog file.
                 _ => crate::generic::Generic.run(tool, call).await,
             }
@@ -83,6 +109,16 @@ fn labelled(answer: &Value) -> Result<Shaped, Failure> {
     let mut told = Map::from_iter([("id".to_owned(), id.into()), ("labels".to_owned(), labels.into())]);
     told.insert("thread_id".to_owned(), text(answer, "threadId").into());
     Ok(Shaped::new(told, line))
+}
+
+/// Many mails at once: Gmail answers nothing, so the mails asked for are told.
+async fn changed(call: &Call, done: &str) -> Result<Shaped, Failure> {
+    call.send("modify", &[]).await?.success()?;
+    let ids = call.argument("message_ids").and_then(Value::as_array);
+    let ids: Vec<String> =
+        ids.into_iter().flatten().filter_map(Value::as_str).map(|id| clean::line(id, 200)).collect();
+    let line = format!("{done}: {}", ids.join(", "));
+    Ok(Shaped::new(Map::from_iter([("ids".to_owned(), ids.into())]), line))
 }
 
 fn sent(answer: &Value) -> Result<Shaped, Failure> {

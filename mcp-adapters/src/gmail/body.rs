@@ -14,7 +14,7 @@ const DEPTH: usize = 20;
 const PARTS: usize = 500;
 
 /// Gmail writes base64url, with or without padding.
-const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -24,7 +24,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 /// What was found in the tree.
 #[derive(Default)]
 pub(super) struct Found {
-    /// `{name, mime_type, size, attachment_id}` of each attachment.
+    /// `{name, mime_type, size, part}` of each attachment.
     pub(super) attachments: Vec<Value>,
     /// What could not be read, for people.
     pub(super) problems: Vec<String>,
@@ -121,8 +121,33 @@ fn attachment(part: &Value, mime: &str) -> Value {
         "name": line("/filename"),
         "mime_type": mime,
         "size": size(part),
-        "attachment_id": line("/body/attachmentId"),
+        "part": line("/partId"),
     })
+}
+
+/// The part of that id, if it is an attachment.
+pub(super) fn part<'a>(root: &'a Value, id: &str) -> Option<&'a Value> {
+    let mut waiting = vec![(root, 0)];
+    let mut looked = 0;
+    while let Some((part, depth)) = waiting.pop() {
+        looked += 1;
+        if looked > PARTS {
+            return None;
+        }
+        if part.get("partId").and_then(Value::as_str) == Some(id) {
+            let attached =
+                is_attachment(part, &mime_type(part)) || part.pointer("/body/attachmentId").is_some();
+            return Some(part).filter(|_| attached);
+        }
+        let children = part.get("parts").and_then(Value::as_array).filter(|_| depth < DEPTH);
+        waiting.extend(children.into_iter().flatten().map(|child| (child, depth + 1)));
+    }
+    None
+}
+
+/// The character set that a part says it is in; empty if it does not.
+pub(super) fn charset_of(part: &Value) -> String {
+    header::parameter(header::raw(part, "Content-Type").unwrap_or_default(), "charset")
 }
 
 fn decode(part: &Value, found: &mut Found) -> Option<String> {
@@ -134,8 +159,7 @@ fn decode(part: &Value, found: &mut Found) -> Option<String> {
         found.problems.push(clean::line(&format!("part {id} could not be decoded"), 100));
         return None;
     };
-    let content_type = header::raw(part, "Content-Type").unwrap_or_default();
-    Some(charset::decode(&bytes, &header::parameter(content_type, "charset")))
+    Some(charset::decode(&bytes, &charset_of(part)))
 }
 
 #[cfg(test)]
@@ -156,7 +180,7 @@ mod tests {
     }
 
     fn file(name: &str) -> Value {
-        json!({"mimeType": "application/pdf", "filename": name, "body": {"attachmentId": "a1", "size": 9}})
+        json!({"partId": "7", "mimeType": "application/pdf", "filename": name, "body": {"attachmentId": "a1", "size": 9}})
     }
 
     fn check(part: &Value, expected: Option<(&str, bool)>, attachments: usize, problems: usize) {
@@ -207,9 +231,7 @@ mod tests {
         read(&file("a\u{202e}fdp.exe"), &mut found);
         assert_eq!(
             found.attachments,
-            [
-                json!({"name": "a<U+202E>fdp.exe", "mime_type": "application/pdf", "size": 9, "attachment_id": "a1"})
-            ]
+            [json!({"name": "a<U+202E>fdp.exe", "mime_type": "application/pdf", "size": 9, "part": "7"})]
         );
         // A mail inside a mail.
         let inner = json!({
@@ -217,6 +239,15 @@ mod tests {
             "parts": [leaf("text/plain", "utf-8", b"inner"), file("deep.pdf")],
         });
         check(&multi("mixed", &[leaf("text/plain", "utf-8", b"outer"), inner]), Some(("outer", false)), 2, 0);
+    }
+
+    #[test]
+    fn a_part_is_found_by_its_id_if_it_is_an_attachment() {
+        let tree = multi("mixed", &[leaf("text/plain", "utf-8", b"x"), multi("mixed", &[file("b.pdf")])]);
+        assert_eq!(part(&tree, "7").and_then(|found| found.get("filename")), Some(&json!("b.pdf")));
+        assert_eq!(part(&tree, "1"), None);
+        assert_eq!(part(&tree, ""), None);
+        assert_eq!(part(&json!(null), "7"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! `id`, `thread_id`, `from`, `to`, `cc`, `reply_to`, `subject`, `date` (the sender's), `received` (Gmail's, RFC 3339),
 //! `message_id`, `labels`, `unread`, `size` (bytes of the whole mail), `body`, `body_format` (`plain`, `html` for text
-//! made of HTML, `none`), `truncated`, `attachments: [{name, mime_type, size, attachment_id}]`, `problems` (only if
+//! made of HTML, `none`), `truncated`, `attachments: [{name, mime_type, size, part}]`, `problems` (only if
 //! there were some).
 
 use serde_json::{Map, Value, json};
@@ -18,6 +18,11 @@ pub(super) const LONGEST_BODY: usize = 200 * 1024;
 
 /// Shapes the answer of `messages.get` in format `full`.
 pub(super) fn shape(message: &Value) -> Result<Shaped, Failure> {
+    shape_to(message, LONGEST_BODY)
+}
+
+/// The same with at most so many bytes of the body.
+pub(super) fn shape_to(message: &Value, longest: usize) -> Result<Shaped, Failure> {
     let payload = message.get("payload").ok_or_else(Failure::unexpected)?;
     let mut found = Found::default();
     let read = body::read(payload, &mut found);
@@ -27,7 +32,7 @@ pub(super) fn shape(message: &Value) -> Result<Shaped, Failure> {
         Some(_) => "plain",
     };
     let mut body = read.map(|read| read.text).unwrap_or_default();
-    let truncated = clean::cut(&mut body, LONGEST_BODY);
+    let truncated = clean::cut(&mut body, longest);
 
     let labels = label_ids(message);
     let mut told = Map::new();
@@ -58,7 +63,8 @@ pub(super) fn shape(message: &Value) -> Result<Shaped, Failure> {
     told.insert("size".to_owned(), message.get("sizeEstimate").and_then(Value::as_u64).into());
     for file in &found.attachments {
         lines.push(format!(
-            "Attachment: {} ({}, {} bytes)",
+            "Attachment {}: {} ({}, {} bytes)",
+            text(file, "part"),
             text(file, "name"),
             text(file, "mime_type"),
             file.get("size").and_then(Value::as_u64).unwrap_or(0)
@@ -68,7 +74,7 @@ pub(super) fn shape(message: &Value) -> Result<Shaped, Failure> {
     lines.push(String::new());
     lines.push(if body.is_empty() { "(no text)".to_owned() } else { body.clone() });
     if truncated {
-        lines.push(format!("(cut: only the first {} KiB are shown)", LONGEST_BODY / 1024));
+        lines.push(format!("(cut: only the first {} KiB are shown)", longest / 1024));
     }
     told.insert("body".to_owned(), body.into());
     told.insert("body_format".to_owned(), format.into());

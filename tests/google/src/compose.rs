@@ -34,6 +34,16 @@ impl Letter {
         self
     }
 
+    /// Puts on top what Gmail writes when it takes a mail in for `owner`: `verdict` is what it found, such as
+    /// `dmarc=pass (p=REJECT) header.from=example.com` (RFC 8601).
+    #[must_use]
+    pub fn received(mut self, owner: &str, verdict: &str) -> Self {
+        let results = format!("mx.google.com;\r\n       {verdict}");
+        let top = [("Delivered-To", owner), ("Authentication-Results", results.as_str())];
+        self.headers.splice(0..0, top.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self
+    }
+
     /// Sets the plain text.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
@@ -63,7 +73,9 @@ impl Letter {
             out.push_str(&format!("{name}: {value}\r\n"));
         }
         out.push_str(&format!("Date: {}\r\n", rfc5322_date(at_ms)));
-        out.push_str(&format!("Message-ID: <{at_ms}.{}@mail.example.com>\r\n", self.text.len()));
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("message-id")) {
+            out.push_str(&format!("Message-ID: <{at_ms}.{}@mail.example.com>\r\n", self.text.len()));
+        }
         out.push_str("MIME-Version: 1.0\r\n");
         if self.attachments.is_empty() {
             out.push_str(&self.body());

@@ -56,5 +56,6 @@ pub use config::{Config, ConsentMode};
 pub use faults::{EchoForm, Fault};
 pub use gmail::Sent;
 pub use log::LoggedRequest;
+pub use mime::{ReadPart, read_mail};
 pub use seed::{Owner, Seed, SeedCalendar, SeedContact, SeedEvent, SeedFile, SeedMail};
 pub use stand_in::StandIn;

@@ -84,6 +84,32 @@ impl Part {
     }
 }
 
+/// One part of a mail as the stand-in reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPart {
+    /// Names as written; values unfolded and decoded.
+    pub headers: Vec<(String, String)>,
+    /// In lower case.
+    pub mime_type: String,
+    /// Empty when the part has none.
+    pub filename: String,
+    /// Decoded; empty for a multipart.
+    pub content: Vec<u8>,
+}
+
+/// A mail and all its parts, outermost first; `None` where the bytes are no mail.
+#[must_use]
+pub fn read_mail(raw: &[u8]) -> Option<Vec<ReadPart>> {
+    let mail = Part::parse(raw).ok()?;
+    let read = |part: &Part| ReadPart {
+        headers: part.headers.clone(),
+        mime_type: part.mime_type.clone(),
+        filename: part.filename.clone(),
+        content: part.content.clone(),
+    };
+    Some(mail.walk().into_iter().map(read).collect())
+}
+
 /// The addresses in a header such as `To`, without display names.
 pub(crate) fn addresses(value: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -120,7 +146,7 @@ fn parse_part(raw: &[u8], id: String, depth: usize) -> Result<Part, MimeError> {
     let (_, disposition) = with_params(find("content-disposition"));
     let mime_type = if kind.contains('/') { kind } else { "text/plain".to_owned() };
     let filename =
-        param(&disposition, "filename").or_else(|| param(&kind_params, "name")).unwrap_or_default();
+        extended(&disposition, "filename").or_else(|| extended(&kind_params, "name")).unwrap_or_default();
     let boundary = param(&kind_params, "boundary").filter(|_| mime_type.starts_with("multipart/"));
     let mut part =
         Part { id, mime_type, filename, headers: Vec::new(), content: Vec::new(), parts: Vec::new() };
@@ -205,6 +231,48 @@ fn with_params(value: &str) -> (String, Vec<(String, String)>) {
 
 fn param(params: &[(String, String)], name: &str) -> Option<String> {
     params.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+}
+
+/// A parameter that may be in pieces and percent-encoded (RFC 2231): `name`, `name*`, or `name*0*`, `name*1`, ….
+fn extended(params: &[(String, String)], name: &str) -> Option<String> {
+    if let Some(value) = param(params, &format!("{name}*")) {
+        return Some(String::from_utf8_lossy(&percent(without_charset(&value))).into_owned());
+    }
+    let mut bytes = Vec::new();
+    for n in 0.. {
+        if let Some(piece) = param(params, &format!("{name}*{n}*")) {
+            bytes.extend(percent(if n == 0 { without_charset(&piece) } else { &piece }));
+        } else if let Some(piece) = param(params, &format!("{name}*{n}")) {
+            bytes.extend(piece.into_bytes());
+        } else {
+            break;
+        }
+    }
+    if bytes.is_empty() { param(params, name) } else { Some(String::from_utf8_lossy(&bytes).into_owned()) }
+}
+
+/// What follows `charset'language'`.
+fn without_charset(value: &str) -> &str {
+    value.splitn(3, '\'').nth(2).unwrap_or(value)
+}
+
+fn percent(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digits = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        match digits.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(octet) if *first == b'%' => {
+                out.push(octet);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            _ => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    out
 }
 
 /// The parts between `--boundary` lines (RFC 2046 section 5.1.1), also used for `multipart/related` uploads.

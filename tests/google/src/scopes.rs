@@ -55,6 +55,8 @@ const GMAIL_READ: &[&str] = &[MAIL, "gmail.metadata", "gmail.modify", "gmail.rea
 const GMAIL_PROFILE: &[&str] = &[MAIL, "gmail.compose", "gmail.metadata", "gmail.modify", "gmail.readonly"];
 const GMAIL_CONTENT: &[&str] = &[MAIL, "gmail.modify", "gmail.readonly"];
 const GMAIL_MODIFY: &[&str] = &[MAIL, "gmail.modify"];
+const GMAIL_DRAFTS_READ: &[&str] = &[MAIL, "gmail.compose", "gmail.modify", "gmail.readonly"];
+const GMAIL_DRAFTS_WRITE: &[&str] = &[MAIL, "gmail.compose", "gmail.modify"];
 const GMAIL_SEND: &[&str] = &[MAIL, "gmail.compose", "gmail.modify", "gmail.send"];
 const GMAIL_LABELS_READ: &[&str] =
     &[MAIL, "gmail.labels", "gmail.metadata", "gmail.modify", "gmail.readonly"];
@@ -89,11 +91,17 @@ pub(crate) fn accepted(method: &str) -> &'static [&'static str] {
         | "gmail.users.messages.get"
         | "gmail.users.threads.get"
         | "gmail.users.threads.list" => GMAIL_READ,
+        "gmail.users.drafts.list" | "gmail.users.drafts.get" => GMAIL_DRAFTS_READ,
+        "gmail.users.drafts.create"
+        | "gmail.users.drafts.update"
+        | "gmail.users.drafts.send"
+        | "gmail.users.drafts.delete" => GMAIL_DRAFTS_WRITE,
         "gmail.users.messages.attachments.get" => GMAIL_CONTENT,
-        "gmail.users.messages.modify" | "gmail.users.messages.trash" | "gmail.users.messages.untrash" => {
-            GMAIL_MODIFY
-        }
-        "gmail.users.messages.delete" => &[MAIL],
+        "gmail.users.messages.modify"
+        | "gmail.users.messages.batchModify"
+        | "gmail.users.messages.trash"
+        | "gmail.users.messages.untrash" => GMAIL_MODIFY,
+        "gmail.users.messages.delete" | "gmail.users.messages.batchDelete" => &[MAIL],
         "gmail.users.messages.send" => GMAIL_SEND,
         "gmail.users.labels.list" | "gmail.users.labels.get" => GMAIL_LABELS_READ,
         "gmail.users.labels.create" => GMAIL_LABELS_WRITE,

@@ -37,6 +37,13 @@ pub struct SeedMail {
 }
 
 impl SeedMail {
+    /// It joins the thread of an earlier mail with that subject.
+    #[must_use]
+    pub fn in_thread_of(mut self, subject: &str) -> Self {
+        self.thread_of = Some(subject.to_owned());
+        self
+    }
+
     /// A mail from a letter, in a thread of its own.
     #[must_use]
     pub fn new(labels: &[&str], at_ms: i64, letter: Letter) -> Self {
@@ -170,6 +177,8 @@ pub struct Seed {
     pub labels: Vec<String>,
     /// The mails.
     pub mails: Vec<SeedMail>,
+    /// Drafts: their RFC 5322 bytes.
+    pub drafts: Vec<Vec<u8>>,
     /// The files, folders before what lies in them.
     pub files: Vec<SeedFile>,
     /// The calendars besides the owner's own.

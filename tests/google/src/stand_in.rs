@@ -26,6 +26,9 @@ use crate::tls;
 use crate::tokens::Tokens;
 use crate::world::World;
 
+/// When seeded drafts were written: 7 November 2026, in milliseconds since 1970.
+const SEEDED_MS: i64 = 1_794_009_600_000;
+
 /// A running stand-in. Dropping it ends it without waiting; [`StandIn::shutdown`] waits.
 #[derive(Debug)]
 pub struct StandIn {
@@ -55,6 +58,11 @@ impl StandIn {
         }
         for mail in &config.seed.mails {
             mailbox.add(mail).map_err(|error| anyhow::anyhow!("a seeded mail is malformed: {error:?}"))?;
+        }
+        for draft in &config.seed.drafts {
+            mailbox
+                .add_draft(draft, SEEDED_MS)
+                .map_err(|error| anyhow::anyhow!("a seeded draft is malformed: {error:?}"))?;
         }
         let mut drive = Drive::new(&config.seed.owner.email);
         for file in &config.seed.files {
@@ -221,6 +229,37 @@ impl StandIn {
     pub fn add_mail(&self, mail: &SeedMail) -> anyhow::Result<String> {
         let added = self.shared.state().world.mailbox.add(mail);
         added.map_err(|error| anyhow::anyhow!("the mail is malformed: {error:?}"))
+    }
+
+    /// Another program of the owner writes a draft; returns its id.
+    ///
+    /// # Errors
+    /// When its bytes are no mail.
+    pub fn add_draft(&self, raw: &[u8]) -> anyhow::Result<String> {
+        let now = self.now_ms();
+        let added = self.shared.state().world.mailbox.add_draft(raw, now);
+        added.map_err(|error| anyhow::anyhow!("the draft is malformed: {error:?}"))
+    }
+
+    /// Another program of the owner writes a draft anew; `false` if there is none of that id, or the bytes are no mail.
+    #[must_use]
+    pub fn rewrite_draft(&self, id: &str, raw: &[u8]) -> bool {
+        let now = self.now_ms();
+        self.shared.state().world.mailbox.rewrite_draft(id, raw, now)
+    }
+
+    /// All drafts: ids and the bytes they hold now.
+    #[must_use]
+    pub fn drafts(&self) -> Vec<(String, Vec<u8>)> {
+        let state = self.shared.state();
+        state.world.mailbox.drafts().map(|(id, raw)| (id.to_owned(), raw.to_vec())).collect()
+    }
+
+    /// The thread that the first mail with that subject is in.
+    #[must_use]
+    pub fn thread_id(&self, subject: &str) -> Option<String> {
+        let state = self.shared.state();
+        state.world.mailbox.thread_of(subject)
     }
 
     /// Another program of the owner sets a mail's labels (names or ids); `false` if there is no such mail.

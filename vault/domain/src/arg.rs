@@ -6,6 +6,7 @@ use claviger_canonical::Value;
 
 use crate::address::Address;
 use crate::calendar_id::{parse_calendar, parse_event};
+use crate::codec::attachment::Attachment;
 use crate::codec::is_invisible;
 use crate::date::Date;
 use crate::name::Ident;
@@ -67,6 +68,11 @@ pub enum ArgKind {
     Choice(Vec<String>),
     /// A page mark that the vault gave out with an earlier answer.
     Page,
+    /// Up to so many attachments, `{name, type, data}` with data in base64; together at most 150 KiB.
+    Attachments {
+        /// How many at most.
+        max: usize,
+    },
     /// A path below the service's root, in its one form.
     Path,
     /// A web address, in its one form.
@@ -105,6 +111,8 @@ pub enum ArgValue {
     DateTime(When),
     /// Mail addresses.
     Addresses(Vec<Address>),
+    /// Attachments.
+    Attachments(Vec<Attachment>),
     /// A path.
     Path(RelativePath),
     /// A web address.
@@ -129,6 +137,7 @@ impl ArgValue {
             ArgValue::Date(date) => vec![date.to_string()],
             ArgValue::DateTime(when) => vec![when.to_string()],
             ArgValue::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
+            ArgValue::Attachments(attachments) => attachments.iter().map(Attachment::describe).collect(),
             ArgValue::Path(path) => vec![path.to_string()],
             ArgValue::Url(url) => vec![url.to_string()],
         }
@@ -300,6 +309,13 @@ impl ArgKind {
                 } else {
                     Err("is next_page of an earlier answer".to_owned())
                 }
+            }
+            ArgKind::Attachments { max } => {
+                let items = value.as_array().ok_or_else(|| "is a list".to_owned())?;
+                if items.len() > *max {
+                    return Err(format!("has at most {max} entries"));
+                }
+                Attachment::list(items).map(ArgValue::Attachments).map_err(|error| error.to_string())
             }
             ArgKind::Path => text()?.parse().map(ArgValue::Path).map_err(|_| {
                 "is a relative path such as notes/plan.txt, without . or .. or empty parts".to_owned()

@@ -23,6 +23,14 @@ pub const PROBES: u32 = 200;
 /// How many ids of one kind one call may learn from answers.
 const YIELDS: usize = 2_000;
 
+/// How long an id that an answer names may be, in bytes: Gmail's ids of attachments have some 400.
+const YIELD_MAX: usize = 1_024;
+
+/// Whether an id of an answer's can be a parameter: like any id, but longer, for no caller has to write it.
+fn is_yield(id: &str) -> bool {
+    (1..=YIELD_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+}
+
 /// The secret half of a capability, as an adapter shows it. Never kept: the vault holds its hash.
 pub struct CapabilitySecret([u8; 16]);
 
@@ -219,10 +227,11 @@ impl Capability {
     /// The answer must be the one that [`Scope::judge`] let through: from any other, ids out of scope would become
     /// parameters.
     pub fn learn(&mut self, step: &Step, answer: &serde_json::Value) {
-        for (name, pointer) in &step.yields {
+        for (name, pointers) in &step.yields {
             let known = self.yielded.entry(name.clone()).or_default();
-            for id in pointer.select(answer).into_iter().filter_map(serde_json::Value::as_str) {
-                if known.len() < YIELDS && parse_id(id).is_ok() {
+            let found = pointers.iter().flat_map(|pointer| pointer.select(answer));
+            for id in found.filter_map(serde_json::Value::as_str) {
+                if known.len() < YIELDS && is_yield(id) {
                     known.insert(id.to_owned());
                 }
             }

@@ -162,32 +162,16 @@ impl Filling<'_> {
                 Part::Text(text) => Part::Text(base64url::encode(text.as_bytes())),
                 Part::Json(_) => return Err(unfit()),
             },
-            Codec::Rfc5322 => {
-                let (to, cc) = (fields.addresses("to")?, fields.addresses("cc")?);
-                let (bcc, reply_to) = (fields.addresses("bcc")?, fields.addresses("reply_to")?);
-                let subject = fields.text("subject")?.unwrap_or_default();
-                let body = fields.text("body")?.unwrap_or_default();
-                let mail =
-                    Mail { to: &to, cc: &cc, bcc: &bcc, reply_to: &reply_to, subject: &subject, body: &body };
-                let bytes = rfc5322::render(&mail).map_err(|error| {
-                    let field = match error {
-                        MailError::Subject => "subject",
-                        MailError::NoRecipient => "to",
-                    };
-                    fields.refuse(field, &error)
-                })?;
-                Part::Bytes { content_type: "message/rfc822".to_owned(), bytes }
-            }
+            Codec::Rfc5322 => fields.mail()?,
             Codec::GmailQuery => {
-                let [from, to, subject, words] = [
-                    fields.text("from")?,
-                    fields.text("to")?,
-                    fields.text("subject")?,
-                    fields.text("words")?,
-                ];
+                let [from, to, cc] = [fields.text("from")?, fields.text("to")?, fields.text("cc")?];
+                let [subject, words, filename] =
+                    [fields.text("subject")?, fields.text("words")?, fields.text("filename")?];
                 let terms = GmailTerms {
                     from: from.as_deref(),
                     to: to.as_deref(),
+                    cc: cc.as_deref(),
+                    filename: filename.as_deref(),
                     subject: subject.as_deref(),
                     words: words.as_deref(),
                     after: fields.date("after")?,
@@ -250,7 +234,8 @@ impl Filling<'_> {
     /// A value that stands for one text: an id, a line, a number.
     fn text(self, name: &Ident) -> Option<String> {
         match (self.args.get(name), self.params.get(name)) {
-            (Some(ArgValue::Texts(_) | ArgValue::Addresses(_)), _) | (None, None) => None,
+            (Some(ArgValue::Texts(_) | ArgValue::Addresses(_) | ArgValue::Attachments(_)), _)
+            | (None, None) => None,
             (Some(value), _) => value.texts().pop(),
             (None, Some(text)) => Some(text.clone()),
         }
@@ -264,6 +249,46 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    /// A mail of its typed fields.
+    fn mail(&self) -> Result<Part, Denial> {
+        let (to, cc) = (self.addresses("to")?, self.addresses("cc")?);
+        let (bcc, reply_to) = (self.addresses("bcc")?, self.addresses("reply_to")?);
+        let text = |field: &str| self.text(field).map(Option::unwrap_or_default);
+        let (subject, body, quote) = (text("subject")?, text("body")?, text("quote")?);
+        let (in_reply_to, references) = (text("in_reply_to")?, text("references")?);
+        let original =
+            self.text("original")?.map(|raw| base64url::decode(&raw).ok_or_else(unfit)).transpose()?;
+        let attachments = match self.value("attachments")? {
+            None => &[][..],
+            Some(ArgValue::Attachments(attachments)) => attachments,
+            Some(_) => return Err(unfit()),
+        };
+        let mail = Mail {
+            to: &to,
+            cc: &cc,
+            bcc: &bcc,
+            reply_to: &reply_to,
+            unaddressed: self.fields.contains_key("unaddressed"),
+            subject: &subject,
+            in_reply_to: &in_reply_to,
+            references: &references,
+            body: &body,
+            quote: &quote,
+            attachments,
+            original: original.as_deref(),
+        };
+        let bytes = rfc5322::render(&mail).map_err(|error| {
+            let field = match error {
+                MailError::Subject => "subject",
+                MailError::NoRecipient => "to",
+                MailError::Reference => "references",
+                MailError::Boundary => "attachments",
+            };
+            self.refuse(field, &error)
+        })?;
+        Ok(Part::Bytes { content_type: "message/rfc822".to_owned(), bytes })
+    }
+
     fn part(&self, field: &str) -> Result<Part, Denial> {
         self.fields.get(field).map_or(Ok(Part::Absent), |template| self.filling.fill(template))
     }
@@ -359,6 +384,8 @@ impl Part {
             ArgValue::Addresses(addresses) => {
                 Part::Json(addresses.iter().map(ToString::to_string).collect::<Vec<_>>().into())
             }
+            // Bytes have no place but in a mail: where a text was meant, what people read of them stands.
+            ArgValue::Attachments(_) => Part::Json(value.texts().into()),
         }
     }
 

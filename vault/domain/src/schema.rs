@@ -121,6 +121,22 @@ fn base(arg: &Arg) -> Map<String, Value> {
         }
         ArgKind::Choice(words) => json!({ "type": "string", "enum": words }),
         ArgKind::Page => json!({ "type": "string" }),
+        ArgKind::Attachments { max } => {
+            let line = |description: &str| json!({ "type": "string", "description": description });
+            json!({
+                "type": "array", "maxItems": max,
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "name": line("The file's name, without a path"),
+                        "type": line("Its media type, such as application/pdf"),
+                        "data": line("Its bytes in base64 with padding; 150 KiB at most for all attachments together"),
+                    },
+                    "required": ["data", "name", "type"],
+                    "additionalProperties": false,
+                },
+            })
+        }
         ArgKind::Path => json!({ "type": "string", "maxLength": 4096 }),
         ArgKind::Url => json!({ "type": "string", "format": "uri", "maxLength": 2048 }),
     };
@@ -144,7 +160,7 @@ fn default_value(default: &ArgValue) -> Value {
         ArgValue::Boolean(yes) => (*yes).into(),
         ArgValue::Date(date) => date.to_string().into(),
         ArgValue::DateTime(when) => when.to_string().into(),
-        ArgValue::Texts(_) | ArgValue::Addresses(_) => default.texts().into(),
+        ArgValue::Texts(_) | ArgValue::Addresses(_) | ArgValue::Attachments(_) => default.texts().into(),
     }
 }
 

@@ -384,7 +384,9 @@ pub fn judge_probe(limit: &Limit, probe: &Probe, args: &Arguments, answer: &Valu
     let Limit::Resource(bound) = limit else { return limit.holds(answer, &probe.at) };
     let before = belongs(answer, &probe.at);
     limit.carries(bound, &before)?;
-    let (added, removed) = (named(&probe.add), named(&probe.remove));
+    let (mut added, mut removed) = (named(&probe.add), named(&probe.remove));
+    added.extend(probe.adds.iter().cloned());
+    removed.extend(probe.removes.iter().cloned());
     // Case does not count in what is taken away: whether the upstream tells `label_1` from `Label_1` is not known here.
     let taken = |id: &String| removed.iter().any(|removed| removed.eq_ignore_ascii_case(id));
     let after: Vec<String> = before.into_iter().chain(added).filter(|id| !taken(id)).collect();

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::authors::Authors;
+use crate::codec::letter;
 use crate::name::Ident;
 use crate::pointer::Pointer;
+use crate::refusal::{Class, Denial};
 
 /// An HTTP method a step may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +70,9 @@ pub enum Codec {
     Json,
     /// Base64url of `of`.
     Base64url,
-    /// A mail (RFC 5322) of `to`, `cc`, `bcc`, `reply_to`, `subject`, `body`.
+    /// A mail (RFC 5322) of `to`, `cc`, `bcc`, `reply_to`, `subject`, `body`, `attachments`; of `in_reply_to` and
+    /// `references` (message ids), `quote` (text below the body) and `original` (a whole mail in base64url, attached as it
+    /// is). With `unaddressed` it needs no recipient.
     Rfc5322,
     /// Gmail's search language of typed terms.
     GmailQuery,
@@ -94,11 +98,39 @@ impl Codec {
     pub const ALL: [(Codec, &'static str, &'static [&'static str]); 11] = [
         (Codec::Json, "json", &["fields"]),
         (Codec::Base64url, "base64url", &["of"]),
-        (Codec::Rfc5322, "rfc5322", &["to", "cc", "bcc", "reply_to", "subject", "body"]),
+        (
+            Codec::Rfc5322,
+            "rfc5322",
+            &[
+                "to",
+                "cc",
+                "bcc",
+                "reply_to",
+                "subject",
+                "body",
+                "attachments",
+                "in_reply_to",
+                "references",
+                "quote",
+                "original",
+                "unaddressed",
+            ],
+        ),
         (
             Codec::GmailQuery,
             "gmail_query",
-            &["from", "to", "subject", "words", "after", "before", "has_attachment", "unread"],
+            &[
+                "from",
+                "to",
+                "cc",
+                "subject",
+                "words",
+                "filename",
+                "after",
+                "before",
+                "has_attachment",
+                "unread",
+            ],
         ),
         (
             Codec::DriveQuery,
@@ -220,6 +252,32 @@ pub struct Probe {
     pub remove: Option<Ident>,
     /// One probe for each object that an argument lists, instead of one for all.
     pub each: Option<Each>,
+    /// One probe for each element of the answer's list, after the answer came: elements out of scope are dropped.
+    pub of: Option<Of>,
+    /// What the request itself adds to what the object belongs to, whatever its arguments.
+    pub adds: Vec<String>,
+    /// What the request itself takes from it.
+    pub removes: Vec<String>,
+}
+
+/// How a probe goes over the elements of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Of {
+    /// The list.
+    pub list: Pointer,
+    /// In each element: its id.
+    pub id: Pointer,
+    /// The parameter of the probe's step that takes the id.
+    pub param: Ident,
+}
+
+/// Where an answer has a mail that is to be read: its facts are then added to the answer, as the member `letter`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LetterAt {
+    /// A message of Gmail's JSON, format `full`.
+    Message(Pointer),
+    /// A whole mail in base64url.
+    Raw(Pointer),
 }
 
 /// How a probe goes over the objects that an argument lists.
@@ -262,7 +320,7 @@ pub struct Step {
     /// Arguments that hold recipients.
     pub recipients: Vec<Ident>,
     /// Ids that its answer makes usable as parameters of later steps, each with where they stand.
-    pub yields: BTreeMap<Ident, Pointer>,
+    pub yields: BTreeMap<Ident, Vec<Pointer>>,
     /// What its answer may be.
     pub answer: AnswerKind,
     /// How its pages are turned.
@@ -280,9 +338,35 @@ pub struct Step {
     pub if_match: Option<Ident>,
     /// Where it stands who wrote what it answers; `None`: strangers.
     pub authors: Option<Authors>,
+    /// A mail in its answer, to be read where the step is a look.
+    pub letter: Option<LetterAt>,
 }
 
 impl Step {
+    /// An answer with the facts of the mail in it, as its member `letter`, where the step says that there is one.
+    ///
+    /// # Errors
+    /// Class `out-of-scope` where the mail is not there, or could be read in more than one way.
+    pub fn with_letter(&self, mut answer: Value) -> Result<Value, Denial> {
+        let Some(place) = &self.letter else { return Ok(answer) };
+        let one = |at: &Pointer| match at.select(&answer).as_slice() {
+            &[only] => Some(only.clone()),
+            _ => None,
+        };
+        let facts = match place {
+            LetterAt::Message(at) => one(at).and_then(|message| letter::of_message(&message)),
+            LetterAt::Raw(at) => one(at).and_then(|raw| letter::of_raw(raw.as_str()?)),
+        };
+        let denial = || {
+            Denial::new(Class::OutOfScope)
+                .field("object")
+                .fix("the mail is not there, or its headers could be read in two ways")
+        };
+        let facts = facts.ok_or_else(denial)?;
+        answer.as_object_mut().ok_or_else(denial)?.insert("letter".to_owned(), facts);
+        Ok(answer)
+    }
+
     /// How the step keeps to what is bounded under that name: a resource's, or one of [`crate::reserved`].
     #[must_use]
     pub fn check(&self, name: &str) -> Option<&Check> {

@@ -176,7 +176,7 @@ impl Broker {
         let mut left = PROBES;
         for step in &tool.steps {
             for (limit, check) in scope.checks(step)? {
-                let Some(probe) = &check.probe else { continue };
+                let Some(probe) = check.probe.as_ref().filter(|probe| probe.of.is_none()) else { continue };
                 let own = service.steps.get(&probe.step).ok_or_else(gone)?;
                 for params in objects(probe, &looker.args, &BTreeMap::new())? {
                     let known = |name: &&Ident| looker.args.get(name).is_some() || params.contains_key(*name);
@@ -223,6 +223,7 @@ impl Broker {
         let judged = parse(&answer, true)
             .and_then(|mut value| refuse(step, &mut value).map(|()| value))
             .and_then(|value| judge(&value).map(|()| value))
+            .and_then(|value| step.with_letter(value))
             .map(|value| Judged { body: Bytes::new(), json: Some(value), made: None, flags: Vec::new() })
             .map_err(unseen);
         let judged = self.conclude(begun, &answer, judged).await?;

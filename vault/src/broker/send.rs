@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use claviger_domain::arg::{ArgKind, ArgValue, Arguments};
+use claviger_domain::arg::{ArgKind, ArgValue, Arguments, parse_id};
 use claviger_domain::capability::CapabilitySecret;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Ending};
@@ -221,6 +221,10 @@ impl Broker {
         let (begun, answer) = performed.map_err(unjudged)?;
         let looked_again = self.probe(errand, service, step, |probe| probe.again).await;
         let judged = looked_again.and_then(|()| self.judge(errand, step, &answer)).map_err(unjudged);
+        let judged = match judged {
+            Ok(judged) => self.sift(errand, service, step, judged).await,
+            refused => refused,
+        };
         let judged = self.counted(errand, judged).await;
         let judged = match judged {
             Ok(judged) => self.weighed(errand, service, step, &answer, judged).await,
@@ -323,12 +327,51 @@ impl Broker {
         wanted: impl Fn(&Probe) -> bool,
     ) -> Result<(), Denial> {
         for (bound, check) in errand.scope.checks(step)? {
-            let Some(probe) = check.probe.as_ref().filter(|probe| wanted(probe)) else { continue };
+            let probe = check.probe.as_ref().filter(|probe| probe.of.is_none() && wanted(probe));
+            let Some(probe) = probe else { continue };
             for params in objects(probe, &errand.args, &errand.params)? {
                 self.probe_one(errand, service, bound, probe, &params).await?;
             }
         }
         Ok(())
+    }
+
+    /// The vault's own look at each element of a list that does not say itself what it belongs to. What is out of scope
+    /// is dropped, and so is what has no id to look at it by.
+    async fn sift(
+        self: &Arc<Self>,
+        errand: &Errand,
+        service: &Service,
+        step: &Step,
+        mut judged: Judged,
+    ) -> Result<Judged, Denial> {
+        for (bound, check) in errand.scope.checks(step)? {
+            let Some((probe, of)) = check.probe.as_ref().and_then(|probe| Some((probe, probe.of.as_ref()?)))
+            else {
+                continue;
+            };
+            let list = judged.json.as_mut().and_then(|value| of.list.get_mut(value)).map(Value::take);
+            let Some(Value::Array(items)) = list else { continue };
+            let mut kept = Vec::new();
+            for item in items {
+                let id = match of.id.select(&item).as_slice() {
+                    &[Value::String(id)] => parse_id(id).ok(),
+                    _ => None,
+                };
+                let Some(id) = id else { continue };
+                let mut params = errand.params.clone();
+                params.insert(of.param.clone(), id);
+                match self.probe_one(errand, service, bound, probe, &params).await {
+                    Ok(()) => kept.push(item),
+                    Err(denial) if denial.class == Class::OutOfScope => {}
+                    Err(denial) => return Err(denial),
+                }
+            }
+            if let Some(place) = judged.json.as_mut().and_then(|value| of.list.get_mut(value)) {
+                *place = Value::Array(kept);
+            }
+        }
+        Ok(judged)
     }
 
     /// The vault's own look at one object.

@@ -7,7 +7,7 @@ use claviger_domain::name::Ident;
 use claviger_domain::pointer::Pointer;
 use claviger_domain::reserved::Reserved;
 use claviger_domain::step::{
-    AnswerKind, Check, Each, Elements, ParamSource, Probe, QueryFilter, Refuse, Step, Template,
+    AnswerKind, Check, Each, Elements, Of, ParamSource, Probe, QueryFilter, Refuse, Step, Template,
 };
 
 use super::raw::{RawCheck, RawRefuse};
@@ -88,7 +88,10 @@ fn recipients(raw: RawCheck, place: &Place<'_>) -> Result<Vec<Ident>, String> {
             nonempty: false,
             each: None,
             r#as: None,
-        } if !args.is_empty() => args
+            take: None,
+            adds,
+            removes,
+        } if adds.is_empty() && removes.is_empty() && !args.is_empty() => args
             .iter()
             .map(|arg| known_arg(arg, place, |kind| matches!(kind, ArgKind::Addresses { .. })))
             .collect(),
@@ -99,7 +102,12 @@ fn recipients(raw: RawCheck, place: &Place<'_>) -> Result<Vec<Ident>, String> {
 /// What a check under that name may be made of: a path is an argument; people and days stand in answers.
 fn fits(raw: &RawCheck, reserved: Option<Reserved>) -> Result<(), String> {
     let seen = raw.response.is_some() || raw.elements.is_some() || raw.probe.is_some();
-    let told = raw.query.is_some() || raw.arg.is_some() || raw.add.is_some() || raw.remove.is_some();
+    let told = raw.query.is_some()
+        || raw.arg.is_some()
+        || raw.add.is_some()
+        || raw.remove.is_some()
+        || !raw.adds.is_empty()
+        || !raw.removes.is_empty();
     match reserved {
         Some(Reserved::Path) if seen || raw.query.is_some() || raw.arg.is_none() => {
             Err("a path is checked in one arg of type path".to_owned())
@@ -129,6 +137,9 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
         nonempty,
         each,
         r#as,
+        take,
+        adds,
+        removes,
     } = raw;
     if args.is_some() {
         return Err("args is for recipients; a resource is checked in one arg".to_owned());
@@ -185,6 +196,22 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
     if nonempty && elements.is_none() {
         return Err("nonempty goes with elements".to_owned());
     }
+    let of = match (&elements, &probe, take) {
+        (Some(text), Some(_), Some(id)) => {
+            let param = r#as.clone().ok_or("as names the parameter that takes an element's id")?;
+            let param = param.parse().map_err(|error: claviger_domain::name::BadName| error.to_string())?;
+            Some(Of { list: list(text.clone())?, id: super::step::one(id)?, param })
+        }
+        (_, _, None) => None,
+        _ => return Err("take goes with elements and a probe of each".to_owned()),
+    };
+    let (elements, r#as) = if of.is_some() { (None, None) } else { (elements, r#as) };
+    if of.is_some() && (each.is_some() || nonempty || again || step.answer == AnswerKind::Bytes) {
+        return Err("a probe of each element stands alone, and after an answer of JSON".to_owned());
+    }
+    if (!adds.is_empty() || !removes.is_empty()) && (probe.is_none() || of.is_some()) {
+        return Err("without a probe, adds and removes change nothing that is looked at".to_owned());
+    }
     let each = match (each, r#as) {
         (Some(arg), Some(param)) => Some(Each {
             arg: known_arg(&arg, place, |kind| matches!(kind, ArgKind::Ids { .. }))?,
@@ -207,7 +234,8 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
             let steps = place.steps.ok_or("a service's own step has no probe")?;
             let found =
                 steps.values().find(|step| step.name.as_str() == name).ok_or(format!("no step {name}"))?;
-            fillable(found, step, each.as_ref(), place)?;
+            let taken = each.as_ref().map(|each| &each.param).or(of.as_ref().map(|of| &of.param));
+            fillable(found, step, taken, place)?;
             let list = |arg: Option<String>| {
                 arg.map(|arg| known_arg(&arg, place, |kind| matches!(kind, ArgKind::Ids { .. }))).transpose()
             };
@@ -222,6 +250,9 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
                 add: list(add)?,
                 remove: list(remove)?,
                 each,
+                of,
+                adds,
+                removes,
             });
         }
         (None, None, None) => {}
@@ -238,25 +269,25 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
 pub(super) fn fillable(
     probe: &Step,
     user: &Step,
-    each: Option<&Each>,
+    taken: Option<&Ident>,
     place: &Place<'_>,
 ) -> Result<(), String> {
     if probe.local || probe.answer == AnswerKind::Bytes {
         return Err("a probe is a request that is answered with JSON".to_owned());
     }
-    if let Some(Each { param, .. }) = each
+    if let Some(param) = taken
         && !probe.names().contains(&param)
     {
         return Err(format!("the probe takes no {param}"));
     }
     // An argument beats a parameter, and the same object would be looked at each time.
-    if each.is_some_and(|each| place.args.is_some_and(|args| args.contains_key(&each.param))) {
+    if taken.is_some_and(|param| place.args.is_some_and(|args| args.contains_key(param))) {
         return Err("as is a name that no argument has".to_owned());
     }
     for name in probe.path_names() {
         let known = place.args.is_some_and(|args| args.contains_key(name))
             || user.params.contains_key(name)
-            || each.is_some_and(|each| each.param == *name);
+            || taken == Some(name);
         if !known {
             return Err(format!("the probe needs {name}"));
         }

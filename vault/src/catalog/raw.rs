@@ -119,6 +119,21 @@ pub(super) struct RawRefuse {
     pub(super) is: Value,
 }
 
+/// One pointer, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawPointers {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLetter {
+    pub(super) message: Option<String>,
+    pub(super) raw: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMakes {
@@ -154,6 +169,7 @@ pub(super) struct RawStep {
     #[serde(default)]
     pub(super) refuse: Vec<RawRefuse>,
     pub(super) makes: Option<RawMakes>,
+    pub(super) letter: Option<RawLetter>,
     #[serde(default)]
     pub(super) query: BTreeMap<String, Value>,
     pub(super) body: Option<Value>,
@@ -165,7 +181,7 @@ pub(super) struct RawStep {
     #[serde(default)]
     pub(super) param: BTreeMap<String, RawParam>,
     #[serde(default)]
-    pub(super) yields: BTreeMap<String, String>,
+    pub(super) yields: BTreeMap<String, RawPointers>,
     #[serde(default)]
     pub(super) check: BTreeMap<String, RawCheck>,
     #[serde(default)]
@@ -244,6 +260,11 @@ pub(super) struct RawCheck {
     pub(super) nonempty: bool,
     pub(super) each: Option<String>,
     pub(super) r#as: Option<String>,
+    pub(super) take: Option<String>,
+    #[serde(default)]
+    pub(super) adds: Vec<String>,
+    #[serde(default)]
+    pub(super) removes: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

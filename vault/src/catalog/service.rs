@@ -273,11 +273,12 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         "addresses" => ArgKind::Addresses { max: most(50)? },
         "choice" if !raw.of.is_empty() => ArgKind::Choice(raw.of),
         "page" => ArgKind::Page,
+        "attachments" => ArgKind::Attachments { max: most(5)? },
         "path" => ArgKind::Path,
         "url" => ArgKind::Url,
         _ => {
             return Err(
-                "type is id, ids, line, text, integer, boolean, date, datetime, calendar, calendars, event, addresses, choice (with of), page, path or url"
+                "type is id, ids, line, text, integer, boolean, date, datetime, calendar, calendars, event, addresses, attachments, choice (with of), page, path or url"
                     .to_owned(),
             );
         }

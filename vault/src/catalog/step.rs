@@ -6,12 +6,14 @@ use claviger_domain::arg::{Arg, ArgKind};
 use claviger_domain::look::Look;
 use claviger_domain::name::Ident;
 use claviger_domain::pointer::Pointer;
-use claviger_domain::step::{AnswerKind, LookedUp, Method, Paging, ParamSource, Segment, Step, Template};
+use claviger_domain::step::{
+    AnswerKind, LetterAt, LookedUp, Method, Paging, ParamSource, Segment, Step, Template,
+};
 use claviger_domain::tool::Resource;
 
 use super::authors::authors;
 use super::check;
-use super::raw::{RawParam, RawStep};
+use super::raw::{RawLetter, RawParam, RawPointers, RawStep};
 use super::service::keep;
 use super::template::{self, Names};
 
@@ -82,10 +84,14 @@ pub(super) fn build(
     let mut yields = BTreeMap::new();
     for (param, pointer) in raw.yields {
         let at = format!("{at}.yields.{param}");
-        if let (Some(param), Some(pointer)) =
-            (keep(faults, &at, param.parse()), keep(faults, &at, pointer.parse::<Pointer>()))
+        let texts = match pointer {
+            RawPointers::One(text) => vec![text],
+            RawPointers::Several(texts) => texts,
+        };
+        let pointers = texts.into_iter().map(check::pointer).collect::<Result<Vec<_>, _>>();
+        if let (Some(param), Some(pointers)) = (keep(faults, &at, param.parse()), keep(faults, &at, pointers))
         {
-            yields.insert(param, pointer);
+            yields.insert(param, pointers);
         }
     }
     let page = raw.page.and_then(|page| {
@@ -112,6 +118,7 @@ pub(super) fn build(
     if makes.is_some() && (answer == AnswerKind::Bytes || raw.local) {
         faults.push(format!("{at}.makes: its answer names nothing"));
     }
+    let letter = raw.letter.and_then(|raw| keep(faults, &format!("{at}.letter"), letter(raw)));
     let if_match = raw.if_match.and_then(|name| {
         let found = place.looks.iter().find(|look| look.name.as_str() == name && look.etag.is_some());
         if found.is_none() {
@@ -137,6 +144,7 @@ pub(super) fn build(
         local: raw.local,
         if_match,
         authors: None,
+        letter,
     };
     step.authors =
         raw.authors.and_then(|raw| keep(faults, &format!("{at}.authors"), authors(raw, &step, place)));
@@ -150,11 +158,13 @@ fn fits_local(raw: &RawStep, place: &Place<'_>, faults: &mut Vec<String>) {
         name: _,
         local: _,
         check: _,
+        authors,
         method,
         path,
         if_match,
         refuse,
         makes,
+        letter,
         query,
         body,
         fields,
@@ -169,6 +179,8 @@ fn fits_local(raw: &RawStep, place: &Place<'_>, faults: &mut Vec<String>) {
         && if_match.is_none()
         && refuse.is_empty()
         && makes.is_none()
+        && authors.is_none()
+        && letter.is_none()
         && query.is_empty()
         && body.is_none()
         && fields.is_empty()
@@ -182,6 +194,14 @@ fn fits_local(raw: &RawStep, place: &Place<'_>, faults: &mut Vec<String>) {
     }
     if place.args.is_none() {
         faults.push(format!("{}: only a tool's step is local", place.at));
+    }
+}
+
+fn letter(raw: RawLetter) -> Result<LetterAt, String> {
+    match raw {
+        RawLetter { message: Some(at), raw: None } => one(at).map(LetterAt::Message),
+        RawLetter { message: None, raw: Some(at) } => one(at).map(LetterAt::Raw),
+        _ => Err("a letter is a message, or raw".to_owned()),
     }
 }
 

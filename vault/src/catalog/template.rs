@@ -80,6 +80,8 @@ fn fits(codec: Codec, field: &str, template: &Template, names: &Names<'_>) -> Re
     };
     let wanted = match (codec, field) {
         (Codec::Rfc5322, "to" | "cc" | "bcc" | "reply_to") => matches!(kind, Some(ArgKind::Addresses { .. })),
+        (Codec::Rfc5322, "attachments") => matches!(kind, Some(ArgKind::Attachments { .. })),
+        (Codec::Rfc5322, "unaddressed") => matches!(template, Template::Literal(_)),
         (Codec::GmailQuery, "after" | "before") | (Codec::DriveQuery, "modified_after") => {
             matches!(kind, Some(ArgKind::Date))
         }
@@ -95,5 +97,13 @@ fn fits(codec: Codec, field: &str, template: &Template, names: &Names<'_>) -> Re
 }
 
 fn is_list(kind: Option<&ArgKind>) -> bool {
-    matches!(kind, Some(ArgKind::Ids { .. } | ArgKind::Addresses { .. } | ArgKind::Calendars { .. }))
+    matches!(
+        kind,
+        Some(
+            ArgKind::Ids { .. }
+                | ArgKind::Addresses { .. }
+                | ArgKind::Attachments { .. }
+                | ArgKind::Calendars { .. }
+        )
+    )
 }

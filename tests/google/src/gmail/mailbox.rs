@@ -47,6 +47,8 @@ pub(crate) struct Mailbox {
     labels: BTreeMap<String, String>,
     pub(super) history: u64,
     made: u64,
+    /// Drafts: id to the id of the mail that holds it now.
+    drafts: BTreeMap<String, String>,
     pub(crate) outbox: Vec<Sent>,
 }
 
@@ -87,6 +89,57 @@ impl Mailbox {
         let labels: BTreeSet<String> = seed.labels.iter().map(|name| self.add_label(name)).collect();
         let thread = seed.thread_of.as_ref().and_then(|subject| self.by_subject(subject));
         self.insert(seed.raw.clone().into(), seed.at_ms, labels, thread)
+    }
+
+    /// Puts a seeded draft in; returns its id.
+    pub(crate) fn add_draft(&mut self, raw: &[u8], at_ms: i64) -> Result<String, MimeError> {
+        let labels = BTreeSet::from(["DRAFT".to_owned()]);
+        let mail = self.insert(raw.to_vec().into(), at_ms, labels, None)?;
+        Ok(self.new_draft(&mail))
+    }
+
+    /// Makes a mail a draft; returns the draft's id.
+    pub(super) fn new_draft(&mut self, mail: &str) -> String {
+        self.made += 1;
+        let id = format!("r{:019}", 7_206_537_436_000_000_000_u64 + self.made);
+        self.drafts.insert(id.clone(), mail.to_owned());
+        id
+    }
+
+    /// The mail that holds a draft.
+    pub(super) fn draft(&self, id: &str) -> Option<&str> {
+        self.drafts.get(id).map(String::as_str)
+    }
+
+    /// The draft that a mail holds.
+    pub(super) fn draft_of(&self, mail: &str) -> Option<&str> {
+        self.drafts.iter().find(|(_, held)| *held == mail).map(|(id, _)| id.as_str())
+    }
+
+    /// A draft is held by another mail from now on.
+    pub(super) fn redraft(&mut self, id: &str, mail: &str) {
+        self.drafts.insert(id.to_owned(), mail.to_owned());
+    }
+
+    /// There is no such draft any more.
+    pub(super) fn forget_draft(&mut self, id: &str) {
+        self.drafts.remove(id);
+    }
+
+    /// Another program of the owner writes a draft anew; `false` if there is no such draft or the bytes are no mail.
+    pub(crate) fn rewrite_draft(&mut self, id: &str, raw: &[u8], at_ms: i64) -> bool {
+        let Some(old) = self.drafts.get(id).cloned() else { return false };
+        let labels = BTreeSet::from(["DRAFT".to_owned()]);
+        let thread = self.mails.get(&old).map(|mail| mail.thread_id.clone());
+        let Ok(new) = self.insert(raw.to_vec().into(), at_ms, labels, thread) else { return false };
+        self.mails.remove(&old);
+        self.drafts.insert(id.to_owned(), new);
+        true
+    }
+
+    /// All drafts: their ids and the bytes they hold.
+    pub(crate) fn drafts(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.drafts.iter().filter_map(|(id, mail)| Some((id.as_str(), &self.mails.get(mail)?.raw)))
     }
 
     /// Puts a mail in; a thread of its own unless one is given.
@@ -156,6 +209,11 @@ impl Mailbox {
     /// Subjects and ids, for the info file of the demo.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = (&str, &str)> {
         self.mails.values().map(|mail| (mail.parsed.header("subject"), mail.id.as_str()))
+    }
+
+    /// The thread of the first mail with that subject.
+    pub(crate) fn thread_of(&self, subject: &str) -> Option<String> {
+        self.by_subject(subject)
     }
 
     fn by_subject(&self, subject: &str) -> Option<String> {

@@ -98,23 +98,56 @@ pub(super) fn attachment(world: &mut World, call: &Call, id: &str, attachment: &
     Ok(Reply::json(200, &answer))
 }
 
+/// One change for up to 1000 mails. A mail that does not exist fails the whole request, with nothing changed.
+pub(super) fn batch_modify(world: &mut World, call: &Call) -> Answer {
+    world.authorize(call, "gmail.users.messages.batchModify")?;
+    call.query.check(&[], &[])?;
+    let mut body = call.json_object()?;
+    let ids = id_list(world, body.remove("ids"))?;
+    let (add, remove) = label_change(&world.mailbox, &body)?;
+    for id in ids {
+        world.mailbox.relabel(&id, |labels| {
+            labels.extend(add.iter().cloned());
+            labels.retain(|label| !remove.contains(label));
+        });
+    }
+    Ok(Reply::empty())
+}
+
+pub(super) fn batch_delete(world: &mut World, call: &Call) -> Answer {
+    world.authorize(call, "gmail.users.messages.batchDelete")?;
+    call.query.check(&[], &[])?;
+    let mut body = call.json_object()?;
+    let ids = id_list(world, body.remove("ids"))?;
+    if let Some(unknown) = body.keys().next() {
+        return Err(unknown_field(unknown));
+    }
+    for id in ids {
+        world.mailbox.remove(&id);
+    }
+    Ok(Reply::empty())
+}
+
+fn id_list(world: &World, value: Option<Value>) -> Result<Vec<String>, Reply> {
+    let wrong = || refuse::bad_request("Invalid value at 'ids' (TYPE_STRING list)");
+    let Some(Value::Array(items)) = value else { return Err(wrong()) };
+    if items.is_empty() || items.len() > 1000 {
+        return Err(refuse::invalid_argument("Too many message ids, or none"));
+    }
+    let text = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
+    let ids: Vec<String> = items.iter().map(text).collect::<Result<_, _>>()?;
+    for id in &ids {
+        known(&world.mailbox, id)?;
+    }
+    Ok(ids)
+}
+
 pub(super) fn modify(world: &mut World, call: &Call, id: &str) -> Answer {
     world.authorize(call, "gmail.users.messages.modify")?;
     call.query.check(&[], &[])?;
     let body = call.json_object()?;
-    if let Some(unknown) = body.keys().find(|key| !["addLabelIds", "removeLabelIds"].contains(&key.as_str()))
-    {
-        return Err(unknown_field(unknown));
-    }
     known(&world.mailbox, id)?;
-    let add = label_list(&world.mailbox, body.get("addLabelIds"))?;
-    let remove = label_list(&world.mailbox, body.get("removeLabelIds"))?;
-    if add.is_empty() && remove.is_empty() {
-        return Err(refuse::invalid_argument("No label add or removes specified"));
-    }
-    if add.iter().any(|label| remove.contains(label)) {
-        return Err(refuse::invalid_argument("Cannot both add and remove the same label"));
-    }
+    let (add, remove) = label_change(&world.mailbox, &body)?;
     relabel(world, id, |labels| {
         labels.extend(add);
         labels.retain(|label| !remove.contains(label));
@@ -161,6 +194,26 @@ fn relabel(world: &mut World, id: &str, change: impl FnOnce(&mut BTreeSet<String
     let mail = world.mailbox.relabel(id, change).ok_or_else(|| refuse::not_found(NO_MAIL))?;
     let answer = json!({ "id": mail.id, "threadId": mail.thread_id, "labelIds": mail.labels });
     Ok(Reply::json(200, &answer))
+}
+
+/// The labels that a body adds and removes.
+fn label_change(
+    mailbox: &Mailbox,
+    body: &serde_json::Map<String, Value>,
+) -> Result<(BTreeSet<String>, BTreeSet<String>), Reply> {
+    if let Some(unknown) = body.keys().find(|key| !["addLabelIds", "removeLabelIds"].contains(&key.as_str()))
+    {
+        return Err(unknown_field(unknown));
+    }
+    let add = label_list(mailbox, body.get("addLabelIds"))?;
+    let remove = label_list(mailbox, body.get("removeLabelIds"))?;
+    if add.is_empty() && remove.is_empty() {
+        return Err(refuse::invalid_argument("No label add or removes specified"));
+    }
+    if add.iter().any(|label| remove.contains(label)) {
+        return Err(refuse::invalid_argument("Cannot both add and remove the same label"));
+    }
+    Ok((add, remove))
 }
 
 fn label_list(mailbox: &Mailbox, value: Option<&Value>) -> Result<BTreeSet<String>, Reply> {

@@ -3,7 +3,9 @@
 
 mod access;
 mod client;
+mod drafts;
 mod drive;
 mod faults;
+mod fuzz;
 mod gmail;
 mod oauth;

@@ -127,6 +127,7 @@ fn length(value: &ArgValue) -> Option<u64> {
         ArgValue::Addresses(addresses) => u64::try_from(addresses.len()).ok(),
         ArgValue::Path(path) => u64::try_from(path.as_str().chars().count()).ok(),
         ArgValue::Url(url) => u64::try_from(url.as_str().chars().count()).ok(),
+        ArgValue::Attachments(attachments) => u64::try_from(attachments.len()).ok(),
         ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) | ArgValue::DateTime(_) => None,
     }
 }

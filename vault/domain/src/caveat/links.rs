@@ -52,6 +52,10 @@ pub(super) fn decide(hosts: &[HostPattern], tool: &Tool, args: &Arguments) -> Re
                 | ArgKind::Path,
                 _,
             ) => &[],
+            // What a file says cannot be looked through.
+            (ArgKind::Attachments { .. }, _) => {
+                return Err((name.to_string(), "(an attachment)".to_owned()));
+            }
             // A text that is none cannot be looked through.
             (ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Url, _) => {
                 return Err((name.to_string(), "(no text)".to_owned()));

@@ -15,10 +15,14 @@ pub struct GmailTerms<'a> {
     pub from: Option<&'a str>,
     /// Words of a recipient's name or address.
     pub to: Option<&'a str>,
+    /// Words of the name or address of one who got a copy.
+    pub cc: Option<&'a str>,
     /// Words of the subject.
     pub subject: Option<&'a str>,
     /// Words anywhere in the mail.
     pub words: Option<&'a str>,
+    /// Words of an attachment's name.
+    pub filename: Option<&'a str>,
     /// Mails of this day or later. Gmail begins the day at midnight in Pacific time.
     pub after: Option<Date>,
     /// Mails before this day.
@@ -35,11 +39,16 @@ pub struct GmailTerms<'a> {
 /// [`QueryError`] for a term that is blank, or holds a quotation mark, a backslash, or a control or invisible
 /// character.
 pub fn render(terms: &GmailTerms<'_>) -> Result<Option<String>, QueryError> {
-    let GmailTerms { from, to, subject, words, after, before, has_attachment, unread } = *terms;
+    let GmailTerms { from, to, cc, subject, words, filename, after, before, has_attachment, unread } = *terms;
     let mut query = Vec::new();
-    for (field, operator, text) in
-        [("from", "from:", from), ("to", "to:", to), ("subject", "subject:", subject), ("words", "", words)]
-    {
+    for (field, operator, text) in [
+        ("from", "from:", from),
+        ("to", "to:", to),
+        ("cc", "cc:", cc),
+        ("subject", "subject:", subject),
+        ("words", "", words),
+        ("filename", "filename:", filename),
+    ] {
         let Some(text) = text else { continue };
         visible(field, text)?;
         unquoted(field, text)?;
@@ -69,6 +78,8 @@ mod tests {
         let all = GmailTerms {
             from: Some("bob@example.com"),
             to: Some("Jane Doe"),
+            cc: Some("cy@example.com"),
+            filename: Some("q3 report.pdf"),
             subject: Some("Q3 plan"),
             words: Some("  budget\u{a0}draft "),
             after: Some("2026-01-31".parse().unwrap()),
@@ -78,8 +89,8 @@ mod tests {
         };
         assert_eq!(
             render(&all).unwrap().unwrap(),
-            "from:\"bob@example.com\" to:\"Jane\" to:\"Doe\" subject:\"Q3\" subject:\"plan\" \"budget\" \"draft\" \
-             after:2026/01/31 before:2026/02/01 has:attachment -is:unread"
+            "from:\"bob@example.com\" to:\"Jane\" to:\"Doe\" cc:\"cy@example.com\" subject:\"Q3\" subject:\"plan\" \"budget\" \"draft\" \
+             filename:\"q3\" filename:\"report.pdf\" after:2026/01/31 before:2026/02/01 has:attachment -is:unread"
         );
         let other = GmailTerms { has_attachment: Some(false), unread: Some(true), ..GmailTerms::default() };
         assert_eq!(render(&other).unwrap().unwrap(), "-has:attachment is:unread");

@@ -70,7 +70,7 @@ fn listing() -> Step {
 fn reading() -> Step {
     let mut step = step("get");
     step.params.insert(ident("file_id"), ParamSource::Answer);
-    step.yields.insert(ident("file_id"), "/files/*/id".parse().unwrap());
+    step.yields.insert(ident("file_id"), vec!["/files/*/id".parse().unwrap()]);
     step
 }
 

@@ -180,6 +180,9 @@ fn an_object_that_does_not_say_could_be_the_forbidden_one() {
         add: Some(ident("add")),
         remove: Some(ident("remove")),
         each: None,
+        of: None,
+        adds: Vec::new(),
+        removes: Vec::new(),
     };
     let kind = || arg(ArgKind::Ids { max: 5 });
     let tool = tool([("add", kind()), ("remove", kind())], vec![step("modify")]);

@@ -321,7 +321,17 @@ fn people_and_days_are_probed_as_they_are_read() {
 }
 
 fn probe() -> Probe {
-    Probe { step: ident("facts"), at: at("/x"), again: false, add: None, remove: None, each: None }
+    Probe {
+        step: ident("facts"),
+        at: at("/x"),
+        again: false,
+        add: None,
+        remove: None,
+        each: None,
+        of: None,
+        adds: Vec::new(),
+        removes: Vec::new(),
+    }
 }
 
 #[test]

@@ -127,8 +127,28 @@ fn labelling() -> (crate::tool::Tool, Probe) {
         add: Some(ident("add")),
         remove: Some(ident("remove")),
         each: None,
+        of: None,
+        adds: Vec::new(),
+        removes: Vec::new(),
     };
     (tool([("add", kind()), ("remove", kind())], vec![step("modify")]), probe)
+}
+
+/// Putting a mail in the bin takes INBOX off it, whatever the arguments say.
+#[test]
+fn what_a_request_changes_by_itself_counts_too() {
+    let (tool, probe) = labelling();
+    let probe = Probe { adds: vec!["TRASH".to_owned()], removes: vec!["INBOX".to_owned()], ..probe };
+    let judged = |ids: &[&str], has: Value| {
+        let args = parse(&tool, &json!({})).unwrap();
+        judge_probe(&Limit::Resource(bound(ids)), &probe, &args, &json!({ "labels": has })).is_ok()
+    };
+    assert!(judged(&["a"], json!(["a", "INBOX"])));
+    assert!(!judged(&["INBOX"], json!(["a", "INBOX"])));
+    assert!(!judged(&["inbox"], json!(["a", "inbox"])));
+    assert!(judged(&["INBOX", "a"], json!(["a", "INBOX"])));
+    // What it will have does not make up for what it has not.
+    assert!(!judged(&["TRASH"], json!(["a"])));
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(super) fn step(name: &str) -> Step {
         local: false,
         if_match: None,
         authors: None,
+        letter: None,
     }
 }
 
@@ -149,6 +150,9 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
             .prop_map(Value::from)
             .boxed(),
         ArgKind::Addresses { .. } => list(mail()),
+        ArgKind::Attachments { .. } => {
+            Just(json!([{ "name": "a", "type": "text/plain", "data": "aGk=" }])).boxed()
+        }
         ArgKind::Page => {
             prop::sample::select(vec!["page_0123456789abcdef", "page_", "x"]).prop_map(Value::from).boxed()
         }

@@ -88,7 +88,8 @@ async fn effects_stand_for_their_tools() {
     asked.effects = vec![Effect::Read];
     asked.approve = Approve::Default;
     let made = world.broker.add_grant(ADMIN, asked).await.unwrap();
-    assert_eq!(made.grant.tools.len(), 3);
+    let reads = world.catalog.service(&"gmail".parse().unwrap()).unwrap().tools.values();
+    assert_eq!(made.grant.tools.len(), reads.filter(|tool| tool.effect == Effect::Read).count());
     assert!(made.grant.tools.iter().all(|tool| tool.effect == Effect::Read));
 }
 

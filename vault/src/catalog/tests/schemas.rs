@@ -46,6 +46,22 @@ fn sending_to_a_family_only() {
                 "reply_to": mail(1, true, "Where answers should go"),
                 "subject": { "type": "string", "minLength": 5, "maxLength": 500, "description": "The subject" },
                 "body": { "type": "string", "maxLength": 100_000, "description": "The text" },
+                "attachments": {
+                    "type": "array", "maxItems": 5, "description": "Files to attach",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "name": { "type": "string", "description": "The file's name, without a path" },
+                            "type": { "type": "string", "description": "Its media type, such as application/pdf" },
+                            "data": {
+                                "type": "string",
+                                "description": "Its bytes in base64 with padding; 150 KiB at most for all attachments together",
+                            },
+                        },
+                        "required": ["data", "name", "type"],
+                        "additionalProperties": false,
+                    },
+                },
             },
             "required": ["body", "subject", "to"],
             "additionalProperties": false,

@@ -19,7 +19,7 @@ const EVENTS_WRITE: &[&str] = &["calendar", "calendar.events", "calendar.events.
 
 /// Method, path, and the scopes of which any one suffices, as the discovery documents of Gmail v1, Drive v3, Calendar v3 and People v1 list
 /// them (2026), without those of add-ons, of app data and of single other products.
-const ACCEPTED: [(&str, &str, &[&str]); 19] = [
+const ACCEPTED: &[(&str, &str, &[&str])] = &[
     (
         "GET",
         "/gmail/v1/users/me/labels",
@@ -27,6 +27,17 @@ const ACCEPTED: [(&str, &str, &[&str]); 19] = [
     ),
     ("GET", "/gmail/v1/users/me/messages", &[MAIL, "gmail.metadata", "gmail.modify", "gmail.readonly"]),
     ("GET", "/gmail/v1/users/me/messages/{}", &[MAIL, "gmail.metadata", "gmail.modify", "gmail.readonly"]),
+    ("GET", "/gmail/v1/users/me/threads/{}", &[MAIL, "gmail.metadata", "gmail.modify", "gmail.readonly"]),
+    ("GET", "/gmail/v1/users/me/messages/{}/attachments/{}", &[MAIL, "gmail.modify", "gmail.readonly"]),
+    ("POST", "/gmail/v1/users/me/messages/batchModify", &[MAIL, "gmail.modify"]),
+    ("POST", "/gmail/v1/users/me/messages/{}/trash", &[MAIL, "gmail.modify"]),
+    ("POST", "/gmail/v1/users/me/messages/{}/untrash", &[MAIL, "gmail.modify"]),
+    ("GET", "/gmail/v1/users/me/drafts", &[MAIL, "gmail.compose", "gmail.modify", "gmail.readonly"]),
+    ("GET", "/gmail/v1/users/me/drafts/{}", &[MAIL, "gmail.compose", "gmail.modify", "gmail.readonly"]),
+    ("POST", "/gmail/v1/users/me/drafts", &[MAIL, "gmail.compose", "gmail.modify"]),
+    ("PUT", "/gmail/v1/users/me/drafts/{}", &[MAIL, "gmail.compose", "gmail.modify"]),
+    ("DELETE", "/gmail/v1/users/me/drafts/{}", &[MAIL, "gmail.compose", "gmail.modify"]),
+    ("POST", "/gmail/v1/users/me/drafts/send", &[MAIL, "gmail.compose", "gmail.modify"]),
     ("POST", "/gmail/v1/users/me/messages/{}/modify", &[MAIL, "gmail.modify"]),
     ("POST", "/gmail/v1/users/me/messages/send", &[MAIL, "gmail.compose", "gmail.modify", "gmail.send"]),
     (
@@ -82,7 +93,8 @@ fn each_scope_of_a_tool_is_taken_for_each_of_its_requests() {
                 }
                 // One token serves the whole call, so the probes' requests must take it as well.
                 let probes = step.checks.values().filter_map(|check| check.probe.as_ref());
-                for probe in probes.map(|probe| &service.steps[&probe.step]) {
+                let looks = tool.looks.iter().map(|look| &look.step);
+                for probe in probes.map(|probe| &probe.step).chain(looks).map(|step| &service.steps[step]) {
                     for scope in &tool.scope {
                         assert!(probe.scope.contains(scope), "{} probes {}: {scope}", tool.name, probe.name);
                     }
@@ -105,6 +117,10 @@ fn no_tool_counts_on_a_scope_that_hides_what_it_needs() {
     for (tool, useless) in [
         ("gmail.search_messages", "gmail.metadata"),
         ("gmail.get_message", "gmail.metadata"),
+        ("gmail.get_thread", "gmail.metadata"),
+        ("gmail.get_attachment", "gmail.metadata"),
+        ("gmail.reply", "gmail.send"),
+        ("gmail.send_draft", "gmail.send"),
         ("drive.read_file", "drive.metadata.readonly"),
         ("drive.search_files", "drive.metadata.readonly"),
         ("calendar.list_events", "calendar.events.freebusy"),

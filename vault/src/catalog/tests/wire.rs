@@ -55,7 +55,7 @@ fn gmail_reads() {
         json!({
             "from": "ann@example.org", "to": "me", "subject": "Q3 plan", "words": "OR -in:anywhere",
             "after": "2026-01-02", "before": "2026-02-01", "has_attachment": true, "unread": false,
-            "max_results": 5, "page": "page_0123456789abcdef",
+            "max_results": 5, "page": "page_0123456789abcdef", "cc": "cy", "filename": "a.pdf",
         }),
         &[
             (
@@ -63,7 +63,7 @@ fn gmail_reads() {
                 &[("label", "Label_7")],
                 Some("tok/en="),
                 "GET /gmail/v1/users/me/messages?labelIds=Label_7&maxResults=5&q=from%3A%22ann%40example.org%22%20to%3A%22me%22\
-                 %20subject%3A%22Q3%22%20subject%3A%22plan%22%20%22OR%22%20%22-in%3Aanywhere%22%20after%3A2026%2F01%2F02%20\
+                 %20cc%3A%22cy%22%20subject%3A%22Q3%22%20subject%3A%22plan%22%20%22OR%22%20%22-in%3Aanywhere%22%20filename%3A%22a.pdf%22%20after%3A2026%2F01%2F02%20\
                  before%3A2026%2F02%2F01%20has%3Aattachment%20-is%3Aunread&pageToken=tok%2Fen%3D",
             ),
             (
@@ -94,6 +94,51 @@ fn gmail_reads() {
         "gmail.get_message",
         json!({ "message_id": "18c2f" }),
         &[("get", &[], None, "GET /gmail/v1/users/me/messages/18c2f?format=full")],
+    );
+    check(
+        "gmail.get_thread",
+        json!({ "thread_id": "18c2e" }),
+        &[
+            (
+                "thread",
+                &[],
+                None,
+                "GET /gmail/v1/users/me/threads/18c2e?fields=id%2Cmessages%28id%2ClabelIds%2CinternalDate%2Cpayload%2Fheaders%29\
+                 &format=metadata&metadataHeaders=From",
+            ),
+            (
+                "message",
+                &[("message_id", "18c2f")],
+                None,
+                "GET /gmail/v1/users/me/messages/18c2f?format=full",
+            ),
+        ],
+    );
+    check(
+        "gmail.get_attachment",
+        json!({ "message_id": "18c2f", "part": "1" }),
+        &[
+            ("message", &[], None, "GET /gmail/v1/users/me/messages/18c2f?format=full"),
+            (
+                "attachment",
+                &[("attachment_id", "ANGjdJ-x")],
+                None,
+                "GET /gmail/v1/users/me/messages/18c2f/attachments/ANGjdJ-x",
+            ),
+        ],
+    );
+    check(
+        "gmail.list_drafts",
+        json!({ "max_results": 3, "page": "page_0123456789abcdef" }),
+        &[
+            ("list", &[], Some("t"), "GET /gmail/v1/users/me/drafts?maxResults=3&pageToken=t"),
+            ("summary", &[("draft_id", "r-1")], None, "GET /gmail/v1/users/me/drafts/r-1?format=metadata"),
+        ],
+    );
+    check(
+        "gmail.get_draft",
+        json!({ "draft_id": "r-1" }),
+        &[("get", &[], None, "GET /gmail/v1/users/me/drafts/r-1?format=full")],
     );
     check("gmail.list_labels", json!({}), &[("list", &[], None, "GET /gmail/v1/users/me/labels")]);
 }
@@ -132,6 +177,87 @@ fn gmail_acts() {
             &[],
             None,
             &format!("POST /gmail/v1/users/me/messages/send\napplication/json\n{{\"raw\":\"{raw}\"}}"),
+        )],
+    );
+}
+
+/// Several mails at once, the trash, and the end of a draft.
+#[test]
+fn gmail_changes() {
+    const BATCH: &str = "POST /gmail/v1/users/me/messages/batchModify\napplication/json\n";
+    let ids = json!({ "message_ids": ["a", "b"] });
+    for (tool, given, sent) in [
+        (
+            "label_messages",
+            json!({ "message_ids": ["a", "b"], "add": ["Label_7"], "remove": ["INBOX"] }),
+            format!(
+                "{BATCH}{{\"addLabelIds\":[\"Label_7\"],\"ids\":[\"a\",\"b\"],\"removeLabelIds\":[\"INBOX\"]}}"
+            ),
+        ),
+        (
+            "mark_read",
+            ids.clone(),
+            format!("{BATCH}{{\"ids\":[\"a\",\"b\"],\"removeLabelIds\":[\"UNREAD\"]}}"),
+        ),
+        ("mark_unread", ids, format!("{BATCH}{{\"addLabelIds\":[\"UNREAD\"],\"ids\":[\"a\",\"b\"]}}")),
+    ] {
+        check(&format!("gmail.{tool}"), given, &[("modify", &[], None, &sent)]);
+    }
+    for (tool, step) in [("trash_message", "trash"), ("untrash_message", "untrash")] {
+        let sent = format!("POST /gmail/v1/users/me/messages/18c2f/{step}");
+        check(&format!("gmail.{tool}"), json!({ "message_id": "18c2f" }), &[(step, &[], None, &sent)]);
+    }
+    let sent = "DELETE /gmail/v1/users/me/drafts/r-1";
+    check("gmail.delete_draft", json!({ "draft_id": "r-1" }), &[("delete", &[], None, sent)]);
+}
+
+#[test]
+fn gmail_drafts() {
+    let mail = "MIME-Version: 1.0\r\nTo: a@example.org\r\nSubject: s\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                Content-Transfer-Encoding: base64\r\n\r\naGk=\r\n";
+    let raw = claviger_domain::codec::base64url::encode(mail.as_bytes());
+    check(
+        "gmail.create_draft",
+        json!({ "to": ["a@example.org"], "subject": "s", "body": "hi" }),
+        &[(
+            "create",
+            &[],
+            None,
+            &format!(
+                "POST /gmail/v1/users/me/drafts\napplication/json\n{{\"message\":{{\"raw\":\"{raw}\"}}}}"
+            ),
+        )],
+    );
+    // Nobody yet: a draft may be without recipients, and keeps what it answers.
+    let mail = mail.replace("To: a@example.org\r\n", "").replace(
+        "Subject: s\r\n",
+        "Subject: s\r\nIn-Reply-To: <2@x.example>\r\nReferences: <1@x.example>\r\n <2@x.example>\r\n",
+    );
+    let raw = claviger_domain::codec::base64url::encode(mail.as_bytes());
+    let kept =
+        [("thread", "18c2e"), ("answered", "<2@x.example>"), ("references", "<1@x.example> <2@x.example>")];
+    check(
+        "gmail.update_draft",
+        json!({ "draft_id": "r-1", "subject": "s", "body": "hi" }),
+        &[(
+            "update",
+            &kept,
+            None,
+            &format!(
+                "PUT /gmail/v1/users/me/drafts/r-1\napplication/json\n\
+                 {{\"message\":{{\"raw\":\"{raw}\",\"threadId\":\"18c2e\"}}}}"
+            ),
+        )],
+    );
+    check(
+        "gmail.send_draft",
+        json!({ "draft_id": "r-1" }),
+        &[(
+            "send",
+            &[("raw", "VG86"), ("thread", "18c2e")],
+            None,
+            "POST /gmail/v1/users/me/drafts/send\napplication/json\n\
+             {\"id\":\"r-1\",\"message\":{\"raw\":\"VG86\",\"threadId\":\"18c2e\"}}",
         )],
     );
 }
@@ -235,6 +361,7 @@ fn the_vaults_own_steps() {
                 ("name", "it's"),
                 ("file_id", "f-1"),
                 ("message_id", "m-1"),
+                ("draft_id", "r-1"),
                 ("calendar_id", "c#1@g.org"),
                 ("event_id", "e1"),
             ]);
@@ -252,8 +379,13 @@ fn the_vaults_own_steps() {
             "GET /drive/v3/files/f-1?fields=id%2Cparents%2Ctrashed&supportsAllDrives=true",
             "GET /drive/v3/files?fields=files%28id%2Cname%29&pageSize=100&q=name%20%3D%20%27it%5C%27s%27%20and%20\
              mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27%20and%20trashed%20%3D%20false",
+            "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Craw%29&format=raw",
+            "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Cpayload%2Fheaders%29&format=metadata",
             "GET /gmail/v1/users/me/labels",
+            "GET /gmail/v1/users/me/messages/m-1?fields=id%2CthreadId%2ClabelIds%2Cpayload&format=full",
+            "GET /gmail/v1/users/me/messages/m-1?fields=id%2CinternalDate%2Cpayload%2Fheaders&format=metadata&metadataHeaders=From",
             "GET /gmail/v1/users/me/messages/m-1?fields=id%2ClabelIds&format=minimal",
+            "GET /gmail/v1/users/me/messages/m-1?fields=id%2Craw&format=raw",
         ]
     );
 }

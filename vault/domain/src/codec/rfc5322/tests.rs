@@ -10,7 +10,7 @@ fn list(addresses: &[&str]) -> Vec<Address> {
 
 fn with_subject(subject: &str) -> Result<String, MailError> {
     let to = list(&["a@example.org"]);
-    let mail = Mail { to: &to, cc: &[], bcc: &[], reply_to: &[], subject, body: "" };
+    let mail = Mail { to: &to, subject, ..Mail::default() };
     render(&mail).map(|bytes| String::from_utf8(bytes).unwrap())
 }
 
@@ -54,6 +54,7 @@ fn one_mail_byte_for_byte() {
         reply_to: &reply_to,
         subject: "Dinner at eight",
         body: "Yes\nno",
+        ..Mail::default()
     };
     assert_eq!(
         String::from_utf8(render(&mail).unwrap()).unwrap(),
@@ -105,7 +106,7 @@ fn long_headers_are_folded() {
         assert!(mail.split("\r\n").count() > 10);
     }
     let to: Vec<Address> = (0..50).map(|i| format!("recipient-{i}@example.org").parse().unwrap()).collect();
-    let mail = Mail { to: &to, cc: &[], bcc: &[], reply_to: &[], subject: "", body: "" };
+    let mail = Mail { to: &to, ..Mail::default() };
     let bytes = render(&mail).unwrap();
     assert!(bytes.split(|b| *b == b'\n').all(|line| line.len() <= 79));
     let wanted: Vec<&str> = to.iter().map(Address::as_str).collect();
@@ -115,9 +116,10 @@ fn long_headers_are_folded() {
 #[test]
 fn a_mail_needs_a_recipient() {
     let one = list(&["a@example.org"]);
-    let none = Mail { to: &[], cc: &[], bcc: &[], reply_to: &one, subject: "s", body: "" };
+    let none = Mail { reply_to: &one, subject: "s", ..Mail::default() };
     assert_eq!(render(&none), Err(MailError::NoRecipient));
-    for mail in [Mail { to: &one, ..none }, Mail { cc: &one, ..none }, Mail { bcc: &one, ..none }] {
+    let draft = Mail { unaddressed: true, ..none };
+    for mail in [Mail { to: &one, ..none }, Mail { cc: &one, ..none }, Mail { bcc: &one, ..none }, draft] {
         assert!(render(&mail).is_ok());
     }
 }
@@ -134,9 +136,100 @@ fn line_ends_become_one_kind() {
         (".\n\nFrom x\n", ".\r\n\r\nFrom x\r\n"),
     ] {
         let to = list(&["a@example.org"]);
-        let mail = Mail { to: &to, cc: &[], bcc: &[], reply_to: &[], subject: "", body };
+        let mail = Mail { to: &to, body, ..Mail::default() };
         assert_eq!(read(&render(&mail).unwrap()).1, kept, "{body:?}");
     }
+}
+
+#[test]
+fn a_mail_with_all_that_there_is_byte_for_byte() {
+    let to = list(&["a@example.org"]);
+    let attachments = [
+        Attachment::new("notes.txt", "text/plain", b"hi".to_vec()).unwrap(),
+        Attachment::new("Übersicht \"Q3\".bin", "application/octet-stream", vec![0xff]).unwrap(),
+    ];
+    let mail = Mail {
+        to: &to,
+        subject: "Re: x",
+        in_reply_to: "<2@example.org>",
+        references: "<1@example.org> <2@example.org>",
+        body: "Yes\n\n",
+        quote: "> no",
+        attachments: &attachments,
+        original: Some(b"Subject: old\r\n\r\n\xffx"),
+        ..Mail::default()
+    };
+    let bytes = render(&mail).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let boundary = text.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert_eq!(boundary.len(), 50);
+    assert_eq!(
+        text.replace(&boundary, "B"),
+        "MIME-Version: 1.0\r\n\
+         To: a@example.org\r\n\
+         Subject: Re: x\r\n\
+         In-Reply-To: <2@example.org>\r\n\
+         References: <1@example.org>\r\n <2@example.org>\r\n\
+         Content-Type: multipart/mixed;\r\n boundary=\"B\"\r\n\r\n\
+         --B\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+         WWVzDQoNCj4gbm8=\r\n\
+         --B\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: attachment;\r\n \
+         filename=\"notes.txt\"\r\nContent-Transfer-Encoding: base64\r\n\r\naGk=\r\n\
+         --B\r\nContent-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n \
+         filename*=UTF-8''%C3%9Cbersicht%20%22Q3%22.bin\r\nContent-Transfer-Encoding: base64\r\n\r\n/w==\r\n\
+         --B\r\nContent-Type: message/rfc822\r\nContent-Disposition: attachment; filename=\"original.eml\"\r\n\
+         Content-Transfer-Encoding: 8bit\r\n\r\nSubject: old\r\n\r\n\u{fffd}x\r\n\
+         --B--\r\n"
+    );
+}
+
+#[test]
+fn long_names_are_in_pieces() {
+    let name = format!("{}.txt", "ü".repeat(60));
+    let mut out = String::new();
+    file_name(&mut out, &name);
+    assert!(out.split("\r\n").all(|line| line.len() <= FOLD), "{out}");
+    let joined: String = out
+        .split("\r\n ")
+        .skip(1)
+        .map(|line| line.split_once('=').unwrap().1.trim_end_matches(';'))
+        .collect();
+    assert_eq!(joined.strip_prefix("UTF-8''").unwrap(), format!("{}.txt", "%C3%BC".repeat(60)));
+    assert!(out.contains(" filename*0*=UTF-8''%C3") && out.contains(" filename*1*=%"));
+}
+
+#[test]
+fn message_ids_stay_what_they_are() {
+    let to = list(&["a@example.org"]);
+    for bad in [
+        "x@example.org",
+        "<a b@example.org>",
+        "<>",
+        "<a\r\nBcc:x@y.example>",
+        "<a>\r\nBcc: x@y.example",
+        "<a<b>",
+        "<é@example.org>",
+        "<a@b>,<c@d>",
+        "(x) <a@b>",
+    ] {
+        let mail = Mail { to: &to, in_reply_to: bad, ..Mail::default() };
+        assert_eq!(render(&mail), Err(MailError::Reference), "{bad:?}");
+        let mail = Mail { to: &to, references: bad, ..Mail::default() };
+        assert_eq!(render(&mail), Err(MailError::Reference), "{bad:?}");
+    }
+    assert!(
+        is_message_id("<a!#$%&'*+=?^_`{|}~-.@[127.0.0.1]>")
+            && !is_message_id(&format!("<{}>", "x".repeat(251)))
+    );
+}
+
+#[test]
+fn a_boundary_that_stands_in_the_original_is_not_used() {
+    let part = b"x".to_vec();
+    let first = border(std::slice::from_ref(&part)).unwrap();
+    // Whoever could write the boundary of a mail into it would change the boundary.
+    let hostile = format!("--{first}--\r\nBcc: x@example.org").into_bytes();
+    assert!(!String::from_utf8_lossy(&hostile).contains(&border(&[hostile.clone()]).unwrap()));
 }
 
 fn some_addresses() -> impl Strategy<Value = Vec<Address>> {
@@ -165,10 +258,11 @@ proptest! {
         to in some_addresses(), cc in some_addresses(), bcc in some_addresses(), reply_to in some_addresses(),
         subject in hostile(), body in hostile(),
     ) {
-        let mail = Mail { to: &to, cc: &cc, bcc: &bcc, reply_to: &reply_to, subject: &subject, body: &body };
+        let mail = Mail { to: &to, cc: &cc, bcc: &bcc, reply_to: &reply_to, subject: &subject, body: &body, ..Mail::default() };
         match render(&mail) {
             Err(MailError::Subject) => prop_assert!(subject.chars().any(char::is_control)),
             Err(MailError::NoRecipient) => prop_assert!(to.is_empty() && cc.is_empty() && bcc.is_empty()),
+                Err(_) => prop_assert!(false, "nothing else can be wrong"),
             Ok(bytes) => {
                 prop_assert_eq!(&bytes, &render(&mail).unwrap());
                 let (headers, text) = read(&bytes);
