@@ -180,7 +180,7 @@ impl Broker {
                 let own = service.steps.get(&probe.step).ok_or_else(gone)?;
                 for params in objects(probe, &looker.args, &BTreeMap::new())? {
                     let known = |name: &&Ident| looker.args.get(name).is_some() || params.contains_key(*name);
-                    if !own.path_names().iter().all(|name| known(name)) {
+                    if !own.path_names().iter().all(known) {
                         continue;
                     }
                     left = left.checked_sub(1).ok_or_else(|| {

@@ -164,12 +164,15 @@ check.path = { arg = "path" }
 
 type Things = Arc<Mutex<BTreeMap<String, Value>>>;
 
+/// What is called before each answer.
+type Hooked = Arc<Mutex<Option<Box<dyn FnMut(&Seen) + Send>>>>;
+
 /// A service of things, and what was done to it.
 struct Boxes {
     world: World,
     things: Things,
     /// Called before each answer, with the request.
-    before: Arc<Mutex<Option<Box<dyn FnMut(&Seen) + Send>>>>,
+    before: Hooked,
 }
 
 async fn boxes(things: &[(&str, Value)]) -> Boxes {
@@ -189,7 +192,7 @@ async fn boxes(things: &[(&str, Value)]) -> Boxes {
     world.broker.add_secret(ADMIN, secret("nas/me"), NewValue::None).await.unwrap();
     let things: Things =
         Arc::new(Mutex::new(things.iter().map(|(id, thing)| ((*id).to_owned(), thing.clone())).collect()));
-    let before: Arc<Mutex<Option<Box<dyn FnMut(&Seen) + Send>>>> = Arc::default();
+    let before: Hooked = Arc::default();
     let (all, hook) = (Arc::clone(&things), Arc::clone(&before));
     let made = AtomicUsize::new(0);
     world.upstream.answer_with(move |seen| {
