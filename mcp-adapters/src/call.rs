@@ -141,6 +141,12 @@ impl Call {
         Failure::Refused(Refused { class: refused.class, field: String::new(), reference })
     }
 
+    /// What "not found" is told as, for a module that looks for objects itself.
+    #[must_use]
+    pub fn absent(&self) -> Failure {
+        Failure::Refused(self.absence())
+    }
+
     /// What "not found" is told as. Its reference is the call's id in the shape of a refusal's, so that the admin can
     /// find the call.
     fn absence(&self) -> Refused {

@@ -200,6 +200,7 @@ impl Rig {
             vault: Server::Uid(vault_uid),
             endpoint: dir.path().join("mcp"),
             clients,
+            files: None,
         };
         let stop = shutdown.clone();
         let host = tokio::spawn(async move { run(options, stop).await.unwrap() });
