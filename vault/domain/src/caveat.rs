@@ -8,8 +8,11 @@ use crate::host::HostPattern;
 use crate::hours::Hours;
 use crate::name::{Ident, ToolName};
 use crate::path::RelativePath;
+use crate::people::stranger;
 use crate::rate::Rate;
 use crate::refusal::{Class, Denial};
+use crate::reserved::Reserved;
+use crate::seen::Party;
 use crate::tool::Tool;
 
 /// One typed bound of a grant or a handle.
@@ -141,14 +144,14 @@ impl Caveat {
             | Caveat::Expires(_)
             | Caveat::NotBefore(_)
             | Caveat::Tools(_) => Ok(()),
-            Caveat::Hours(_)
-            | Caveat::People(_)
-            | Caveat::Within(_)
-            | Caveat::Paths(_)
-            | Caveat::MadeByAgent
-            | Caveat::Links(_) => Err(format!("{} cannot be bounded so", tool.name)),
+            Caveat::Hours(_) | Caveat::Links(_) => Err(format!("{} cannot be bounded so", tool.name)),
+            Caveat::People(PeopleBound { role: Role::Attendee, .. }) if tool.tells_attendees() => Ok(()),
+            Caveat::People(bound) => tool.checks(bound.role.as_str()),
+            Caveat::Within(_) => tool.checks(Reserved::Date.as_str()),
+            Caveat::Paths(_) => tool.checks(Reserved::Path.as_str()),
+            Caveat::MadeByAgent => tool.checks(Reserved::Made.as_str()),
             Caveat::Recipients(_) => {
-                if tool.recipient_args().is_empty() {
+                if !tool.tells_attendees() {
                     Err(format!("{} names no recipients", tool.name))
                 } else {
                     Ok(())
@@ -186,16 +189,62 @@ impl Caveat {
             Caveat::Tools(tools) if tools.contains(&tool.name) => Ok(()),
             Caveat::Tools(_) => Err(no().field("tool").value(tool.name.to_string())),
             // What cannot be checked is refused.
-            Caveat::Hours(_)
-            | Caveat::People(_)
-            | Caveat::Within(_)
-            | Caveat::Paths(_)
-            | Caveat::MadeByAgent
-            | Caveat::Links(_) => Err(no()),
-            Caveat::Recipients(patterns) => decide_recipients(patterns, tool, args),
+            Caveat::Hours(_) | Caveat::Links(_) => Err(no()),
+            // What is seen of the object is decided by whoever looks: by [`Caveat::reaches`], and by the scope.
+            Caveat::Recipients(_) | Caveat::People(_) => self.reaches(tool, args, None),
+            Caveat::Within(_) | Caveat::MadeByAgent => Ok(()),
+            Caveat::Paths(paths) => decide_paths(paths, tool, args).map_err(|(name, value)| {
+                no().field(name).value(value).fix("grant it with a path above that one")
+            }),
             Caveat::Resource(bound) => bound.decide(tool, args),
             Caveat::Argument(name, bound) => bound.decide(name, args.get(name), args.is_given(name)),
         }
+    }
+
+    /// Decides whom the call would reach: those that its arguments name, and those that a look has seen (`None` before
+    /// anybody looked). Adding is not replacing: who is there already counts too. Other caveats say nothing of it.
+    ///
+    /// # Errors
+    /// A denial of class `out-of-scope`, with the person for the owner.
+    pub fn reaches(&self, tool: &Tool, args: &Arguments, seen: Option<&[Party]>) -> Result<(), Denial> {
+        let (patterns, word) = match self {
+            Caveat::Recipients(patterns) => (patterns, "recipients"),
+            Caveat::People(PeopleBound { role: Role::Attendee, patterns }) => (patterns, "attendee"),
+            _ => return Ok(()),
+        };
+        let denial = |field: &str| Denial::new(Class::OutOfScope).field(field).caveat(self.to_text());
+        let mut any = false;
+        for name in tool.recipient_args() {
+            let given = match args.get(name) {
+                None => Vec::new(),
+                Some(ArgValue::Addresses(addresses)) => {
+                    addresses.iter().cloned().map(Party::Address).collect()
+                }
+                Some(_) => return Err(denial(name.as_str())),
+            };
+            any |= !given.is_empty();
+            if let Some(Party::Address(address)) = stranger(patterns, &given) {
+                return Err(denial(name.as_str())
+                    .value(address.to_string())
+                    .fix(format!("add {address} to the {word} of a new grant")));
+            }
+        }
+        let seen_all = seen.unwrap_or_default();
+        any |= !seen_all.is_empty();
+        match stranger(patterns, seen_all) {
+            None => {}
+            Some(Party::Address(address)) => {
+                return Err(denial("object")
+                    .value(address.to_string())
+                    .fix(format!("add {address} to the {word} of a new grant")));
+            }
+            Some(Party::Unknown) => {
+                return Err(denial("object").value("(somebody who cannot be read, or everybody)"));
+            }
+        }
+        // A mail to nobody is none; an event without guests is the owner's own. What is still to be seen may name some.
+        let needed = matches!(self, Caveat::Recipients(_)) && (seen.is_some() || !tool.sees_people());
+        if any || !needed { Ok(()) } else { Err(denial("recipients").fix("name at least one recipient")) }
     }
 
     /// The caveat as an owner writes it.
@@ -256,7 +305,7 @@ impl ResourceBound {
     }
 
     /// Decides the arguments that name such an object outright. No ids at all allow no call, whatever its arguments.
-    fn decide(&self, tool: &Tool, args: &Arguments) -> Result<(), Denial> {
+    pub(crate) fn decide(&self, tool: &Tool, args: &Arguments) -> Result<(), Denial> {
         if self.ids.is_empty() {
             return Err(Denial::new(Class::OutOfScope)
                 .field(self.resource.as_str())
@@ -265,7 +314,8 @@ impl ResourceBound {
         }
         for arg in tool.resource_args(&self.resource) {
             let given = args.get(arg).map(ArgValue::texts).unwrap_or_default();
-            if given.is_empty() || !given.iter().all(|id| self.ids.contains(id)) {
+            // What lies below is known only once the vault has looked; then this is decided again.
+            if given.is_empty() || !(self.nested || given.iter().all(|id| self.ids.contains(id))) {
                 return Err(Denial::new(Class::OutOfScope)
                     .field(arg.as_str())
                     .caveat(Caveat::Resource(self.clone()).to_text())
@@ -277,27 +327,21 @@ impl ResourceBound {
     }
 }
 
-fn decide_recipients(patterns: &[Pattern], tool: &Tool, args: &Arguments) -> Result<(), Denial> {
-    let denial = |field: &str| {
-        Denial::new(Class::OutOfScope).field(field).caveat(Caveat::Recipients(patterns.to_vec()).to_text())
-    };
+/// Every path that a call names lies under one of these; the error is which argument does not, and its value.
+fn decide_paths(paths: &[RelativePath], tool: &Tool, args: &Arguments) -> Result<(), (String, String)> {
+    let names = tool.steps.iter().filter_map(|step| step.check(Reserved::Path.as_str())?.arg.as_ref());
     let mut any = false;
-    for name in tool.recipient_args() {
-        let addresses: &[Address] = match args.get(name) {
-            None => &[],
-            Some(ArgValue::Addresses(addresses)) => addresses,
-            Some(_) => return Err(denial(name.as_str())),
-        };
-        for address in addresses {
-            any = true;
-            if !patterns.iter().any(|pattern| pattern.matches(address)) {
-                return Err(denial(name.as_str())
-                    .value(address.to_string())
-                    .fix(format!("add {address} to the recipients of a new grant")));
+    for name in names {
+        any = true;
+        match args.get(name) {
+            Some(ArgValue::Path(path)) if paths.iter().any(|above| path.is_within(above)) => {}
+            other => {
+                let value = other.map(ArgValue::texts).unwrap_or_default().join(", ");
+                return Err((name.to_string(), value));
             }
         }
     }
-    if any { Ok(()) } else { Err(denial("recipients").fix("name at least one recipient")) }
+    if any { Ok(()) } else { Err((Reserved::Path.as_str().to_owned(), String::new())) }
 }
 
 impl Bound {

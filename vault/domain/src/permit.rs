@@ -68,6 +68,14 @@ impl Permit {
         &self.scope
     }
 
+    /// Names what its bounds speak of without naming it; decided anew on the arguments.
+    ///
+    /// # Errors
+    /// As for [`Scope::settle`].
+    pub fn settle(&mut self, scope: Scope) {
+        self.scope = scope;
+    }
+
     /// Takes the permit apart; it is gone then.
     #[must_use]
     pub fn consume(self) -> (ToolName, Arguments, Scope) {

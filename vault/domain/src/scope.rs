@@ -1,83 +1,280 @@
-//! What a call may touch: the resource bounds of its grant and handles, and whether an object lies within.
+//! What a call may touch: the bounds of its grant and handles on objects, and whether an object lies within.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::arg::{ArgValue, Arguments};
-use crate::caveat::{Caveat, ResourceBound};
+use crate::caveat::{Caveat, DateBound, PeopleBound, ResourceBound, Role};
+use crate::moment::days;
 use crate::name::Ident;
+use crate::path::RelativePath;
+use crate::people;
 use crate::pointer::Pointer;
 use crate::refusal::{Class, Denial};
+use crate::reserved::Reserved;
+use crate::seen::Party;
 use crate::step::{AnswerKind, Check, Probe, Step};
+use crate::tool::Tool;
 
-/// The resource bounds of one call. Several of one resource must each hold.
+/// One bound on objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// It carries one of these ids as that resource; or it is one of these, for `file` and `made`.
+    Resource(ResourceBound),
+    /// Each of its people is among these.
+    People(PeopleBound),
+    /// It is of these days.
+    Within(DateBound),
+    /// It lies under one of these paths.
+    Paths(Vec<RelativePath>),
+}
+
+impl Limit {
+    /// Under what name steps keep to it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Limit::Resource(bound) => bound.resource.as_str(),
+            Limit::People(bound) => bound.role.as_str(),
+            Limit::Within(_) => Reserved::Date.as_str(),
+            Limit::Paths(_) => Reserved::Path.as_str(),
+        }
+    }
+
+    fn caveat(&self) -> Caveat {
+        match self.clone() {
+            Limit::Resource(bound) if bound.resource.as_str() == Reserved::Made.as_str() => {
+                Caveat::MadeByAgent
+            }
+            Limit::Resource(bound) => Caveat::Resource(bound),
+            Limit::People(bound) => Caveat::People(bound),
+            Limit::Within(bound) => Caveat::Within(bound),
+            Limit::Paths(paths) => Caveat::Paths(paths),
+        }
+    }
+
+    fn outside(&self) -> Denial {
+        Denial::new(Class::OutOfScope)
+            .field(self.name())
+            .caveat(self.caveat().to_text())
+            .fix(format!("grant it with a {} that the object has", self.name()))
+    }
+
+    /// Whether what stands there in the object is within. Missing data is not.
+    fn holds(&self, object: &Value, at: &Pointer) -> Result<(), Denial> {
+        match self {
+            Limit::Resource(bound) => self.carries(bound, &belongs(object, at)),
+            Limit::People(bound) => {
+                let all = people::people(object, at).filter(|all| !all.is_empty());
+                let all = all.ok_or_else(|| self.outside().value("(nobody that can be read)"))?;
+                let all: Vec<Party> = all.into_iter().map(Party::Address).collect();
+                match people::stranger(&bound.patterns, &all) {
+                    None => Ok(()),
+                    Some(Party::Address(address)) => Err(self.outside().value(address.to_string())),
+                    Some(Party::Unknown) => Err(self.outside()),
+                }
+            }
+            Limit::Within(bound) => {
+                let all = days(object, at).filter(|all| !all.is_empty());
+                let all = all.ok_or_else(|| self.outside().value("(no day that can be read)"))?;
+                let within = |day| {
+                    bound.after.is_none_or(|after| after <= day)
+                        && bound.before.is_none_or(|before| day < before)
+                };
+                match all.into_iter().find(|day| !within(*day)) {
+                    None => Ok(()),
+                    Some(day) => Err(self.outside().value(day.to_string())),
+                }
+            }
+            // A path is an argument; nothing an upstream says is one.
+            Limit::Paths(_) => Err(self.outside()),
+        }
+    }
+
+    fn carries(&self, bound: &ResourceBound, belongs: &[String]) -> Result<(), Denial> {
+        if belongs.iter().any(|id| bound.ids.contains(id)) {
+            Ok(())
+        } else {
+            let value = if belongs.is_empty() { "(none)".to_owned() } else { belongs.join(", ") };
+            Err(self.outside().value(value))
+        }
+    }
+}
+
+/// The bounds of one call on objects. Each must hold; several of one resource too.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scope {
-    bounds: Vec<ResourceBound>,
+    limits: Vec<Limit>,
+    /// Whom the call would reach was decided before it was minted: steps need not look again.
+    attendees_met: bool,
+}
+
+/// What a vault found out to settle bounds that speak of more than they name.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// The ids of what the agent itself made, by the vault's own record.
+    pub made: Vec<String>,
+    /// Per resource and id: the ids of all that lies below.
+    pub below: BTreeMap<Ident, BTreeMap<String, BTreeSet<String>>>,
 }
 
 impl Scope {
-    /// The resource bounds among these caveats.
+    /// The bounds on objects among these caveats. What the agent made is nothing until [`Scope::settle`] says what.
     #[must_use]
     pub fn of<'a>(caveats: impl IntoIterator<Item = &'a Caveat>) -> Self {
-        let bounds = caveats.into_iter().filter_map(|caveat| match caveat {
-            Caveat::Resource(bound) => Some(bound.clone()),
-            _ => None,
+        let made = || Reserved::Made.as_str().parse().ok();
+        let limits = caveats.into_iter().filter_map(|caveat| match caveat {
+            Caveat::Resource(bound) => Some(Limit::Resource(bound.clone())),
+            Caveat::People(bound) => Some(Limit::People(bound.clone())),
+            Caveat::Within(bound) => Some(Limit::Within(*bound)),
+            Caveat::Paths(paths) => Some(Limit::Paths(paths.clone())),
+            Caveat::MadeByAgent => Some(Limit::Resource(ResourceBound {
+                resource: made()?,
+                ids: Vec::new(),
+                shown: Vec::new(),
+                nested: false,
+            })),
+            Caveat::Rate(_)
+            | Caveat::Calls(_)
+            | Caveat::Recipients(_)
+            | Caveat::BytesADay(_)
+            | Caveat::Expires(_)
+            | Caveat::NotBefore(_)
+            | Caveat::Hours(_)
+            | Caveat::Tools(_)
+            | Caveat::Links(_)
+            | Caveat::Argument(..) => None,
         });
-        Self { bounds: bounds.collect() }
+        Self { limits: limits.collect(), attendees_met: false }
     }
 
     /// Whether nothing is bounded.
     #[must_use]
     pub fn is_unbounded(&self) -> bool {
-        self.bounds.is_empty()
+        self.limits.is_empty()
+    }
+
+    /// Whether only what the agent itself made is in scope.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        self.limits.iter().any(|limit| limit.name() == Reserved::Made.as_str())
+    }
+
+    /// The ids of resources whose bounds reach further down, each once.
+    #[must_use]
+    pub fn roots(&self) -> BTreeMap<Ident, BTreeSet<String>> {
+        let mut roots: BTreeMap<Ident, BTreeSet<String>> = BTreeMap::new();
+        for limit in &self.limits {
+            if let Limit::Resource(bound) = limit
+                && bound.nested
+            {
+                roots.entry(bound.resource.clone()).or_default().extend(bound.ids.iter().cloned());
+            }
+        }
+        roots
+    }
+
+    /// The same bounds, with all that they speak of named; decided anew on the arguments. Whom a call of that tool would
+    /// reach must have been decided by whoever calls this, where the tool's arguments or looks tell.
+    ///
+    /// # Errors
+    /// Class `out-of-scope` where an argument names what is not within after all.
+    pub fn settle(&self, found: &Found, tool: &Tool, args: &Arguments) -> Result<Self, Denial> {
+        let mut settled = self.clone();
+        settled.attendees_met = tool.tells_attendees();
+        for limit in &mut settled.limits {
+            let Limit::Resource(bound) = limit else { continue };
+            if bound.resource.as_str() == Reserved::Made.as_str() {
+                bound.ids.clone_from(&found.made);
+            } else if bound.nested {
+                let below = found.below.get(&bound.resource);
+                let more: BTreeSet<String> = bound
+                    .ids
+                    .iter()
+                    .filter_map(|root| below?.get(root))
+                    .flatten()
+                    .filter(|id| !bound.ids.contains(id))
+                    .cloned()
+                    .collect();
+                bound.ids.extend(more);
+                bound.nested = false;
+            } else {
+                continue;
+            }
+            bound.decide(tool, args)?;
+        }
+        Ok(settled)
     }
 
     /// The ids that every bound of that resource allows; `None` where none bounds it.
     #[must_use]
     pub fn choices(&self, resource: &Ident) -> Option<BTreeSet<String>> {
-        let mut sets =
-            self.bounds_of(resource).map(|bound| bound.ids.iter().cloned().collect::<BTreeSet<_>>());
+        let mut sets = self.limits.iter().filter_map(|limit| match limit {
+            Limit::Resource(bound) if bound.resource == *resource => {
+                Some(bound.ids.iter().cloned().collect::<BTreeSet<_>>())
+            }
+            _ => None,
+        });
         let first = sets.next()?;
         Some(sets.fold(first, |all, next| all.intersection(&next).cloned().collect()))
     }
 
-    /// Each bound of a resource that the step must keep to, with how it does.
+    /// Each bound that the step must keep to, with how it does.
     ///
     /// # Errors
     /// A bound that the step has no check for: what cannot be checked is refused.
-    pub fn checks<'a>(&'a self, step: &'a Step) -> Result<Vec<(&'a ResourceBound, &'a Check)>, Denial> {
-        self.bounds
-            .iter()
-            .map(|bound| match step.checks.get(&bound.resource) {
-                Some(check) => Ok((bound, check)),
-                None => Err(outside(bound).fix("this step cannot be held to that bound")),
-            })
-            .collect()
+    pub fn checks<'a>(&'a self, step: &'a Step) -> Result<Vec<(&'a Limit, &'a Check)>, Denial> {
+        let met = |limit: &Limit| {
+            self.attendees_met && matches!(limit, Limit::People(PeopleBound { role: Role::Attendee, .. }))
+        };
+        let mut found = Vec::with_capacity(self.limits.len());
+        for limit in &self.limits {
+            match step.check(limit.name()) {
+                Some(check) => found.push((limit, check)),
+                None if met(limit) => {}
+                None => return Err(limit.outside().fix("this step cannot be held to that bound")),
+            }
+        }
+        Ok(found)
     }
 
     /// Judges a JSON answer: what it says it belongs to must be in scope; elements out of scope are dropped; only the
     /// step's fields stay. A list that is left out altogether is an empty one, as some upstreams write it.
     ///
     /// # Errors
-    /// Class `out-of-scope` where the object is not within, or does not say, or where the list to be judged is not
-    /// where the catalog says it is; `upstream` where a JSON answer is no object.
+    /// Class `out-of-scope` where the object is not within, or does not say, where the list to be judged is not where the
+    /// catalog says it is, where nothing remains of a list that must not be empty, or where the catalog refuses such an
+    /// object; `upstream` where a JSON answer is no object.
     pub fn judge(&self, step: &Step, mut answer: Value) -> Result<Value, Denial> {
-        for (bound, check) in self.checks(step)? {
+        refuse(step, &mut answer)?;
+        let checks = self.checks(step)?;
+        for (limit, check) in &checks {
             if let Some(pointer) = &check.response {
-                require_within(bound, &belongs(&answer, pointer))?;
+                limit.holds(&answer, pointer)?;
             }
             if let Some(elements) = &check.elements {
                 let left_out = elements.list.is_left_out(&answer);
                 match elements.list.get_mut(&mut answer) {
                     Some(Value::Array(items)) => {
-                        items.retain(|item| require_within(bound, &belongs(item, &elements.at)).is_ok());
+                        items.retain(|item| limit.holds(item, &elements.at).is_ok());
                     }
                     None if left_out => {}
                     // Something else where a list was declared, or on the way to it: nothing of it can be judged.
-                    _ => return Err(outside(bound)),
+                    _ => return Err(limit.outside()),
                 }
+            }
+        }
+        // Only now, because each bound may have dropped what another left.
+        for (limit, check) in &checks {
+            if let Some(elements) = check.elements.as_ref().filter(|elements| elements.nonempty)
+                && elements
+                    .list
+                    .get_mut(&mut answer)
+                    .and_then(|list| list.as_array())
+                    .is_none_or(Vec::is_empty)
+            {
+                return Err(limit.outside().value("(nothing of it)"));
             }
         }
         if let AnswerKind::Json { fields } = &step.answer {
@@ -92,24 +289,47 @@ impl Scope {
         }
         Ok(answer)
     }
+}
 
-    fn bounds_of<'a>(&'a self, resource: &'a Ident) -> impl Iterator<Item = &'a ResourceBound> {
-        self.bounds.iter().filter(move |bound| bound.resource == *resource)
+/// Applies what the catalog refuses, whatever bounds the call: an answer that has it counts as not there, an element that
+/// has it is dropped.
+///
+/// # Errors
+/// Class `out-of-scope`, field `object`: the same as for what is absent.
+pub fn refuse(step: &Step, answer: &mut Value) -> Result<(), Denial> {
+    for rule in &step.refuse {
+        let has = |object: &Value| {
+            rule.at.select(object).into_iter().any(|found| match found {
+                Value::Array(items) => items.contains(&rule.is),
+                found => *found == rule.is,
+            })
+        };
+        match &rule.elements {
+            Some(list) => {
+                if let Some(Value::Array(items)) = list.get_mut(answer) {
+                    items.retain(|item| !has(item));
+                }
+            }
+            None if has(answer) => {
+                return Err(Denial::new(Class::OutOfScope)
+                    .field("object")
+                    .value(format!("{} is {}", rule.at, rule.is))
+                    .fix("such an object counts as not there"));
+            }
+            None => {}
+        }
     }
+    Ok(())
 }
 
 /// Judges what a probe answered: the object must be in scope now, and still be after what the call will change.
 ///
 /// # Errors
 /// Class `out-of-scope` where it is not, would not be, or does not say.
-pub fn judge_probe(
-    bound: &ResourceBound,
-    probe: &Probe,
-    args: &Arguments,
-    answer: &Value,
-) -> Result<(), Denial> {
+pub fn judge_probe(limit: &Limit, probe: &Probe, args: &Arguments, answer: &Value) -> Result<(), Denial> {
+    let Limit::Resource(bound) = limit else { return limit.holds(answer, &probe.at) };
     let before = belongs(answer, &probe.at);
-    require_within(bound, &before)?;
+    limit.carries(bound, &before)?;
     let named = |arg: &Option<Ident>| {
         arg.as_ref().and_then(|arg| args.get(arg)).map(ArgValue::texts).unwrap_or_default()
     };
@@ -117,7 +337,8 @@ pub fn judge_probe(
     // Case does not count in what is taken away: whether the upstream tells `label_1` from `Label_1` is not known here.
     let taken = |id: &String| removed.iter().any(|removed| removed.eq_ignore_ascii_case(id));
     let after: Vec<String> = before.into_iter().chain(added).filter(|id| !taken(id)).collect();
-    require_within(bound, &after)
+    limit
+        .carries(bound, &after)
         .map_err(|denial| denial.fix(format!("it would leave the {} that bounds this grant", bound.resource)))
 }
 
@@ -132,20 +353,4 @@ fn belongs(object: &Value, at: &Pointer) -> Vec<String> {
         }
     }
     found
-}
-
-fn require_within(bound: &ResourceBound, belongs: &[String]) -> Result<(), Denial> {
-    if belongs.iter().any(|id| bound.ids.contains(id)) {
-        Ok(())
-    } else {
-        let value = if belongs.is_empty() { "(none)".to_owned() } else { belongs.join(", ") };
-        Err(outside(bound).value(value))
-    }
-}
-
-fn outside(bound: &ResourceBound) -> Denial {
-    Denial::new(Class::OutOfScope)
-        .field(bound.resource.as_str())
-        .caveat(Caveat::Resource(bound.clone()).to_text())
-        .fix(format!("grant it with a {} that the object has", bound.resource))
 }

@@ -79,6 +79,12 @@ impl Tool {
         self.looks.iter().any(|look| !look.people.is_empty())
     }
 
+    /// Whether a call's arguments, or what is seen of its object, tell whom it would reach.
+    #[must_use]
+    pub fn tells_attendees(&self) -> bool {
+        self.sees_people() || !self.recipient_args().is_empty()
+    }
+
     /// The resources a step of this tool may be asked to choose an id of.
     #[must_use]
     pub fn choices(&self) -> Vec<&Ident> {

@@ -7,7 +7,7 @@ use super::world::{arg, ident, parse, resource_bound, step, tool};
 use crate::arg::ArgKind;
 use crate::caveat::{Caveat, ResourceBound};
 use crate::refusal::Class;
-use crate::scope::{Scope, judge_probe};
+use crate::scope::{Limit, Scope, judge_probe};
 use crate::step::{AnswerKind, Check, Elements, Probe, Step};
 
 fn bound(ids: &[&str]) -> ResourceBound {
@@ -136,7 +136,7 @@ fn an_object_must_be_in_scope_before_and_after() {
     let (tool, probe) = labelling();
     let check = |ids: &[&str], has: Value, change: Value, expected: bool| {
         let args = parse(&tool, &change).unwrap();
-        let judged = judge_probe(&bound(ids), &probe, &args, &json!({ "labels": has }));
+        let judged = judge_probe(&Limit::Resource(bound(ids)), &probe, &args, &json!({ "labels": has }));
         assert_eq!(judged.is_ok(), expected, "{ids:?} {has} {change}");
     };
     check(&["AI"], json!(["AI", "INBOX"]), json!({ "remove": ["INBOX"] }), true);
@@ -157,7 +157,7 @@ fn an_object_must_be_in_scope_before_and_after() {
     check(&[], json!(["AI"]), json!({}), false);
     let args = parse(&tool, &json!({})).unwrap();
     for answer in [json!({}), json!([]), json!("AI"), json!(null), json!(["AI"])] {
-        assert!(judge_probe(&bound(&["AI"]), &probe, &args, &answer).is_err(), "{answer}");
+        assert!(judge_probe(&Limit::Resource(bound(&["AI"])), &probe, &args, &answer).is_err(), "{answer}");
     }
 }
 
@@ -279,7 +279,7 @@ proptest! {
     ) {
         let (tool, probe) = labelling();
         let args = parse(&tool, &json!({ "add": add, "remove": remove })).unwrap();
-        if judge_probe(&bound, &probe, &args, &answer).is_ok() {
+        if judge_probe(&Limit::Resource(bound.clone()), &probe, &args, &answer).is_ok() {
             let has = |list: &[&str], id: &str| list.iter().any(|item| item.eq_ignore_ascii_case(id));
             let mut before = Map::new();
             before.insert("parents".to_owned(), answer["labels"].clone());
