@@ -218,6 +218,14 @@ impl Filling<'_> {
                     multipart::related(&metadata, &kind, content.as_bytes()).map_err(|_| unfit())?;
                 Part::Bytes { content_type, bytes }
             }
+            Codec::Only => match fields.part("of")? {
+                Part::Absent => Part::Absent,
+                Part::Json(Value::Array(mut items)) if items.len() == 1 => {
+                    items.pop().map_or(Part::Absent, Part::Json)
+                }
+                _ => return Err(unfit()),
+            },
+            Codec::Flag => Part::Json(Value::Bool(fields.text("is")?.as_deref() == Some("true"))),
         })
     }
 

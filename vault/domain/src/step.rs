@@ -75,11 +75,15 @@ pub enum Codec {
     DriveQuery,
     /// A multipart/related body (RFC 2387) of `metadata`, `content`, `content_type`.
     MultipartRelated,
+    /// The only element of the list `of`: an upstream that takes one address, from an argument of addresses.
+    Only,
+    /// Yes or no, as `is` says.
+    Flag,
 }
 
 impl Codec {
     /// The codec's name in the catalog, and the fields it takes.
-    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 6] = [
+    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 8] = [
         (Codec::Json, "json", &["fields"]),
         (Codec::Base64url, "base64url", &["of"]),
         (Codec::Rfc5322, "rfc5322", &["to", "cc", "bcc", "reply_to", "subject", "body"]),
@@ -94,6 +98,8 @@ impl Codec {
             &["parent", "name", "name_contains", "full_text", "mime_type", "modified_after"],
         ),
         (Codec::MultipartRelated, "multipart_related", &["metadata", "content", "content_type"]),
+        (Codec::Only, "only", &["of"]),
+        (Codec::Flag, "flag", &["is"]),
     ];
 
     /// The codec of that name, with the fields it takes.

@@ -19,9 +19,10 @@ use claviger_domain::origin::Origin;
 use claviger_domain::tool::{Auth, Service};
 
 /// The service files that come with the vault.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: &[(&str, &str)] = &[
     ("gmail.toml", include_str!("../../services/gmail.toml")),
     ("drive.toml", include_str!("../../services/drive.toml")),
+    ("files.toml", include_str!("../../services/files.toml")),
 ];
 
 /// The provider files that come with the vault.
