@@ -40,6 +40,7 @@ fn route(world: &mut World, call: &Call) -> Answer {
                 None => reply,
             })
         }
+        ["drive", "v3", "about"] => drive::route_about(world, call),
         ["drive", "v3", "files", rest @ ..] => drive::route(world, call, rest),
         ["upload", "drive", "v3", "files", rest @ ..] => drive::route_upload(world, call, rest),
         _ => Err(refuse::not_found("Not Found")),
