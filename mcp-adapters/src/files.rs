@@ -77,7 +77,9 @@ impl Service for Files {
                 return Err(Failure::Refused(Refused::here(Refused::BAD_ARGUMENTS)));
             };
             // The vault's yes, in the log before anything is touched.
-            call.send(deed.step(), &[]).await?.success()?;
+            for step in deed.steps() {
+                call.send(step, &[]).await?.success()?;
+            }
             let area = Arc::clone(&self.area);
             let read = call.minted().effect == "read";
             let done = tokio::task::spawn_blocking(move || deed.run(&area)).await;
@@ -145,17 +147,17 @@ impl Deed {
         })
     }
 
-    /// The step of the catalog that the vault is asked for.
-    fn step(&self) -> &'static str {
+    /// The steps of the catalog that the vault is asked for: one for each path.
+    fn steps(&self) -> &'static [&'static str] {
         match self {
-            Self::List { .. } => "list",
-            Self::Search { .. } => "search",
-            Self::Info { .. } => "info",
-            Self::Read { .. } => "read",
-            Self::Write { .. } => "write",
-            Self::MakeDirectory { .. } => "make",
-            Self::Move { .. } => "move",
-            Self::Delete { .. } => "delete",
+            Self::List { .. } => &["list"],
+            Self::Search { .. } => &["search"],
+            Self::Info { .. } => &["info"],
+            Self::Read { .. } => &["read"],
+            Self::Write { .. } => &["write"],
+            Self::MakeDirectory { .. } => &["make"],
+            Self::Move { .. } => &["from", "move"],
+            Self::Delete { .. } => &["delete"],
         }
     }
 

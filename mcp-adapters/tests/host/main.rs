@@ -3,6 +3,7 @@
 
 mod drive;
 mod fake;
+mod files;
 mod gmail;
 mod program;
 mod walls;
