@@ -57,8 +57,10 @@ pub struct Minting {
     pub ancestors: Vec<HandleId>,
     /// The secret.
     pub secret: SecretName,
-    /// The tool's effect.
+    /// The call's effect: the tool's, or the worse one that was seen in the object.
     pub effect: Effect,
+    /// What the looks of the tool saw before the call was decided: SHA-256, as in [`crate::seen::Seen`].
+    pub seen: Option<[u8; 32]>,
     /// How many requests it is good for.
     pub requests: u32,
     /// Keyed digest of the arguments, for the log.

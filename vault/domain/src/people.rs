@@ -36,8 +36,19 @@ pub fn addresses(text: &str) -> Result<Vec<Address>, Unreadable> {
 /// or cannot be read; empty where a list is empty.
 #[must_use]
 pub fn people(object: &Value, at: &Pointer) -> Option<Vec<Address>> {
+    read(at.every(object)?)
+}
+
+/// As [`people`], but a list that the object has left out altogether is an empty one: an event without guests has no
+/// list of them.
+#[must_use]
+pub fn people_if_any(object: &Value, at: &Pointer) -> Option<Vec<Address>> {
+    read(at.every_given(object)?)
+}
+
+fn read(values: Vec<&Value>) -> Option<Vec<Address>> {
     let mut found = Vec::new();
-    for value in at.every(object)? {
+    for value in values {
         match value {
             Value::String(text) => found.extend(addresses(text).ok()?),
             Value::Array(items) => {
@@ -279,7 +290,6 @@ mod tests {
             "good(c)@x.org",
             "good@(c)x.org",
             "good@x.org(c).evil.org",
-            "good@x.org (c)",
             "good @x.org",
             "good@ x.org",
             "good@x.org@y.org",
@@ -305,10 +315,6 @@ mod tests {
             "<>",
             "> <good@x.org>",
         ] {
-            if text == "good@x.org (c)" {
-                check(text, &["good@x.org"]);
-                continue;
-            }
             assert_eq!(addresses(text), Err(Unreadable), "{text:?}");
         }
         assert!(addresses(&format!("{}good@x.org", " ".repeat(LONGEST))).is_err());

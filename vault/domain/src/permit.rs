@@ -9,7 +9,7 @@ use crate::grant::{Grant, Handle};
 use crate::name::{AdapterName, ToolName};
 use crate::rate::Rate;
 use crate::refusal::{Class, Denial};
-use crate::scope::Scope;
+use crate::scope::{Found, Scope};
 use crate::tool::{Service, Tool};
 
 /// All that the decision looks at.
@@ -72,8 +72,9 @@ impl Permit {
     ///
     /// # Errors
     /// As for [`Scope::settle`].
-    pub fn settle(&mut self, scope: Scope) {
-        self.scope = scope;
+    pub fn settle(&mut self, found: &Found, tool: &Tool) -> Result<(), Denial> {
+        self.scope = self.scope.settle(found, tool, &self.arguments)?;
+        Ok(())
     }
 
     /// Takes the permit apart; it is gone then.

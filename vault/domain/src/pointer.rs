@@ -90,11 +90,24 @@ impl Pointer {
     /// must hold for all of them may not pass over one. An empty array is no fault; it selects nothing.
     #[must_use]
     pub fn every<'a>(&self, value: &'a Value) -> Option<Vec<&'a Value>> {
+        self.each(value, false)
+    }
+
+    /// As [`Pointer::every`], but where an object lacks the array of a `*` altogether, that array counts as empty: some
+    /// upstreams leave out empty lists. The array of a `*[name=…]` must be there.
+    #[must_use]
+    pub fn every_given<'a>(&self, value: &'a Value) -> Option<Vec<&'a Value>> {
+        self.each(value, true)
+    }
+
+    fn each<'a>(&self, value: &'a Value, left_out: bool) -> Option<Vec<&'a Value>> {
         let mut here = vec![value];
-        for part in &self.0 {
+        for (at, part) in self.0.iter().enumerate() {
+            let list = left_out && self.0.get(at + 1) == Some(&Part::Each);
             let mut next = Vec::new();
             for value in here {
                 match part {
+                    Part::Name(name) if list && value.as_object().is_some_and(|o| !o.contains_key(name)) => {}
                     Part::Name(name) => next.push(child(value, name)?),
                     Part::Each => next.extend(value.as_array()?),
                     Part::Named(name) => {
@@ -307,6 +320,18 @@ mod tests {
             assert_eq!(every(&headers(odd), "/h/*[name=From]/value"), None);
         }
         assert_eq!(every(&headers(json!({ "name": "from" })), "/h/*[name=From]/value"), None);
+        // Only a list that is left out is an empty one.
+        let given = |value: &Value, pointer: &str| {
+            pointer.parse::<Pointer>().unwrap().every_given(value).map(|found| json!(found))
+        };
+        assert_eq!(given(&json!({}), "/m/*/e"), Some(json!([])));
+        assert_eq!(given(&json!({ "m": null }), "/m/*/e"), None);
+        assert_eq!(given(&json!({ "m": {} }), "/m/*/e"), None);
+        assert_eq!(given(&json!({ "m": [{}] }), "/m/*/e"), None);
+        assert_eq!(given(&json!([]), "/m/*/e"), None);
+        assert_eq!(given(&json!({}), "/o/m/*/e"), None);
+        assert_eq!(given(&json!({}), "/m"), None);
+        assert_eq!(given(&json!({}), "/h/*[name=From]/value"), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Request {
     pub path_and_query: String,
     /// The body's type, where there is a body.
     pub content_type: Option<String>,
+    /// The etag that the object must still have (RFC 9110 section 13.1.1).
+    pub if_match: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -85,7 +87,7 @@ pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
         Some(Part::Bytes { content_type, bytes }) => (Some(content_type), bytes),
         Some(Part::Text(_) | Part::Json(_)) => return Err(unfit()),
     };
-    Ok(Request { method: step.method, path_and_query, content_type, body })
+    Ok(Request { method: step.method, path_and_query, content_type, if_match: None, body })
 }
 
 /// One value of a query. A list or an object has no place there, and to pass it over could lose a filter.

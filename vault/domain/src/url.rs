@@ -113,7 +113,7 @@ fn is_plain(rest: &str) -> bool {
                 // What needs no percent sign has none: `%2e` is a dot to some and no dot to others.
                 (Some(high), Some(low)) => {
                     let named = high * 16 + low;
-                    !(named.is_ascii_alphanumeric() || b"-._~".contains(&named)) && !named.is_ascii_control()
+                    !(named.is_ascii_alphanumeric() || b"-._~".contains(&named) || named.is_ascii_control())
                 }
                 _ => false,
             },

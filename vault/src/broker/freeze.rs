@@ -18,6 +18,17 @@ impl Broker {
     /// No such agent; or [`AdminError::NotDurable`], and then it holds until the vault is restarted.
     pub async fn freeze(&self, actor: Actor, name: &AgentName, why: &str) -> Result<AgentView, AdminError> {
         self.require_unsealed()?;
+        self.freeze_now(name, why)?;
+        let _turn = self.admin.lock().await;
+        // Recorded from the reserve, and made durable even if it cannot be recorded: taking away must always work.
+        let recorded = self.record_agent(Kind::Frozen, actor, name).await;
+        self.save_agent(name).await.map_err(|error| AdminError::NotDurable(error.to_string()))?;
+        recorded.map_err(|error| AdminError::NotDurable(error.to_string()))?;
+        self.agent(name)
+    }
+
+    /// Freezes an agent in memory, waiting for nothing: neither for the log nor for the store.
+    pub(super) fn freeze_now(&self, name: &AgentName, why: &str) -> Result<(), AdminError> {
         let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
         let why = if why.is_empty() { "frozen by an admin".to_owned() } else { why };
         {
@@ -27,12 +38,7 @@ impl Broker {
             entry.freezes += 1;
         }
         self.changed();
-        let _turn = self.admin.lock().await;
-        // Recorded from the reserve, and made durable even if it cannot be recorded: taking away must always work.
-        let recorded = self.record_agent(Kind::Frozen, actor, name).await;
-        self.save_agent(name).await.map_err(|error| AdminError::NotDurable(error.to_string()))?;
-        recorded.map_err(|error| AdminError::NotDurable(error.to_string()))?;
-        self.agent(name)
+        Ok(())
     }
 
     /// Thaws an agent. Gives again only what is durable and recorded.

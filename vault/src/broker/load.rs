@@ -74,6 +74,7 @@ impl Broker {
         self.read_registry(&mut state, true).await?;
         self.read_secrets(&mut state).await?;
         self.read_grants(&mut state).await?;
+        self.read_made(&mut state).await?;
         if let Some(item) = self.ports.store.get(time::KEY).await? {
             let record: ClockRecord = self.read_sealed(&item)?;
             self.time.restore(record.high_ms, item.version);

@@ -121,7 +121,7 @@ impl Broker {
         let arguments = Canonical::from_bytes(arguments)
             .map_err(|_| Denial::new(Class::BadArguments).fix("the arguments are not in canonical form"))?;
         about.arguments = std::str::from_utf8(arguments.bytes()).ok().map(str::to_owned);
-        let permit = permit::decide(&question, &verified, &arguments)?;
+        let mut permit = permit::decide(&question, &verified, &arguments)?;
         let tool = service
             .tools
             .values()
@@ -150,11 +150,13 @@ impl Broker {
         };
         self.spring(&calling).await?;
         let seen = self.look(&calling).await?;
+        let found = self.find(&calling).await?;
         let consent =
             self.consent(&calling, &seen, verified.claim().approval.map(ApprovalId::from_bytes)).await?;
         let (rates, calls) = permit::counters(permit::caveats(&question));
         self.charge(&presented.handle, &rates, calls, consent.puts()).await?;
         self.consented(consent);
+        permit.settle(&found, tool)?;
         // The charge may have waited for the store: what was taken away since then is gone.
         let now = self.presented(id)?;
         now.grant.alive(self.now_ms())?;
@@ -227,6 +229,7 @@ impl Broker {
             ancestors: presented.handle.handle.ancestors.clone(),
             secret: grant.secret.clone(),
             effect: seen.effect,
+            seen: seen.digest,
             requests,
             digest: *digest,
             now_us: self.ports.clock.mono_us(),
@@ -250,7 +253,7 @@ impl Broker {
             expires_in_ms: u32::try_from(LIFE_US / 1000).unwrap_or(u32::MAX),
             requests: minted.requests,
             tool: tool.name.clone(),
-            effect: tool.effect,
+            effect: minted.effect,
             untrusted: tool.untrusted,
         }
     }

@@ -24,8 +24,11 @@ mod freeze;
 mod grants;
 mod json;
 mod load;
+mod local;
 mod look;
+mod made;
 mod mint;
+mod nested;
 mod nonces;
 mod oauth;
 mod open;
@@ -116,6 +119,8 @@ pub struct Broker {
     time: VaultTime,
     /// Commands that change the same records take turns.
     admin: tokio::sync::Mutex<()>,
+    /// Records of what agents made take turns.
+    making: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
     /// Effects run here, so that a cancelled caller does not lose an outcome.
     tasks: TaskTracker,
@@ -145,6 +150,7 @@ impl Broker {
             flights: flights::Flights::default(),
             time,
             admin: tokio::sync::Mutex::new(()),
+            making: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
             tasks: TaskTracker::new(),
         })

@@ -254,6 +254,7 @@ impl Broker {
             pin: &provider.pin,
             origin: endpoint.origin.clone(),
             request: Request {
+                if_match: None,
                 method: Method::Post,
                 path_and_query: endpoint.path.clone(),
                 content_type: Some(form::CONTENT_TYPE.to_owned()),
@@ -289,6 +290,7 @@ impl Broker {
             pin: &pin,
             origin: endpoint.origin.clone(),
             request: Request {
+                if_match: None,
                 method: Method::Get,
                 path_and_query: endpoint.path.clone(),
                 content_type: None,

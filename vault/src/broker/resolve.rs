@@ -10,6 +10,7 @@ use claviger_domain::event::{Actor, Detail, Ending};
 use claviger_domain::name::{Ident, SecretName};
 use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::render::{Filling, render};
+use claviger_domain::reserved::Reserved;
 use claviger_domain::tool::{Resource, Service};
 use serde_json::Value;
 
@@ -46,16 +47,26 @@ impl Broker {
         service: &Service,
         bound: &ResourceBound,
     ) -> Result<ResourceBound, AdminError> {
-        let resource = service.resources.get(&bound.resource).ok_or_else(|| AdminError::Missing {
-            what: "resource",
-            name: bound.resource.to_string(),
-            near: near(&service.resources),
-        })?;
+        // Files may be named by their ids in any service that can check them.
+        let resource = service.resources.get(&bound.resource);
+        if resource.is_none() && bound.resource.as_str() != Reserved::File.as_str() {
+            return Err(AdminError::Missing {
+                what: "resource",
+                name: bound.resource.to_string(),
+                near: near(&service.resources),
+            });
+        }
+        if bound.nested && resource.is_none_or(|resource| resource.nested.is_none()) {
+            return Err(AdminError::invalid(
+                format!("nothing lies below a {} of {}", bound.resource, service.id),
+                "leave out that it is nested",
+            ));
+        }
         let mut pinned = ResourceBound {
             resource: bound.resource.clone(),
             ids: Vec::new(),
             shown: Vec::new(),
-            nested: false,
+            nested: bound.nested,
         };
         for asked in &bound.ids {
             let (id, shown) = match asked.strip_prefix("id:") {
@@ -67,6 +78,12 @@ impl Broker {
                 }
                 None => {
                     let kind = bound.resource.to_string();
+                    let resource = resource.ok_or_else(|| {
+                        AdminError::invalid(
+                            format!("a {kind} of {} is named by its id alone", service.id),
+                            "write it as id:…",
+                        )
+                    })?;
                     let found = self.look_up_name(admin.clone(), secret, service, (&kind, resource), asked);
                     (found.await?, asked.clone())
                 }

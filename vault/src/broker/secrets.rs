@@ -111,6 +111,8 @@ impl Broker {
         event.secret = Some(name.clone());
         event.secret_version = Some(1);
         self.ports.audit.record(event, Detail::default()).await?;
+        // It may be another account than the one that had this name before.
+        self.forget_made(|_, secret| *secret == name).await?;
         let sealed = |bytes| Plain::Sealed(Purpose::Record, bytes);
         let plain = zeroize::Zeroizing::new(records::encode(&value));
         self.commit(vec![
@@ -359,9 +361,13 @@ pub(super) fn value_record(
             }
             ("oauth2", record)
         }
+        NewValue::None => ("none", ValueRecord::default()),
     };
     if kind != service.auth.kind() {
         return Err(wrong(kind));
+    }
+    if kind == "none" {
+        return Ok(record);
     }
     if record.value.is_empty() || record.value.len() > LONGEST {
         return Err(AdminError::invalid(

@@ -12,13 +12,14 @@ use claviger_domain::id::CapabilityId;
 use claviger_domain::name::{AdapterName, Ident, SecretName};
 use claviger_domain::refusal::{Class, Denial, Refusal};
 use claviger_domain::render::{Filling, Request, render};
-use claviger_domain::scope::{Scope, judge_probe};
-use claviger_domain::step::{AnswerKind, Step};
+use claviger_domain::scope::{Limit, Scope, judge_probe, refuse};
+use claviger_domain::step::{AnswerKind, Probe, Step};
 use claviger_domain::tool::{Service, Tool};
 use serde_json::Value;
 
 use super::capabilities::Live;
 use super::flights::Flight;
+use super::look::{changed, is_filled_later};
 use super::mint::shown;
 use super::pages::{self, Page};
 use super::refuse::About;
@@ -31,25 +32,28 @@ use crate::port::Answer;
 const HEADERS: [&str; 1] = ["content-type"];
 
 /// One step of one call, ready to be done.
-struct Errand {
+pub(super) struct Errand {
     /// Its place among the agent's uses under way.
     _flight: Flight,
-    live: Live,
+    pub(super) live: Live,
     step: Ident,
-    params: BTreeMap<Ident, String>,
-    args: Arguments,
+    pub(super) params: BTreeMap<Ident, String>,
+    pub(super) args: Arguments,
     scope: Scope,
-    request: Request,
-    purpose: Purposeful,
-    secret: SecretName,
-    service: claviger_domain::name::ServiceId,
-    tool: Ident,
+    /// Rendered, but where it is made of what is seen right before it is sent, and where nothing is sent.
+    pub(super) request: Option<Request>,
+    pub(super) purpose: Purposeful,
+    pub(super) secret: SecretName,
+    pub(super) service: claviger_domain::name::ServiceId,
+    pub(super) tool: Ident,
 }
 
 /// An answer that was judged.
-struct Judged {
-    body: Bytes,
-    json: Option<Value>,
+pub(super) struct Judged {
+    pub(super) body: Bytes,
+    pub(super) json: Option<Value>,
+    /// The id of what was made.
+    pub(super) made: Option<String>,
 }
 
 impl Broker {
@@ -129,14 +133,18 @@ impl Broker {
         scope.checks(step)?;
         let page_token = self.turn_page(minted.handle, tool, step, &args, &mut params)?;
         let filling = Filling { args: &args, params: &params, page_token: page_token.as_deref() };
-        let request = render(step, filling)?;
+        let request = match step.local || is_filled_later(step) {
+            true => None,
+            false => Some(render(step, filling)?),
+        };
+        let effect = minted.effect;
         drop(held);
 
         let taints = tool.untrusted && tool.effect.is_read();
         let purpose = Purposeful {
             actor: Actor::Adapter(adapter.clone()),
             about: about.clone(),
-            effect: tool.effect,
+            effect,
             ancestors: minted.ancestors,
             digest: Some(minted.digest),
             taints,
@@ -199,18 +207,25 @@ impl Broker {
         let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
         let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
         self.taint(&errand.purpose).await?;
+        if step.local {
+            return self.allow_local(errand, tool).await;
+        }
         self.probe(errand, service, step, |_| true).await?;
         let unjudged = |denial| veil(errand, step, denial);
-        let performed = self.perform(errand, &tool.scope, &errand.purpose, errand.request.clone()).await;
+        let request = self.ready(errand, tool, step).await?;
+        let performed = self.perform(&errand.secret, &tool.scope, &errand.purpose, request).await;
         let (begun, answer) = performed.map_err(unjudged)?;
         let looked_again = self.probe(errand, service, step, |probe| probe.again).await;
         let judged = looked_again.and_then(|()| self.judge(errand, step, &answer)).map_err(unjudged);
         let judged = self.conclude(begun, &answer, judged).await?;
+        if let (Some(id), Some(agent)) = (&judged.made, &errand.purpose.about.agent) {
+            self.remember_made(agent, &errand.secret, id).await;
+        }
         self.release(errand, tool, step, answer, judged)
     }
 
     /// The judgement becomes the use's outcome; only then is anything released.
-    async fn conclude(
+    pub(super) async fn conclude(
         &self,
         begun: Begun,
         answer: &Answer,
@@ -245,31 +260,46 @@ impl Broker {
         errand: &Errand,
         service: &Service,
         step: &Step,
-        wanted: impl Fn(&claviger_domain::step::Probe) -> bool,
+        wanted: impl Fn(&Probe) -> bool,
     ) -> Result<(), Denial> {
         for (bound, check) in errand.scope.checks(step)? {
             let Some(probe) = check.probe.as_ref().filter(|probe| wanted(probe)) else { continue };
-            lock(&errand.live).spend_probe()?;
-            let look = service.steps.get(&probe.step).ok_or_else(|| Denial::new(Class::ToolChanged))?;
-            let filling = Filling { args: &errand.args, params: &errand.params, page_token: None };
-            let request = render(look, filling)?;
-            let mut purpose = errand.purpose.clone();
-            purpose.effect = Effect::Read;
-            purpose.taints = false;
-            purpose.about.step = Some(format!("probe {}", look.name));
-            let (begun, answer) = self.perform(errand, &look.scope, &purpose, request).await?;
-            let judged = parse(&answer, true)
-                .and_then(|value| judge_probe(bound, probe, &errand.args, &value))
-                .map(|()| Judged { body: Bytes::new(), json: None });
-            self.conclude(begun, &answer, judged).await?;
+            for params in objects(probe, errand)? {
+                self.probe_one(errand, service, bound, probe, &params).await?;
+            }
         }
         Ok(())
     }
 
-    /// One use, with one more try where an access token turned out to be dead: a 401 means that nothing was done.
-    async fn perform(
+    /// The vault's own look at one object.
+    async fn probe_one(
         self: &Arc<Self>,
         errand: &Errand,
+        service: &Service,
+        bound: &Limit,
+        probe: &Probe,
+        params: &BTreeMap<Ident, String>,
+    ) -> Result<(), Denial> {
+        lock(&errand.live).spend_probe()?;
+        let look = service.steps.get(&probe.step).ok_or_else(|| Denial::new(Class::ToolChanged))?;
+        let filling = Filling { args: &errand.args, params, page_token: None };
+        let request = render(look, filling)?;
+        let mut purpose = errand.purpose.clone();
+        purpose.effect = Effect::Read;
+        purpose.taints = false;
+        purpose.about.step = Some(format!("probe {}", look.name));
+        let (begun, answer) = self.perform(&errand.secret, &look.scope, &purpose, request).await?;
+        let judged = parse(&answer, true)
+            .and_then(|mut value| refuse(look, &mut value).map(|()| value))
+            .and_then(|value| judge_probe(bound, probe, &errand.args, &value))
+            .map(|()| Judged { body: Bytes::new(), json: None, made: None });
+        self.conclude(begun, &answer, judged).await.map(drop)
+    }
+
+    /// One use, with one more try where an access token turned out to be dead: a 401 means that nothing was done.
+    pub(super) async fn perform(
+        self: &Arc<Self>,
+        name: &SecretName,
         scopes: &[String],
         purpose: &Purposeful,
         request: Request,
@@ -277,7 +307,7 @@ impl Broker {
         let mut last = false;
         loop {
             // A rotation may have put a new version in its place; the newest is always the one to use.
-            let leased = self.read().lease(&errand.secret);
+            let leased = self.read().lease(name);
             let (secret, _lease) = leased
                 .ok_or_else(|| Denial::new(Class::Revoked).field("secret").fix("the secret was removed"))?;
             let Some(credential) = self.credential(&secret, scopes, purpose).await? else { continue };
@@ -311,12 +341,14 @@ impl Broker {
         match &step.answer {
             AnswerKind::Bytes => {
                 require_success(answer, bounded)?;
-                Ok(Judged { body: answer.body.clone(), json: None })
+                Ok(Judged { body: answer.body.clone(), json: None, made: None })
             }
             AnswerKind::Json { .. } => {
                 let value = parse(answer, bounded)?;
+                let made = step.makes.as_ref().and_then(|at| at.select(&value).first()?.as_str());
+                let made = made.map(str::to_owned);
                 let released = errand.scope.judge(step, value)?;
-                Ok(Judged { body: Bytes::new(), json: Some(released) })
+                Ok(Judged { body: Bytes::new(), json: Some(released), made })
             }
         }
     }
@@ -330,7 +362,7 @@ impl Broker {
         answer: Answer,
         judged: Judged,
     ) -> Result<Sent, Denial> {
-        let Judged { mut body, json } = judged;
+        let Judged { mut body, json, made: _ } = judged;
         if let Some(mut value) = json {
             self.keep_page(errand, tool, step, &mut value);
             lock(&errand.live).learn(step, &value);
@@ -365,6 +397,21 @@ impl Broker {
             lock(&self.pages).keep(handle, mark, page);
         }
     }
+}
+
+/// The parameters of a probe, for each object that it looks at. Of no object nothing can be said, so it is refused.
+fn objects(probe: &Probe, errand: &Errand) -> Result<Vec<BTreeMap<Ident, String>>, Denial> {
+    let Some(each) = &probe.each else { return Ok(vec![errand.params.clone()]) };
+    let ids = errand.args.get(&each.arg).map(ArgValue::texts).unwrap_or_default();
+    if ids.is_empty() {
+        return Err(Denial::new(Class::OutOfScope).field(each.arg.as_str()).fix("name at least one"));
+    }
+    let one = |id: String| {
+        let mut params = errand.params.clone();
+        params.insert(each.param.clone(), id);
+        params
+    };
+    Ok(ids.into_iter().map(one).collect())
 }
 
 /// An answer that cannot be taken (too long, too deep) cannot be judged either. Where the answer alone says what the
@@ -404,7 +451,7 @@ fn named_step<'a>(tool: &'a Tool, name: &str) -> Result<&'a Step, Denial> {
 }
 
 /// A JSON answer of success.
-fn parse(answer: &Answer, bounded: bool) -> Result<Value, Denial> {
+pub(super) fn parse(answer: &Answer, bounded: bool) -> Result<Value, Denial> {
     require_success(answer, bounded)?;
     json::parse(&answer.body).ok_or_else(|| {
         Denial::new(Class::Upstream)
@@ -422,6 +469,8 @@ fn require_success(answer: &Answer, bounded: bool) -> Result<(), Denial> {
         404 | 410 => {
             Err(Denial::new(Class::OutOfScope).field("object").fix("the upstream has no such object"))
         }
+        // The object is no longer the one that the call was decided on.
+        412 => Err(changed()),
         403 if bounded => {
             Err(Denial::new(Class::OutOfScope).field("object").fix("the upstream forbids it (403)"))
         }

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::counters::Counter;
+use super::made::Made;
 use super::records::{AdapterRecord, AgentRecord, SecretRecord};
 use super::token::Tokens;
 
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub(super) handles: HashMap<HandleId, Arc<HandleEntry>>,
     /// OAuth clients already known, by provider: the version of the record that holds each.
     pub(super) clients: HashMap<String, ClientEntry>,
+    /// What agents made.
+    pub(super) made: Made,
 }
 
 pub(super) struct AgentEntry {

@@ -222,32 +222,40 @@ impl Broker {
                 Denial::new(Class::Unknown).fix("look at the account before doing it again"),
             ),
         };
+        // Counted, told and bitten even where the outcome cannot be recorded, and before anything waits for the log.
+        let freezes = *fault == UpstreamFault::Echo && self.count_echo(purpose);
         let ended = self.end(begun, ending, None, 0, detail).await;
-        // Told and counted even where the outcome could not be recorded.
         if *fault == UpstreamFault::Echo {
-            self.echoed(purpose).await;
+            self.echoed(purpose, freezes).await;
         }
         // That nobody knows is the worst there is to say: a log in trouble does not replace it.
         if denial.class == Class::Unknown { Ok(denial) } else { ended.map(|()| denial) }
     }
 
-    /// An answer held the secret: it is told aloud, and at the second time the agent is frozen.
-    async fn echoed(&self, purpose: &Purposeful) {
+    /// Counts an answer that held the secret; at the second time the agent is frozen, in memory at once. Returns whether.
+    fn count_echo(&self, purpose: &Purposeful) -> bool {
+        let Some(agent) = &purpose.about.agent else { return false };
+        let counter = self.read().agents.get(agent).map(|entry| Arc::clone(&entry.echoes));
+        let freezes = counter.is_some_and(|counter| counter.fetch_add(1, Ordering::SeqCst) >= 1);
+        freezes && self.freeze_now(agent, ECHOED).is_ok()
+    }
+
+    /// An answer held the secret: it is told aloud, and a freeze is made durable.
+    async fn echoed(&self, purpose: &Purposeful, freezes: bool) {
         let mut event = self.event(Kind::Echo, purpose.actor.clone());
         purpose.about.fill(&mut event);
         let _ = self.ports.audit.record_from_reserve(event, Detail::default()).await;
         tracing::error!(agent = ?purpose.about.agent, secret = ?purpose.about.secret, "an answer contained the credential and was withheld");
-        let Some(agent) = purpose.about.agent.clone() else { return };
-        let counter = self.read().agents.get(&agent).map(|entry| Arc::clone(&entry.echoes));
-        let before = counter.map_or(0, |counter| counter.fetch_add(1, Ordering::SeqCst));
-        if before >= 1 {
-            let why = "answers contained the credential twice";
-            if let Err(error) = self.freeze(Actor::Vault, &agent, why).await {
-                tracing::error!(%agent, %error, "the agent was frozen in memory only");
-            }
+        if let Some(agent) = purpose.about.agent.as_ref().filter(|_| freezes)
+            && let Err(error) = self.freeze(Actor::Vault, agent, ECHOED).await
+        {
+            tracing::error!(%agent, %error, "the agent was frozen in memory only");
         }
     }
 }
+
+/// Why an agent was frozen whose answers held the secret.
+const ECHOED: &str = "answers contained the credential twice";
 
 fn outbound(
     origin: Origin,
@@ -268,6 +276,11 @@ fn outbound(
         let value = http::HeaderValue::from_str(kind)
             .map_err(|_| Denial::new(Class::BadStep).field("content_type"))?;
         headers.push((http::header::CONTENT_TYPE, value));
+    }
+    if let Some(etag) = &request.if_match {
+        let value =
+            http::HeaderValue::from_str(etag).map_err(|_| Denial::new(Class::BadStep).field("if_match"))?;
+        headers.push((http::header::IF_MATCH, value));
     }
     Ok(Outbound {
         method,

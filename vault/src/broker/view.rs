@@ -229,6 +229,8 @@ pub struct Connected {
 
 /// A value on its way in.
 pub enum NewValue {
+    /// Nothing: the service takes no credential, and the capability alone gates it.
+    None,
     /// A bearer token.
     Bearer(claviger_domain::secret::SecretBytes),
     /// A header's value; the header's name comes from the service.

@@ -235,6 +235,10 @@ fn fillable(probe: &Step, user: &Step, each: Option<&Each>, place: &Place<'_>) -
     {
         return Err(format!("the probe takes no {param}"));
     }
+    // An argument beats a parameter, and the same object would be looked at each time.
+    if each.is_some_and(|each| place.args.is_some_and(|args| args.contains_key(&each.param))) {
+        return Err("as is a name that no argument has".to_owned());
+    }
     for name in probe.path_names() {
         let known = place.args.is_some_and(|args| args.contains_key(name))
             || user.params.contains_key(name)

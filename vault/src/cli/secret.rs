@@ -37,9 +37,9 @@ pub(super) enum SecretCommand {
 pub(super) struct AddArgs {
     /// SERVICE/NAME, such as github/me.
     name: String,
-    /// What kind of credential it is.
+    /// What kind of credential it is. Left out for a service that takes none, such as files.
     #[arg(long, value_enum)]
-    kind: KindWord,
+    kind: Option<KindWord>,
     #[command(flatten)]
     parts: Parts,
 }
@@ -120,20 +120,24 @@ async fn add(session: &mut Session<'_>, args: AddArgs) -> Result<Report, Failure
         Failure::usage(format!("this kind needs {what}")).hint(format!("give {flag}"))
     };
     match kind {
-        KindWord::Header if parts.header_name.is_none() => {
+        Some(KindWord::Header) if parts.header_name.is_none() => {
             return Err(missing("the name of its header", "--header-name X"));
         }
-        KindWord::Basic if parts.user.is_none() => return Err(missing("a user", "--user U")),
-        KindWord::Oauth2 if parts.client_id.is_none() => {
+        Some(KindWord::Basic) if parts.user.is_none() => return Err(missing("a user", "--user U")),
+        Some(KindWord::Oauth2) if parts.client_id.is_none() => {
             return Err(missing("the OAuth client's id", "--client-id ID, or use `claviger connect`"));
+        }
+        None if parts.stdin => {
+            return Err(Failure::usage("a secret without a kind has no value")
+                .hint("say which kind it is: --kind bearer, header, basic or oauth2; or leave out --stdin"));
         }
         _ => {}
     }
     parts.check(kind)?;
     // Nobody should be asked for a value that then has nowhere to go.
     let mut admin = session.admin().await?;
-    let value = parts.ask(session.world, kind)?;
-    let request = AddSecretRequest { name: name.clone(), value: Some(value) };
+    let value = kind.map(|kind| parts.ask(session.world, kind)).transpose()?;
+    let request = AddSecretRequest { name: name.clone(), value };
     let secret = match admin.add_secret(request).await {
         Ok(response) => response.into_inner(),
         Err(status) => return Err(explained(&mut admin, status, &[Named::Service(service(&name))]).await),
@@ -147,11 +151,11 @@ async fn add(session: &mut Session<'_>, args: AddArgs) -> Result<Report, Failure
 
 impl Parts {
     /// Refuses what does not belong to that kind.
-    fn check(&self, kind: KindWord) -> Result<(), Failure> {
+    fn check(&self, kind: Option<KindWord>) -> Result<(), Failure> {
         let stray = [
-            ("--header-name", self.header_name.is_some() && kind != KindWord::Header),
-            ("--user", self.user.is_some() && kind != KindWord::Basic),
-            ("--client-id", self.client_id.is_some() && kind != KindWord::Oauth2),
+            ("--header-name", self.header_name.is_some() && kind != Some(KindWord::Header)),
+            ("--user", self.user.is_some() && kind != Some(KindWord::Basic)),
+            ("--client-id", self.client_id.is_some() && kind != Some(KindWord::Oauth2)),
         ];
         match stray.iter().find(|(_, stray)| *stray) {
             None => Ok(()),
@@ -234,7 +238,7 @@ async fn rotate(session: &mut Session<'_>, args: RotateArgs) -> Result<Report, F
         Failure::new(format!("this version cannot rotate a secret of kind {}", secret.kind))
             .hint("use the `claviger` that belongs to the vault that runs")
     })?;
-    parts.check(kind)?;
+    parts.check(Some(kind))?;
     // The provider renews what it issued; anything else, only its owner can make anew.
     let renew = kind == KindWord::Oauth2 && !enter && parts.client_id.is_none();
     if renew && parts.stdin {

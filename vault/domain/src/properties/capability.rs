@@ -54,6 +54,7 @@ fn minted(effect: Effect, bounds: &[&[&str]]) -> Capability {
         secret: "drive/me".parse().unwrap(),
         effect,
         requests: 2,
+        seen: None,
         digest: [0; 32],
         now_us: 1_000,
     };

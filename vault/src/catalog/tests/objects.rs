@@ -19,6 +19,9 @@ query = { mark = "{mark}" }
 [step.below]
 method = "GET"
 path = "/boxes/{box_id}/boxes"
+[step.part]
+method = "GET"
+path = "/parts/{part}"
 [resource.box]
 summary = "boxes"
 resolve = { step = "facts", list = "/a", match = "/n", take = "/i" }
@@ -54,7 +57,7 @@ makes = { id = "/id" }
 refuse = [{ at = "/kind", is = "shortcut" }]
 param.raw = { from = "look", look = "thing", at = "/raw" }
 param.who = { from = "look", look = "thing", at = "/guests/*/mail", as = "addresses" }
-check.box = { probe = "facts", at = "/box", each = "things", as = "thing" }
+check.box = { probe = "part", at = "/box", each = "things", as = "part" }
 check.sender = { response = "/headers/*[name=From]/value" }
 check.attendee = { probe = "facts", at = "/guests/*/mail" }
 check.date = { response = "/start" }
@@ -116,7 +119,7 @@ fn what_is_written_is_what_is_understood() {
     assert!(matches!(&step.params[&ident("raw")], ParamSource::Look { kind: LookedUp::Text, .. }));
     assert!(matches!(&step.params[&ident("who")], ParamSource::Look { kind: LookedUp::Addresses, .. }));
     let each = step.check("box").unwrap().probe.as_ref().unwrap().each.as_ref().unwrap();
-    assert_eq!((&each.arg, &each.param), (&ident("things"), &ident("thing")));
+    assert_eq!((&each.arg, &each.param), (&ident("things"), &ident("part")));
     for bound in ["box", "sender", "attendee", "date", "file", "made"] {
         assert!(tool.checks(bound).is_ok(), "{bound}");
     }
@@ -208,9 +211,9 @@ fn faults_of_checks_are_told_with_their_place() {
         ("check.file = { arg = \"thing\" }", "check.path = { arg = \"thing\" }", "wrong type"),
         ("check.file = { arg = \"thing\" }", "check.path = { response = \"/p\" }", "type path"),
         ("check.file = { arg = \"thing\" }", "check.files = { arg = \"thing\" }", "no resource files"),
-        ("each = \"things\", as = \"thing\"", "each = \"things\"", "each names"),
-        ("each = \"things\", as = \"thing\"", "each = \"thing\", as = \"thing\"", "wrong type"),
-        ("each = \"things\", as = \"thing\"", "each = \"things\", as = \"other\"", "takes no other"),
+        ("each = \"things\", as = \"part\"", "each = \"things\"", "each names"),
+        ("each = \"things\", as = \"part\"", "each = \"thing\", as = \"part\"", "wrong type"),
+        ("each = \"things\", as = \"part\"", "each = \"things\", as = \"other\"", "takes no other"),
         (
             "check.file = { arg = \"thing\" }",
             "check.file = { arg = \"thing\", nonempty = true }",

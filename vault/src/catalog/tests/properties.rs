@@ -194,6 +194,7 @@ fn a_mail_cannot_be_labelled_out_of_its_scope_nor_into_the_bin() {
         assert!(parse(json!({ "remove": [word] })).is_err(), "{word}");
     }
     let has = json!({ "id": "m", "labelIds": ["Label_7", "INBOX"] });
+    let bound = claviger_domain::scope::Limit::Resource(bound);
     let judged = |change: Value| judge_probe(&bound, &probe, &parse(change).unwrap(), &has).is_ok();
     assert!(judged(json!({ "remove": ["INBOX", "UNREAD"], "add": ["STARRED"] })));
     assert!(!judged(json!({ "remove": ["Label_7"] })));

@@ -246,8 +246,12 @@ pub fn add_secret(
     // Taken over first, so that a bad name does not leave the value unwiped.
     let given = given.map(taken).transpose()?;
     let name = secret(&name)?;
-    let given = given.ok_or_else(no_value)?;
-    check_header(&given, auth(&name).as_ref())?;
+    let auth = auth(&name);
+    let given = match given {
+        None if auth == Some(Auth::None) => return Ok((name, NewValue::None)),
+        given => given.ok_or_else(no_value)?,
+    };
+    check_header(&given, auth.as_ref())?;
     Ok((name, given.value))
 }
 
