@@ -53,7 +53,7 @@ pub(super) struct Found {
 
 impl Facts {
     pub(super) fn of(stat: &Stat) -> Self {
-        #[allow(clippy::useless_conversion, trivial_numeric_casts, reason = "the width is the platform's")]
+        #[allow(clippy::unnecessary_cast, reason = "the width is the platform's")]
         let modified = stat.st_mtime as i64;
         Self { size: open::size(stat), modified }
     }

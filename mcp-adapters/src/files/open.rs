@@ -125,7 +125,7 @@ pub(super) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
 
-#[allow(clippy::useless_conversion, trivial_numeric_casts, reason = "the width is the platform's")]
+#[allow(clippy::unnecessary_cast, reason = "the width is the platform's")]
 pub(super) fn device_of(stat: &Stat) -> u64 {
     stat.st_dev as u64
 }

@@ -9,6 +9,7 @@ mod world;
 mod canary;
 mod connect;
 mod counters;
+mod drive;
 mod grants;
 mod load;
 mod mint;
