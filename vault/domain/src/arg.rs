@@ -119,8 +119,9 @@ impl ArgValue {
     }
 }
 
-/// The arguments of one call: what was given, and defaults for the rest. Only [`Arguments::parse`] makes them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The arguments of one call: what was given, and defaults for the rest. Only [`Arguments::parse`] makes them; the default
+/// is none at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arguments {
     values: BTreeMap<Ident, ArgValue>,
     /// Which of them the caller left out.

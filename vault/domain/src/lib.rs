@@ -25,6 +25,7 @@ pub mod path;
 pub mod people;
 pub mod permit;
 pub mod pointer;
+pub mod policy;
 pub mod rate;
 pub mod refusal;
 pub mod render;

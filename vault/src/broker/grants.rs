@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use claviger_domain::caveat::Caveat;
+use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::grant::{Grant, GrantedTool, Handle, State as GrantState};
 use claviger_domain::id::{GrantId, HandleId};
-use claviger_domain::name::{AgentName, ToolName};
+use claviger_domain::name::{AgentName, SecretName, ToolName};
 use claviger_domain::sentence::{sentence, warnings};
 use claviger_domain::tool::{Service, Tool};
 
@@ -39,10 +40,31 @@ impl Broker {
     }
 
     async fn try_add_grant(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<GrantView, AdminError> {
-        let service = self.asked_service(&ask)?;
-        let tools = asked_tools(service, &ask)?;
+        let effects = ask.effects.clone();
+        let grant = self.proposed(admin.clone(), ask).await?;
+        let left_out = self.left_out(&grant, &effects);
+        let mut made = self.make_grant(admin, grant).await?;
+        if !left_out.is_empty() {
+            let names = left_out.join(", ");
+            made.warnings.push(format!("left out, because they cannot keep to all of these bounds: {names}"));
+        }
+        Ok(made)
+    }
+
+    /// The tools of these effects that a grant does not have.
+    fn left_out(&self, grant: &Grant, effects: &[Effect]) -> Vec<String> {
+        let tools =
+            self.catalog.service_of(&grant.secret).into_iter().flat_map(|service| service.tools.values());
+        let missing = tools.filter(|tool| effects.contains(&tool.effect) && grant.tool(&tool.name).is_none());
+        missing.map(|tool| tool.name.tool().to_string()).collect()
+    }
+
+    /// The grant that was asked for, with its names resolved, before it counts.
+    pub(super) async fn proposed(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<Grant, AdminError> {
+        let service = self.asked_service(&ask.agent, &ask.secret)?;
+        let named = named_tools(service, &ask)?;
         let caveats = self.resolve_caveats(admin.clone(), &ask.secret, service, &ask.caveats).await?;
-        enforceable(&tools, &caveats)?;
+        let tools = asked_tools(service, &ask, named, &caveats)?;
         let approve = ask.approve;
         let now_ms = self.now_ms();
         let expires_at_ms = match ask.expires_in_s {
@@ -55,10 +77,7 @@ impl Broker {
                 ));
             }
         };
-        let _turn = self.admin.lock().await;
-        // The names were looked up before the turn came; they may have gone since.
-        self.asked_service(&ask)?;
-        let grant = Grant {
+        Ok(Grant {
             id: GrantId::from_bytes(self.random()),
             agent: ask.agent,
             secret: ask.secret,
@@ -75,10 +94,20 @@ impl Broker {
             approve,
             deny: ask.deny,
             trusted_sink: ask.trusted_sink,
+            name: ask.name,
+            lasts_s: ask.expires_in_s,
             created_at_ms: now_ms,
             state: GrantState::Active,
             root: HandleId::from_bytes(self.random()),
-        };
+        })
+    }
+
+    /// Makes a proposed grant count.
+    pub(super) async fn make_grant(&self, admin: Actor, grant: Grant) -> Result<GrantView, AdminError> {
+        let _turn = self.admin.lock().await;
+        // The names were looked up before the turn came; they may have gone since.
+        self.asked_service(&grant.agent, &grant.secret)?;
+        let now_ms = self.now_ms();
         self.require_no_overlap(&grant, now_ms)?;
         self.require_own_names(&grant, now_ms)?;
         self.keep_grant(admin, grant).await
@@ -147,25 +176,25 @@ impl Broker {
     }
 
     /// The service of the secret asked for, once agent and secret are known to be there.
-    fn asked_service(&self, ask: &GrantAsk) -> Result<&Service, AdminError> {
+    fn asked_service(&self, agent: &AgentName, secret: &SecretName) -> Result<&Service, AdminError> {
         let state = self.read();
-        if !state.agents.contains_key(&ask.agent) {
+        if !state.agents.contains_key(agent) {
             return Err(AdminError::Missing {
                 what: "agent",
-                name: ask.agent.to_string(),
+                name: agent.to_string(),
                 near: near(&state.agents),
             });
         }
-        if !state.secrets.contains_key(&ask.secret) {
+        if !state.secrets.contains_key(secret) {
             return Err(AdminError::Missing {
                 what: "secret",
-                name: ask.secret.to_string(),
+                name: secret.to_string(),
                 near: near(&state.secrets),
             });
         }
-        self.catalog.service_of(&ask.secret).ok_or_else(|| AdminError::Missing {
+        self.catalog.service_of(secret).ok_or_else(|| AdminError::Missing {
             what: "service",
-            name: ask.secret.service().to_string(),
+            name: secret.service().to_string(),
             near: near(&self.catalog.services),
         })
     }
@@ -270,17 +299,10 @@ impl Broker {
     }
 }
 
-/// The tools that were named, and those of the effects that were named.
-fn asked_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>, AdminError> {
-    let mut names: BTreeSet<ToolName> = ask.tools.iter().cloned().collect();
-    names.extend(
-        service
-            .tools
-            .values()
-            .filter(|tool| ask.effects.contains(&tool.effect))
-            .map(|tool| tool.name.clone()),
-    );
-    if names.is_empty() {
+/// The tools that were named one by one.
+fn named_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>, AdminError> {
+    let names: BTreeSet<ToolName> = ask.tools.iter().cloned().collect();
+    if names.is_empty() && ask.effects.is_empty() {
         return Err(AdminError::invalid(
             "the grant names no tool",
             format!("look at `claviger services {}`", service.id),
@@ -297,14 +319,36 @@ fn asked_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>
     names.iter().map(find).collect()
 }
 
-/// A caveat is enforced by every tool of the grant, or the grant is not made.
-fn enforceable(tools: &[&Tool], caveats: &[Caveat]) -> Result<(), AdminError> {
-    let mut reasons = Vec::new();
-    for caveat in caveats {
-        reasons.extend(tools.iter().filter_map(|tool| caveat.enforceable(tool).err()));
+/// The tools of a grant: those named one by one, and of those named by their effect the ones that can keep to every
+/// bound. A caveat is enforced by every tool of the grant, or the grant is not made.
+fn asked_tools<'a>(
+    service: &'a Service,
+    ask: &GrantAsk,
+    named: Vec<&'a Tool>,
+    caveats: &[Caveat],
+) -> Result<Vec<&'a Tool>, AdminError> {
+    let against =
+        |tool: &Tool| caveats.iter().filter_map(|caveat| caveat.enforceable(tool).err()).collect::<Vec<_>>();
+    let mut reasons: Vec<String> = named.iter().flat_map(|tool| against(tool)).collect();
+    let mut tools = named;
+    let mut unfit = Vec::new();
+    for tool in service.tools.values().filter(|tool| ask.effects.contains(&tool.effect)) {
+        let against = against(tool);
+        match (against.is_empty(), tools.iter().any(|known| known.name == tool.name)) {
+            (true, false) => tools.push(tool),
+            (true, true) => {}
+            (false, _) => unfit.extend(against),
+        }
+    }
+    if tools.is_empty() {
+        reasons.append(&mut unfit);
+    }
+    if tools.is_empty() && reasons.is_empty() {
+        reasons.push(format!("{} has no tool of that effect", service.id));
     }
     if reasons.is_empty() {
-        return Ok(());
+        tools.sort_by(|one, other| one.name.cmp(&other.name));
+        return Ok(tools);
     }
     Err(AdminError::Invalid {
         why: reasons.join("; "),

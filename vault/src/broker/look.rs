@@ -11,20 +11,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use claviger_domain::address::Address;
 use claviger_domain::arg::Arguments;
+use claviger_domain::capability::PROBES;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::Actor;
 use claviger_domain::look::{filled, needs_looks, see};
 use claviger_domain::name::{Ident, SecretName, ServiceId};
 use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::render::{Filling, Request, render};
-use claviger_domain::scope::refuse;
+use claviger_domain::scope::{Scope, judge_probe, refuse};
 use claviger_domain::seen::Seen;
 use claviger_domain::step::{ParamSource, Step};
-use claviger_domain::tool::{Service, Tool};
+use claviger_domain::tool::Tool;
 use serde_json::Value;
 
 use super::mint::Calling;
-use super::send::{Errand, Judged, parse};
+use super::send::{Errand, Judged, objects, parse};
 use super::usage::Purposeful;
 use super::{Broker, lock};
 
@@ -67,15 +68,18 @@ impl Broker {
     /// # Errors
     /// What cannot be seen is refused, like what is not there; and class `out-of-scope` where somebody would be reached
     /// whom a bound does not allow.
-    pub(super) async fn look(self: &Arc<Self>, calling: &Calling<'_>) -> Result<Seen, Denial> {
+    pub(super) async fn look(self: &Arc<Self>, calling: &Calling<'_>, scope: &Scope) -> Result<Seen, Denial> {
         let Calling { presented, tool, args, .. } = calling;
         let seen = if tool.looks.iter().any(|look| look.is_due(args)) {
             let _flight = self.flights.begin(&presented.grant.grant.agent)?;
             let looker = Looker::of(calling);
             let own = self.own_address(&looker.secret);
-            let broker = Arc::clone(self);
+            let (broker, scope) = (Arc::clone(self), scope.clone());
             // In a task of the vault's: an adapter that goes away does not lose an outcome.
-            let task = self.tasks.spawn(async move { broker.look_at(&looker).await });
+            let task = self.tasks.spawn(async move {
+                broker.probe_first(&looker, &scope).await?;
+                broker.look_at(&looker).await
+            });
             let answers = task.await.unwrap_or_else(|_| Err(Denial::new(Class::Unavailable)))?;
             see(&tool.looks, &answers, tool.effect, own.as_ref())
         } else {
@@ -149,10 +153,38 @@ impl Broker {
             let step = service.steps.get(&look.step).ok_or_else(gone)?;
             let none = BTreeMap::new();
             let word = format!("look {}", look.name);
-            let answer = self.read_object(looker, service, step, &word, &none, None).await?;
+            let answer = self.read_object(looker, step, &word, &none, None, &|_| Ok(())).await?;
             answers.insert(look.name.clone(), answer);
         }
         Ok(answers)
+    }
+
+    /// Makes the probes of all steps that the arguments are enough for, before a look: what is out of scope is refused
+    /// here like what is not there, before its effect is told or a person is asked about it. Each step probes again.
+    async fn probe_first(self: &Arc<Self>, looker: &Looker, scope: &Scope) -> Result<(), Denial> {
+        let gone = || Denial::new(Class::ToolChanged);
+        let service = self.catalog.service(&looker.service).ok_or_else(gone)?;
+        let tool = service.tools.get(&looker.tool).ok_or_else(gone)?;
+        let mut left = PROBES;
+        for step in &tool.steps {
+            for (limit, check) in scope.checks(step)? {
+                let Some(probe) = &check.probe else { continue };
+                let own = service.steps.get(&probe.step).ok_or_else(gone)?;
+                for params in objects(probe, &looker.args, &BTreeMap::new())? {
+                    let known = |name: &&Ident| looker.args.get(name).is_some() || params.contains_key(*name);
+                    if !own.path_names().iter().all(|name| known(name)) {
+                        continue;
+                    }
+                    left = left.checked_sub(1).ok_or_else(|| {
+                        Denial::new(Class::BadCapability).fix("the call caused too many probes")
+                    })?;
+                    let judge = |answer: &Value| judge_probe(limit, probe, &looker.args, answer);
+                    let word = format!("probe {}", own.name);
+                    self.read_object(looker, own, &word, &params, None, &judge).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// One look of the vault's own at an object: a use like any other, with its intent and its outcome. What cannot be
@@ -160,11 +192,11 @@ impl Broker {
     pub(super) async fn read_object(
         self: &Arc<Self>,
         looker: &Looker,
-        service: &Service,
         step: &Step,
         word: &str,
         params: &BTreeMap<Ident, String>,
         page_token: Option<&str>,
+        judge: &(dyn Fn(&Value) -> Result<(), Denial> + Sync),
     ) -> Result<Value, Denial> {
         let mut purpose = looker.purpose.clone();
         purpose.about.step = Some(word.to_owned());
@@ -178,11 +210,11 @@ impl Broker {
         }
         let request = render(step, Filling { args: &looker.args, params, page_token })?;
         let scopes = &step.scope;
-        debug_assert!(service.steps.contains_key(&step.name), "a look is a step of the service");
         let performed = self.perform(&looker.secret, scopes, &purpose, request).await;
         let (begun, answer) = performed.map_err(unseen)?;
         let judged = parse(&answer, true)
             .and_then(|mut value| refuse(step, &mut value).map(|()| value))
+            .and_then(|value| judge(&value).map(|()| value))
             .map(|value| Judged { body: Bytes::new(), json: Some(value), made: None })
             .map_err(unseen);
         let judged = self.conclude(begun, &answer, judged).await?;

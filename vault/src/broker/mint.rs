@@ -149,8 +149,8 @@ impl Broker {
             about,
         };
         self.spring(&calling).await?;
-        let seen = self.look(&calling).await?;
-        let found = self.find(&calling).await?;
+        let (found, scope) = self.find(&calling).await?;
+        let seen = self.look(&calling, &scope).await?;
         let consent =
             self.consent(&calling, &seen, verified.claim().approval.map(ApprovalId::from_bytes)).await?;
         let (rates, calls) = permit::counters(permit::caveats(&question));

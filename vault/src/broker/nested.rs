@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use claviger_domain::arg::parse_id;
+use claviger_domain::arg::{Arguments, parse_id};
 use claviger_domain::capability::PROBES;
 use claviger_domain::name::Ident;
 use claviger_domain::refusal::{Class, Denial};
-use claviger_domain::scope::Found;
+use claviger_domain::scope::{Found, Scope};
 use claviger_domain::tool::Nested;
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -30,12 +30,12 @@ const LEVELS: usize = 16;
 const AT_ONCE: usize = 8;
 
 impl Broker {
-    /// Finds what the call's bounds speak of.
+    /// Finds what the call's bounds speak of, and settles them with it.
     ///
     /// # Errors
     /// Class `out-of-scope` where an argument names something else after all; what the upstream did, where it cannot be
     /// found out.
-    pub(super) async fn find(self: &Arc<Self>, calling: &Calling<'_>) -> Result<Found, Denial> {
+    pub(super) async fn find(self: &Arc<Self>, calling: &Calling<'_>) -> Result<(Found, Scope), Denial> {
         let grant = &calling.presented.grant.grant;
         let mut found = Found::default();
         if calling.scope.is_made() {
@@ -45,7 +45,8 @@ impl Broker {
         if !roots.is_empty() {
             let _flight = self.flights.begin(&grant.agent)?;
             for (resource, roots) in roots {
-                let looker = Looker::of(calling);
+                // What is listed is the vault's to choose: an argument of that name would beat its parameter.
+                let looker = Looker { args: Arguments::default(), ..Looker::of(calling) };
                 let broker = Arc::clone(self);
                 let name = resource.clone();
                 let task = self.tasks.spawn(async move { broker.below(&looker, &name, roots).await });
@@ -53,8 +54,8 @@ impl Broker {
                 found.below.insert(resource, below);
             }
         }
-        calling.scope.settle(&found, calling.tool, calling.args)?;
-        Ok(found)
+        let scope = calling.scope.settle(&found, calling.tool, calling.args)?;
+        Ok((found, scope))
     }
 
     /// All that lies below each of these.
@@ -126,7 +127,7 @@ impl Broker {
             if requests.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_err() {
                 return Ok(found);
             }
-            let answer = self.read_object(looker, service, step, &word, &params, token.as_deref()).await;
+            let answer = self.read_object(looker, step, &word, &params, token.as_deref(), &|_| Ok(())).await;
             let answer = match answer {
                 Err(denial) if denial.class == Class::OutOfScope => return Ok(found),
                 answer => answer?,

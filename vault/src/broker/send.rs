@@ -264,7 +264,7 @@ impl Broker {
     ) -> Result<(), Denial> {
         for (bound, check) in errand.scope.checks(step)? {
             let Some(probe) = check.probe.as_ref().filter(|probe| wanted(probe)) else { continue };
-            for params in objects(probe, errand)? {
+            for params in objects(probe, &errand.args, &errand.params)? {
                 self.probe_one(errand, service, bound, probe, &params).await?;
             }
         }
@@ -400,14 +400,18 @@ impl Broker {
 }
 
 /// The parameters of a probe, for each object that it looks at. Of no object nothing can be said, so it is refused.
-fn objects(probe: &Probe, errand: &Errand) -> Result<Vec<BTreeMap<Ident, String>>, Denial> {
-    let Some(each) = &probe.each else { return Ok(vec![errand.params.clone()]) };
-    let ids = errand.args.get(&each.arg).map(ArgValue::texts).unwrap_or_default();
+pub(super) fn objects(
+    probe: &Probe,
+    args: &Arguments,
+    params: &BTreeMap<Ident, String>,
+) -> Result<Vec<BTreeMap<Ident, String>>, Denial> {
+    let Some(each) = &probe.each else { return Ok(vec![params.clone()]) };
+    let ids = args.get(&each.arg).map(ArgValue::texts).unwrap_or_default();
     if ids.is_empty() {
         return Err(Denial::new(Class::OutOfScope).field(each.arg.as_str()).fix("name at least one"));
     }
     let one = |id: String| {
-        let mut params = errand.params.clone();
+        let mut params = params.clone();
         params.insert(each.param.clone(), id);
         params
     };

@@ -230,11 +230,24 @@ pub(super) struct FakeAudit {
     trouble: Mutex<Option<AuditFault>>,
     /// Called with each intent once it is durable, before the broker goes on.
     pub(super) on_intent: Mutex<Option<Hook<Event>>>,
+    /// Closed: whatever must be durable waits.
+    blocked: watch::Sender<bool>,
 }
 
 impl FakeAudit {
     pub(super) fn break_door(&self, door: Door) {
         self.broken.lock().unwrap().insert(door, AuditFault::Broken);
+    }
+
+    /// The writer stands still, or goes on.
+    pub(super) fn block(&self, blocked: bool) {
+        self.blocked.send_replace(blocked);
+    }
+
+    async fn written(&self) {
+        tokio::task::yield_now().await;
+        let mut blocked = self.blocked.subscribe();
+        let _ = blocked.wait_for(|blocked| !*blocked).await;
     }
 
     pub(super) fn mend(&self) {
@@ -267,7 +280,7 @@ impl FakeAudit {
 impl AuditSink for FakeAudit {
     fn record(&self, event: Event, detail: Detail) -> BoxFuture<'_, Result<(), AuditFault>> {
         Box::pin(async move {
-            tokio::task::yield_now().await;
+            self.written().await;
             self.take(Door::Record, event, detail)
         })
     }
@@ -278,7 +291,7 @@ impl AuditSink for FakeAudit {
 
     fn intent(&self, event: Event, detail: Detail) -> BoxFuture<'_, Result<Room, AuditFault>> {
         Box::pin(async move {
-            tokio::task::yield_now().await;
+            self.written().await;
             self.take(Door::Intent, event.clone(), detail)?;
             if let Some(hook) = &mut *self.on_intent.lock().unwrap() {
                 hook(&event);
@@ -289,7 +302,7 @@ impl AuditSink for FakeAudit {
 
     fn outcome(&self, room: Room, event: Event, detail: Detail) -> BoxFuture<'_, Result<(), AuditFault>> {
         Box::pin(async move {
-            tokio::task::yield_now().await;
+            self.written().await;
             let _room = room;
             self.take(Door::Outcome, event, detail)
         })
@@ -302,7 +315,7 @@ impl AuditSink for FakeAudit {
 
     fn record_from_reserve(&self, event: Event, detail: Detail) -> BoxFuture<'_, Result<(), AuditFault>> {
         Box::pin(async move {
-            tokio::task::yield_now().await;
+            self.written().await;
             self.take(Door::Reserve, event, detail)
         })
     }

@@ -14,6 +14,8 @@ mod grants;
 mod load;
 mod mint;
 mod oauth;
+mod objects;
+mod policy;
 mod promise;
 mod rotate;
 mod scope;

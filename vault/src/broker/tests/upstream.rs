@@ -19,6 +19,8 @@ pub(super) struct Seen {
     pub(super) origin: String,
     pub(super) target: String,
     pub(super) body: String,
+    /// The value of `If-Match`.
+    pub(super) if_match: Option<String>,
     /// The bearer token, or the form of a token request.
     pub(super) credential: String,
 }
@@ -101,6 +103,11 @@ impl Upstream for FakeUpstream {
                 return Err(UpstreamFault::NotPinned);
             }
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let if_match = request
+                .headers
+                .iter()
+                .find(|(name, _)| *name == http::header::IF_MATCH)
+                .map(|(_, value)| text(value.as_bytes()));
             let credential = match &request.inject {
                 Inject::Nothing => String::new(),
                 Inject::Bearer(token) | Inject::Form(token) | Inject::Header(_, token) => {
@@ -116,6 +123,7 @@ impl Upstream for FakeUpstream {
                 origin: request.origin.to_string(),
                 target: request.path_and_query,
                 body: text(&request.body),
+                if_match,
                 credential,
             };
             {

@@ -62,6 +62,11 @@ pub(super) fn sealer(seed: u64, salts: Arc<dyn Entropy>) -> Arc<VaultSealer> {
 impl World {
     /// Loaded, with nothing in it.
     pub(super) async fn empty() -> Self {
+        Self::with(catalog()).await
+    }
+
+    /// Loaded, with nothing in it, and with this catalog.
+    pub(super) async fn with(catalog: Catalog) -> Self {
         let (clock, audit, google) = (FakeClock::new(), Arc::new(FakeAudit::default()), google());
         let upstream = FakeUpstream::new(Arc::clone(&audit), serve(&google));
         let (store, entropy) = (Arc::new(MemStore::default()), Seeded::new(1));
@@ -73,9 +78,9 @@ impl World {
             audit: audit.clone(),
             upstream: upstream.clone(),
         };
-        let broker = Broker::new(ports, catalog(), settings());
+        let broker = Broker::new(ports, catalog.clone(), settings());
         broker.load().await.unwrap();
-        Self { clock, store, audit, upstream, google, catalog: catalog(), broker, entropy, runs: 2 }
+        Self { clock, store, audit, upstream, google, catalog, broker, entropy, runs: 2 }
     }
 
     /// With two agents, both adapters, and a secret for each service.
@@ -213,6 +218,7 @@ pub(super) fn ask(who: &str, tools: &[&str], caveats: Vec<Caveat>) -> GrantAsk {
         approve: Approve::Never,
         deny: false,
         trusted_sink: false,
+        name: None,
     }
 }
 

@@ -61,7 +61,7 @@ fn usage_errors_suggest() {
         &["connect", "gmail/me", "--for", "read", "--client-id", "x", "--client-file", "y"],
         "cannot be used",
     );
-    check(&["secret", "add", "x/y"], "--kind");
+    check(&["secret", "add", "x/y", "--stdin"], "--kind bearer");
     check(&["secret", "add", "x/y", "--kind", "beerer"], "'bearer'");
     check(&["secret", "add", "x/y", "s3cret", "--kind", "bearer"], "unexpected argument");
     check(&["init", "--multi-user"], "--admin-uid");

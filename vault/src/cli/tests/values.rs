@@ -32,6 +32,16 @@ fn each_kind_reaches_the_vault_and_nothing_else() {
 }
 
 #[test]
+fn a_service_without_credential_is_asked_for_none() {
+    let vault = Fake::start();
+    vault.run(&["secret", "add", "files/nas"], &[]).said(&["is stored"]);
+    assert!(vault.got::<AddSecretRequest>("add_secret").value.is_none());
+    vault
+        .run(&["secret", "add", "files/nas", "--user", "u"], &[])
+        .failed(Exit::Usage, &["--user means nothing"]);
+}
+
+#[test]
 fn values_that_cannot_be_meant_are_not_sent() {
     let vault = Fake::start();
     let add = |value: &str, part: &str| {

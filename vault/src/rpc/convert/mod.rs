@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod ask;
 mod caveats;
+pub mod policy;
 
 #[cfg(test)]
 mod tests;
