@@ -13,6 +13,7 @@ use super::world::{ADMIN, World, adapter, ask, class, secret, within};
 use crate::broker::view::NewValue;
 
 type Files = Arc<Mutex<BTreeMap<String, Value>>>;
+type Change = dyn Fn(&mut Value);
 
 const FOLDER: &str = "application/vnd.google-apps.folder";
 
@@ -113,7 +114,7 @@ async fn what_others_see_is_a_send() {
     let (world, files) = world().await;
     // Nobody is asked for a write; a send is asked for.
     allow(&world, Approve::Default, vec![]).await;
-    let set = |id: &str, change: &dyn Fn(&mut Value)| {
+    let set = |id: &str, change: &Change| {
         let mut files = files.lock().unwrap();
         let kind = if id == "in" { FOLDER } else { "text/plain" };
         let mut file = private(kind, if id == "in" { "root" } else { "in" });
@@ -124,7 +125,7 @@ async fn what_others_see_is_a_send() {
         set(decides, &|_| {});
         world.call(tool, args.clone()).await.unwrap_or_else(|refusal| panic!("{tool}: {refusal:?}"));
         let before = done(&world);
-        let shared: [(&str, &dyn Fn(&mut Value)); 7] = [
+        let shared: [(&str, &Change); 7] = [
             ("shared", &|file| file["shared"] = json!(true)),
             ("with somebody", &|file| file["permissions"] = json!([me(), reader("theo@example.com")])),
             ("with everybody", &|file| {
