@@ -1,14 +1,19 @@
-//! Google Drive: files as they can be read.
+//! Google Drive: files as they can be read, changed and shared.
 //!
 //! | tool | structured content |
 //! |---|---|
 //! | `search_files`, `list_folder` | `files: [`file`]`, `next_page` or `next_pages: [{folder, page}]` |
 //! | `get_file_metadata` | a file, with `created`, `description` and `link` where Drive told them |
 //! | `read_file` | a file, and [`read`]: `content` (`text` or `blob`), `text` |
-//! | `create_file` | a file |
+//! | `create_file`, `create_folder`, `copy_file` | a file, and `link` where Drive told it |
+//! | `update_file`, `rename_file`, `move_file`, `trash_file`, `untrash_file` | a file |
+//! | `list_permissions` | `permissions: [{id, type, role, email, domain, name}]`, what is not there `null` |
+//! | `share_file` | `permission` |
+//! | `unshare_file` | `done` |
 //!
 //! A file has `id`, `name`, `mime_type`, `size` (bytes; `null` for Google's own formats), `modified` (RFC 3339),
-//! `parents`, `shared` (`null` where it was not told) and `folder`.
+//! `parents`, `shared` (`null` where it was not told), `shared_drive` (its id, or `null`), `owners` (addresses) and
+//! `folder`.
 
 pub mod read;
 
@@ -40,7 +45,20 @@ impl Service for Drive {
                 "list_folder" => Ok(list(one_list(call).await?, false)),
                 "get_file_metadata" => metadata(&call.json("get", &[]).await?),
                 "read_file" => read::run(call).await,
-                "create_file" => created(&call.json("create", &[]).await?),
+                "create_file" | "create_folder" => changed("Made", &call.json("create", &[]).await?),
+                "copy_file" => changed("Copied to", &call.json("copy", &[]).await?),
+                "update_file" => changed("Changed", &call.json("update", &[]).await?),
+                "rename_file" => changed("Renamed to", &call.json("rename", &[]).await?),
+                "move_file" => changed("Moved", &call.json("move", &[]).await?),
+                "trash_file" => changed("Put into the bin:", &call.json("trash", &[]).await?),
+                "untrash_file" => changed("Taken back from the bin:", &call.json("untrash", &[]).await?),
+                "list_permissions" => Ok(permissions(&call.json("list", &[]).await?)),
+                "share_file" => shared(&call.json("share", &[]).await?),
+                "unshare_file" => {
+                    call.send("unshare", &[]).await?.success()?;
+                    let done = Map::from_iter([("done".to_owned(), true.into())]);
+                    Ok(Shaped::new(done, "The access was taken away."))
+                }
                 // A tool that an admin added in an overriding catalog file.
                 _ => crate::generic::Generic.run(tool, call).await,
             }
@@ -88,7 +106,20 @@ fn file(file: &Value) -> Map<String, Value> {
         ("modified".to_owned(), text(file, "modifiedTime").into()),
         ("parents".to_owned(), parents.into()),
         ("shared".to_owned(), file.get("shared").and_then(Value::as_bool).into()),
+        ("shared_drive".to_owned(), some_text(file, "driveId").into()),
+        ("owners".to_owned(), owners(file).into()),
     ])
+}
+
+/// A member as one line of text, if there is one.
+fn some_text(value: &Value, name: &str) -> Option<String> {
+    Some(text(value, name)).filter(|text| !text.is_empty())
+}
+
+/// The owners' addresses, as far as they were told.
+fn owners(file: &Value) -> Vec<String> {
+    let owners = file.get("owners").and_then(Value::as_array);
+    owners.into_iter().flatten().filter_map(|owner| some_text(owner, "emailAddress")).collect()
 }
 
 /// One line about a file.
@@ -97,7 +128,12 @@ fn describe(file: &Map<String, Value>) -> String {
     let kind = if file.get("folder") == Some(&Value::Bool(true)) { "folder" } else { line("mime_type") };
     let size =
         file.get("size").and_then(Value::as_u64).map(|size| format!(", {size} bytes")).unwrap_or_default();
-    let shared = if file.get("shared") == Some(&Value::Bool(true)) { ", shared" } else { "" };
+    let in_drive = file.get("shared_drive").is_some_and(Value::is_string);
+    let shared = match file.get("shared") {
+        _ if in_drive => ", in a shared drive",
+        Some(Value::Bool(true)) => ", shared",
+        _ => "",
+    };
     let modified = line("modified");
     let changed = if modified.is_empty() { String::new() } else { format!(", changed {modified}") };
     format!("{} (id {}, {kind}{size}{changed}{shared})", line("name"), line("id"))
@@ -138,18 +174,52 @@ fn metadata(answer: &Value) -> Result<Shaped, Failure> {
     Ok(Shaped::new(told, lines.join("\n")))
 }
 
-fn created(answer: &Value) -> Result<Shaped, Failure> {
+/// The file that a change made or left.
+fn changed(word: &str, answer: &Value) -> Result<Shaped, Failure> {
     let mut told = file(answer);
     if text(answer, "id").is_empty() {
-        // Drive made it, or it did not: without an id nobody here can say.
+        // Drive did it, or it did not: without an id nobody here can say.
         return Err(Failure::Refused(Refused::here(Refused::UNKNOWN)));
     }
-    let line = format!("Made {}", describe(&told));
-    let link = text(answer, "webViewLink");
-    if !link.is_empty() {
+    let line = format!("{word} {}", describe(&told));
+    if let Some(link) = some_text(answer, "webViewLink") {
         told.insert("link".to_owned(), link.into());
     }
     Ok(Shaped::new(told, line))
+}
+
+/// Who has access, in our words.
+fn permission(permission: &Value) -> (Map<String, Value>, String) {
+    let told = [
+        ("id", "id"),
+        ("type", "type"),
+        ("role", "role"),
+        ("email", "emailAddress"),
+        ("domain", "domain"),
+        ("name", "displayName"),
+    ];
+    let whom = some_text(permission, "emailAddress")
+        .or_else(|| some_text(permission, "domain"))
+        .unwrap_or_else(|| text(permission, "type"));
+    let line = format!("{whom}: {} (id {})", text(permission, "role"), text(permission, "id"));
+    let told = told.map(|(ours, theirs)| (ours.to_owned(), some_text(permission, theirs).into()));
+    (Map::from_iter(told), line)
+}
+
+fn permissions(answer: &Value) -> Shaped {
+    let all = answer.get("permissions").and_then(Value::as_array);
+    let (told, lines): (Vec<_>, Vec<_>) = all.into_iter().flatten().map(permission).unzip();
+    let told: Vec<Value> = told.into_iter().map(Value::Object).collect();
+    let text = if lines.is_empty() { "Nobody is told.".to_owned() } else { lines.join("\n") };
+    Shaped::new(Map::from_iter([("permissions".to_owned(), told.into())]), text)
+}
+
+fn shared(answer: &Value) -> Result<Shaped, Failure> {
+    if text(answer, "id").is_empty() {
+        return Err(Failure::Refused(Refused::here(Refused::UNKNOWN)));
+    }
+    let (told, line) = permission(answer);
+    Ok(Shaped::new(Map::from_iter([("permission".to_owned(), told.into())]), format!("Shared with {line}")))
 }
 
 #[cfg(test)]
@@ -163,7 +233,7 @@ mod tests {
         let answer = json!({
             "id": "f1", "name": "plan\u{202e}txt.exe", "mimeType": "text/plain", "size": "12",
             "modifiedTime": "2024-01-01T00:00:00.000Z", "createdTime": "2023-01-01T00:00:00.000Z",
-            "parents": ["p1"], "shared": true, "description": "line\nbreak", "owners": ["not told"],
+            "parents": ["p1"], "shared": true, "description": "line\nbreak", "owners": [{"emailAddress": "o@example.com"}, {}, "odd"],
         });
         let shaped = metadata(&answer).unwrap();
         assert_eq!(
@@ -172,6 +242,7 @@ mod tests {
                 "id": "f1", "name": "plan<U+202E>txt.exe", "mime_type": "text/plain", "size": 12,
                 "modified": "2024-01-01T00:00:00.000Z", "created": "2023-01-01T00:00:00.000Z",
                 "parents": ["p1"], "shared": true, "folder": false, "description": "line break",
+                "shared_drive": null, "owners": ["o@example.com"],
             })
         );
         assert_eq!(
@@ -182,7 +253,27 @@ mod tests {
         let folder = file(&json!({"id": "d", "name": "n", "mimeType": FOLDER}));
         assert_eq!(describe(&folder), "n (id d, folder)");
         assert_eq!((&folder["size"], &folder["shared"]), (&Value::Null, &Value::Null));
-        assert!(created(&json!({})).is_err());
-        assert_eq!(created(&answer).unwrap().structured["id"], "f1");
+        let team = file(&json!({"id": "t", "name": "n", "mimeType": "text/plain", "driveId": "0A"}));
+        assert_eq!(describe(&team), "n (id t, text/plain, in a shared drive)");
+        assert!(changed("Made", &json!({})).is_err());
+        assert_eq!(changed("Made", &answer).unwrap().structured["id"], "f1");
+    }
+
+    #[test]
+    fn permissions_in_our_words() {
+        let shaped = permissions(&json!({"permissions": [
+            {"id": "1", "type": "user", "role": "owner", "emailAddress": "o@example.com", "displayName": "O\u{202e}"},
+            {"id": "anyoneWithLink", "type": "anyone", "role": "reader"},
+        ]}));
+        assert_eq!(
+            shaped.structured["permissions"],
+            json!([
+                {"id": "1", "type": "user", "role": "owner", "email": "o@example.com", "domain": null, "name": "O<U+202E>"},
+                {"id": "anyoneWithLink", "type": "anyone", "role": "reader", "email": null, "domain": null, "name": null},
+            ])
+        );
+        assert_eq!(shaped.text, "o@example.com: owner (id 1)\nanyone: reader (id anyoneWithLink)");
+        assert_eq!(permissions(&json!({})).text, "Nobody is told.");
+        assert!(shared(&json!({})).is_err());
     }
 }

@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use endpoint::EndpointError;
 
+use crate::files::Files;
 use crate::generic::Generic;
-use crate::service::service;
+use crate::service::{Service, service};
 use vault::Vault;
 
 /// Who may connect, and how much at once. All bounds answer with "busy", not with waiting.
@@ -79,6 +80,8 @@ pub struct HostOptions {
     pub endpoint: PathBuf,
     /// Who may connect, and how much at once.
     pub clients: Clients,
+    /// The directories of the `files` adapter; any other adapter has none.
+    pub files: Option<Files>,
 }
 
 /// Serves until `shutdown` is cancelled: then takes no more, lets calls under way end within the grace period, and
@@ -91,11 +94,14 @@ pub struct HostOptions {
 /// The endpoint cannot be made: somebody listens there, something else than a socket is there, or the directory does not
 /// allow it.
 pub async fn run(options: HostOptions, shutdown: CancellationToken) -> Result<(), EndpointError> {
-    let HostOptions { name, vault_socket, vault, endpoint, clients } = options;
+    let HostOptions { name, vault_socket, vault, endpoint, clients, files } = options;
     let endpoint = endpoint::Endpoint::bind(&endpoint, clients.socket_mode)?;
     let vault = Arc::new(Vault::new(vault_socket, vault));
     let greeting = tokio::spawn(Arc::clone(&vault).greet());
-    let module = service(&name).unwrap_or(&Generic);
+    let module: Arc<dyn Service> = match files {
+        Some(files) => Arc::new(files),
+        None => Arc::new(service(&name).unwrap_or(&Generic)),
+    };
     tracing::info!(name, "serving");
     accept::serve(
         endpoint,

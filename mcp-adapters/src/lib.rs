@@ -5,6 +5,8 @@
 //! [`service::Service`] asks the vault, step by step, for what the call may have and shapes a readable result. A service
 //! whose tools have one step needs no code here; [`generic`] serves it.
 //!
+//! One service is none: [`files`] serves directories of this machine, and asks the vault before it touches anything.
+//!
 //! Deliberately absent: any knowledge of scope (the vault decides), any copy of the catalog, and any way to reach a
 //! network.
 //!
@@ -15,6 +17,7 @@ pub mod call;
 pub mod contacts;
 pub mod drive;
 pub mod failure;
+pub mod files;
 pub mod generic;
 pub mod gmail;
 pub mod host;

@@ -37,6 +37,12 @@ pub trait Service: Send + Sync {
     fn run<'a>(&'a self, tool: &'a str, call: &'a Call) -> BoxFuture<'a, Result<Shaped, Failure>>;
 }
 
+impl Service for &'static dyn Service {
+    fn run<'a>(&'a self, tool: &'a str, call: &'a Call) -> BoxFuture<'a, Result<Shaped, Failure>> {
+        (**self).run(tool, call)
+    }
+}
+
 /// The module of that name; `None` means that [`crate::generic`] serves it.
 #[must_use]
 pub fn service(name: &str) -> Option<&'static dyn Service> {

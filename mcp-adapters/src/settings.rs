@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use claviger_proto::connect::Server;
 
+use crate::files::settings::{FilesSettings, SettingsError};
+use crate::files::{self, AreaError, Files};
 use crate::host::{Clients, HostOptions};
 
 /// Which user serves the vault, if not the owner of its socket's directory.
@@ -16,6 +18,8 @@ pub const VAULT_UID: &str = "CLAVIGER_VAULT_UID";
 pub const ADAPTER_SOCKET: &str = "CLAVIGER_ADAPTER_SOCKET";
 /// Where to serve MCP.
 pub const MCP_ENDPOINT: &str = "CLAVIGER_MCP_ENDPOINT";
+/// The settings file of the `files` adapter.
+pub const SETTINGS: &str = "CLAVIGER_FILES_SETTINGS";
 /// How much to log: off, error, warn, info, debug.
 pub const LOG: &str = "CLAVIGER_LOG";
 
@@ -40,6 +44,10 @@ pub struct Settings {
     #[arg(long, value_name = "PATH", env = MCP_ENDPOINT)]
     pub endpoint: PathBuf,
 
+    /// The settings file of the files adapter: its roots, its writable folder, what it never touches
+    #[arg(long, value_name = "PATH", env = SETTINGS)]
+    pub settings: Option<PathBuf>,
+
     /// The user that must be serving the vault's socket [default: the owner of its directory]
     #[arg(long, value_name = "UID", env = VAULT_UID)]
     pub vault_uid: Option<u32>,
@@ -61,21 +69,47 @@ pub struct Settings {
     pub log: String,
 }
 
+/// Why there is nothing to serve for the `files` adapter.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// It was not said which directories.
+    #[error("the files adapter needs --settings, a file that names its directories")]
+    Missing,
+    /// The file is for another adapter.
+    #[error("--settings is for the files adapter only")]
+    Strange,
+    /// The settings file.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The directories.
+    #[error(transparent)]
+    Area(#[from] AreaError),
+}
+
 impl Settings {
     /// The host that these settings ask for.
-    #[must_use]
-    pub fn host(self) -> HostOptions {
+    ///
+    /// # Errors
+    /// The `files` adapter without a settings file, or with one that cannot be served; any other adapter with one.
+    pub fn host(self) -> Result<HostOptions, FilesError> {
+        let files = match (self.name == files::NAME, &self.settings) {
+            (true, Some(path)) => Some(Files::new(&FilesSettings::load(path)?)?),
+            (true, None) => return Err(FilesError::Missing),
+            (false, None) => None,
+            (false, Some(_)) => return Err(FilesError::Strange),
+        };
         let mut clients = if self.single_user { Clients::single_user() } else { Clients::any_user() };
         if let Some(mode) = self.socket_mode {
             clients.socket_mode = mode;
         }
-        HostOptions {
+        Ok(HostOptions {
             name: self.name,
             vault_socket: self.vault_socket,
             vault: self.vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid),
             endpoint: self.endpoint,
             clients,
-        }
+            files,
+        })
     }
 
     /// What the log lets through: our own lines. The MCP library writes whole messages into its log, so it has no voice,
@@ -112,7 +146,7 @@ mod tests {
 
     fn parse(extra: &[&str]) -> Result<HostOptions, clap::Error> {
         let fixed = ["claviger-mcp", "--vault-socket", "/v", "--endpoint", "/e"];
-        Settings::try_parse_from(fixed.iter().chain(extra)).map(Settings::host)
+        Settings::try_parse_from(fixed.iter().chain(extra)).map(|settings| settings.host().unwrap())
     }
 
     #[test]

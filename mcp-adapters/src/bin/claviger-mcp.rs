@@ -45,7 +45,7 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
             }
             stop.cancel();
         });
-        host::run(settings.host(), shutdown).await?;
+        host::run(settings.host()?, shutdown).await?;
         Ok(())
     })
 }

@@ -1,7 +1,8 @@
 //! `read_file`: what stands in a file.
 //!
 //! Beside the file's own members: `content` is `text` (then `text` holds it) or `blob` (then the bytes follow as an
-//! embedded resource, base64, with their MIME type). A Google document, sheet or presentation is read as plain text.
+//! embedded resource, base64, with their MIME type). A Google document is read as plain text or Markdown, a presentation as
+//! plain text, a sheet as CSV.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,20 +19,21 @@ use crate::text::clean;
 /// How many bytes of a file are read.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Google's own formats that can be exported as text.
-const EXPORTED: &[&str] = &[
-    "application/vnd.google-apps.document",
-    "application/vnd.google-apps.presentation",
-    "application/vnd.google-apps.spreadsheet",
+/// Google's own formats that can be exported, each with the steps for what they can be read as; the first is the usual.
+const EXPORTED: &[(&str, &[(&str, &str)])] = &[
+    ("application/vnd.google-apps.document", &[("text", "export_text"), ("markdown", "export_markdown")]),
+    ("application/vnd.google-apps.presentation", &[("text", "export_text")]),
+    ("application/vnd.google-apps.spreadsheet", &[("csv", "export_csv")]),
 ];
 
 pub(super) async fn run(call: &Call) -> Result<Shaped, Failure> {
     let metadata = call.json("metadata", &[]).await?;
     let mime_type = text(&metadata, "mimeType");
-    let step = step(&mime_type, size(&metadata))?;
+    let format = call.argument("format").and_then(Value::as_str);
+    let step = step(&mime_type, size(&metadata), format)?;
     let answer = call.send(step, &[]).await?.success()?;
     let told = file(&metadata);
-    Ok(if step == "export" {
+    Ok(if step != "content" {
         as_text(told, decode(&answer.body))
     } else {
         content(told, &mime_type, answer.body)
@@ -39,9 +41,13 @@ pub(super) async fn run(call: &Call) -> Result<Shaped, Failure> {
 }
 
 /// Which step gives the content; refused beforehand where none can.
-fn step(mime_type: &str, size: Option<u64>) -> Result<&'static str, Failure> {
-    if EXPORTED.contains(&mime_type) {
-        return Ok("export");
+fn step(mime_type: &str, size: Option<u64>, format: Option<&str>) -> Result<&'static str, Failure> {
+    if let Some((_, formats)) = EXPORTED.iter().find(|(known, _)| *known == mime_type) {
+        let found = formats.iter().find(|(known, _)| format.is_none_or(|format| format == *known));
+        return found.map(|(_, step)| *step).ok_or_else(|| {
+            let can: Vec<&str> = formats.iter().map(|(known, _)| *known).collect();
+            Failure::Unfit(format!("This kind of Google file can be read as {} only.", can.join(" or ")))
+        });
     }
     if mime_type == FOLDER {
         return Err(Failure::Unfit("This is a folder: list_folder shows what lies in it.".to_owned()));
@@ -129,17 +135,22 @@ mod tests {
 
     #[test]
     fn steps() {
-        for (mime_type, size, expected) in [
-            ("application/vnd.google-apps.document", None, Some("export")),
-            ("application/vnd.google-apps.presentation", None, Some("export")),
-            ("application/vnd.google-apps.spreadsheet", None, Some("export")),
-            ("application/vnd.google-apps.folder", None, None),
-            ("application/vnd.google-apps.form", None, None),
-            ("text/plain", Some(LARGEST), Some("content")),
-            ("text/plain", Some(LARGEST + 1), None),
-            ("", None, Some("content")),
+        for (mime_type, size, format, expected) in [
+            ("application/vnd.google-apps.document", None, None, Some("export_text")),
+            ("application/vnd.google-apps.document", None, Some("text"), Some("export_text")),
+            ("application/vnd.google-apps.document", None, Some("markdown"), Some("export_markdown")),
+            ("application/vnd.google-apps.document", None, Some("csv"), None),
+            ("application/vnd.google-apps.presentation", None, None, Some("export_text")),
+            ("application/vnd.google-apps.presentation", None, Some("markdown"), None),
+            ("application/vnd.google-apps.spreadsheet", None, None, Some("export_csv")),
+            ("application/vnd.google-apps.spreadsheet", None, Some("text"), None),
+            ("application/vnd.google-apps.folder", None, None, None),
+            ("application/vnd.google-apps.form", None, None, None),
+            ("text/plain", Some(LARGEST), Some("csv"), Some("content")),
+            ("text/plain", Some(LARGEST + 1), None, None),
+            ("", None, None, Some("content")),
         ] {
-            assert_eq!(step(mime_type, size).ok(), expected, "{mime_type}");
+            assert_eq!(step(mime_type, size, format).ok(), expected, "{mime_type}");
         }
     }
 

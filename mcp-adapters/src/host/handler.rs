@@ -33,7 +33,7 @@ const DEFINITION_KEY: &str = "claviger/definition";
 pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) vault: Arc<Vault>,
-    pub(super) module: &'static dyn Service,
+    pub(super) module: Arc<dyn Service>,
 }
 
 /// One connection's server.

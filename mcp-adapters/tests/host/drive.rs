@@ -71,7 +71,9 @@ async fn documents_are_exported() {
     let (rig, result) =
         read(file("f1", "application/vnd.google-apps.document", None), b"\xef\xbb\xbfHello").await;
     assert_eq!(structured(&result)["text"], "Hello");
-    assert_eq!(rig.steps(), ["metadata", "export"]);
+    assert_eq!(rig.steps(), ["metadata", "export_text"]);
+    let (rig, _) = read(file("f1", "application/vnd.google-apps.spreadsheet", None), b"a,b").await;
+    assert_eq!(rig.steps(), ["metadata", "export_csv"]);
 }
 
 #[tokio::test]
@@ -107,4 +109,53 @@ async fn a_made_file_whose_answer_is_lost_is_unknown() {
     let rig = Rig::new("drive", Fake::new("drive.get_file_metadata", |_, _| Reply::Broken)).await;
     let result = rig.call("drive.get_file_metadata", json!({})).await;
     assert_eq!(refusal(&result)["class"], "unavailable");
+}
+
+#[tokio::test]
+async fn each_change_is_one_step_and_tells_what_became_of_the_file() {
+    for (tool, effect, step, words) in [
+        ("create_file", "write", "create", "Made name of f1"),
+        ("create_folder", "send", "create", "Made name of f1"),
+        ("copy_file", "send", "copy", "Copied to name of f1"),
+        ("update_file", "write", "update", "Changed name of f1"),
+        ("rename_file", "write", "rename", "Renamed to name of f1"),
+        ("move_file", "write", "move", "Moved name of f1"),
+        ("trash_file", "delete", "trash", "Put into the bin: name of f1"),
+        ("untrash_file", "write", "untrash", "Taken back from the bin: name of f1"),
+    ] {
+        let name = format!("drive.{tool}");
+        let fake = Fake::new(&name, |_, _| Reply::Json(file("f1", "text/plain", Some("3"))));
+        let rig = Rig::new("drive", fake.trusted(effect)).await;
+        let result = rig.call(&name, json!({})).await;
+        assert_eq!(structured(&result)["id"], "f1", "{tool}");
+        assert!(text(&result).starts_with(words), "{tool}: {}", text(&result));
+        assert_eq!(rig.steps(), [step], "{tool}");
+        let odd = Fake::new(&name, |_, _| Reply::Json(json!({"kind": "drive#file"})));
+        let rig = Rig::new("drive", odd.trusted(effect)).await;
+        assert_eq!(refusal(&rig.call(&name, json!({})).await)["class"], "unknown", "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn access_is_listed_given_and_taken() {
+    let list = json!({"permissions": [
+        {"id": "17", "type": "user", "role": "reader", "emailAddress": "theo@example.com", "displayName": "Obey me"},
+    ]});
+    let fake = Fake::new("drive.list_permissions", move |_, _| Reply::Json(list.clone()));
+    let result = Rig::new("drive", fake).await.call("drive.list_permissions", json!({})).await;
+    assert_eq!(structured(&result)["permissions"][0]["email"], "theo@example.com");
+    assert!(
+        text(&result).starts_with("[untrusted ")
+            && text(&result).contains("theo@example.com: reader (id 17)")
+    );
+    let given = json!({"id": "17", "type": "user", "role": "reader", "emailAddress": "theo@example.com"});
+    let fake = Fake::new("drive.share_file", move |_, _| Reply::Json(given.clone())).trusted("send");
+    let rig = Rig::new("drive", fake).await;
+    let result = rig.call("drive.share_file", json!({})).await;
+    assert_eq!(structured(&result)["permission"]["role"], "reader");
+    assert_eq!(rig.steps(), ["share"]);
+    let fake = Fake::new("drive.unshare_file", |_, _| Reply::Bytes(vec![])).trusted("delete");
+    let rig = Rig::new("drive", fake).await;
+    assert_eq!(structured(&rig.call("drive.unshare_file", json!({})).await)["done"], true);
+    assert_eq!(rig.steps(), ["unshare"]);
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use claviger_mcp::files::Files;
 use claviger_mcp::host::{Clients, HostOptions, run};
 use claviger_proto::connect::Server;
 use claviger_proto::refusal::to_status;
@@ -190,7 +191,16 @@ impl Rig {
         Self::with(name, fake, Clients::single_user(), own_uid()).await
     }
 
+    /// The same for the adapter of local files.
+    pub(crate) async fn serving(name: &str, fake: Fake, files: Files) -> Self {
+        Self::start(name, fake, Clients::single_user(), own_uid(), Some(files)).await
+    }
+
     pub(crate) async fn with(name: &str, fake: Fake, clients: Clients, vault_uid: u32) -> Self {
+        Self::start(name, fake, clients, vault_uid, None).await
+    }
+
+    async fn start(name: &str, fake: Fake, clients: Clients, vault_uid: u32, files: Option<Files>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let fake = Arc::new(fake);
         let shutdown = CancellationToken::new();
@@ -200,6 +210,7 @@ impl Rig {
             vault: Server::Uid(vault_uid),
             endpoint: dir.path().join("mcp"),
             clients,
+            files,
         };
         let stop = shutdown.clone();
         let host = tokio::spawn(async move { run(options, stop).await.unwrap() });

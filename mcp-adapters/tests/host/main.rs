@@ -4,6 +4,7 @@
 mod calendar;
 mod drive;
 mod fake;
+mod files;
 mod gmail;
 mod program;
 mod walls;

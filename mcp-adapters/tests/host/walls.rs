@@ -201,6 +201,7 @@ async fn an_impostor_gets_not_a_byte() {
         vault: Server::Uid(own_uid() + 1),
         endpoint: dir.path().join("mcp"),
         clients: Clients::single_user(),
+        files: None,
     };
     let host = tokio::spawn(run(options, shutdown.clone()));
     let (mut stream, _) = listener.accept().await.unwrap();

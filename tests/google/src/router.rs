@@ -42,6 +42,7 @@ fn route(world: &mut World, call: &Call) -> Answer {
         }
         ["upload", "gmail", "v1", "users", rest @ ..] => gmail::route_upload(world, call, rest),
         ["batch"] | ["batch", "gmail", "v1"] => gmail::route_batch(world, call),
+        ["drive", "v3", "about"] => drive::route_about(world, call),
         ["drive", "v3", "files", rest @ ..] => drive::route(world, call, rest),
         ["calendar", "v3", rest @ ..] => calendar::route(world, call, rest),
         ["v1", rest @ ..] => people::route(world, call, rest),

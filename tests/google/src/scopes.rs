@@ -105,9 +105,14 @@ pub(crate) fn accepted(method: &str) -> &'static [&'static str] {
         "gmail.users.messages.send" => GMAIL_SEND,
         "gmail.users.labels.list" | "gmail.users.labels.get" => GMAIL_LABELS_READ,
         "gmail.users.labels.create" => GMAIL_LABELS_WRITE,
-        "drive.files.list" | "drive.files.get" | "drive.permissions.list" => DRIVE_READ,
+        "drive.files.list" | "drive.files.get" | "drive.permissions.list" | "drive.about.get" => DRIVE_READ,
         "drive.files.get.media" | "drive.files.export" => DRIVE_CONTENT,
-        "drive.files.create" | "drive.files.delete" | "drive.files.update.media" => DRIVE_WRITE,
+        "drive.files.create"
+        | "drive.files.copy"
+        | "drive.files.delete"
+        | "drive.files.update.media"
+        | "drive.permissions.create"
+        | "drive.permissions.delete" => DRIVE_WRITE,
         "drive.files.update" => DRIVE_UPDATE,
         "calendar.calendarList.list" | "calendar.calendarList.get" => CALENDAR_LIST,
         "calendar.acl.list" => CALENDAR_ACL,

@@ -63,10 +63,18 @@ pub struct SeedFile {
     pub content: Vec<u8>,
     /// When it was made and last changed, in milliseconds since 1970.
     pub at_ms: i64,
-    /// Whom it is shared with, by address.
+    /// Whom it is shared with, by address; they may read it.
     pub shared_with: Vec<String>,
     /// Whether the account's owner owns it; if not, a stranger shared it with the owner.
     pub owned: bool,
+    /// Of a stranger's file: whether the account's owner may change it, too.
+    pub editable: bool,
+    /// The shared drive it belongs to. Then nobody owns it.
+    pub drive_id: Option<String>,
+    /// Whether it lies in the bin.
+    pub trashed: bool,
+    /// For a shortcut: where what it stands for lies. That must come earlier in the list.
+    pub shortcut_to: Option<String>,
 }
 
 impl SeedFile {
@@ -74,6 +82,12 @@ impl SeedFile {
     pub const FOLDER: &'static str = "application/vnd.google-apps.folder";
     /// The MIME type of Google documents, which can be exported but not downloaded.
     pub const DOCUMENT: &'static str = "application/vnd.google-apps.document";
+    /// The MIME type of Google sheets; their content here is CSV.
+    pub const SHEET: &'static str = "application/vnd.google-apps.spreadsheet";
+    /// The MIME type of Google presentations; their content here is text.
+    pub const SLIDES: &'static str = "application/vnd.google-apps.presentation";
+    /// The MIME type of shortcuts.
+    pub const SHORTCUT: &'static str = "application/vnd.google-apps.shortcut";
 
     /// An owned file that is shared with nobody.
     #[must_use]
@@ -85,7 +99,17 @@ impl SeedFile {
             at_ms,
             shared_with: Vec::new(),
             owned: true,
+            editable: false,
+            drive_id: None,
+            trashed: false,
+            shortcut_to: None,
         }
+    }
+
+    /// A shortcut to another file.
+    #[must_use]
+    pub fn shortcut(path: &str, to: &str, at_ms: i64) -> Self {
+        Self { shortcut_to: Some(to.to_owned()), ..Self::new(path, Self::SHORTCUT, "", at_ms) }
     }
 }
 

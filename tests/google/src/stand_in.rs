@@ -324,7 +324,19 @@ impl StandIn {
     /// Another program of the owner shares a file; `false` if it does not exist.
     #[must_use]
     pub fn share_file(&self, id: &str, with: &str) -> bool {
-        self.shared.state().world.drive.share(id, with)
+        self.share_file_as(id, Some(with), "reader")
+    }
+
+    /// The same, as `reader`, `commenter` or `writer`; `None` is everybody.
+    #[must_use]
+    pub fn share_file_as(&self, id: &str, with: Option<&str>, role: &str) -> bool {
+        self.shared.state().world.drive.share(id, with, role)
+    }
+
+    /// The mails that Google sent about shares: the file's id, and to whom.
+    #[must_use]
+    pub fn share_notices(&self) -> Vec<(String, String)> {
+        self.shared.state().world.drive.notices()
     }
 
     /// An event appears; returns its id.

@@ -228,6 +228,14 @@ impl Filling<'_> {
                 Some(when) => Part::Json(event::time(when, fields.text("time_zone")?.as_deref())),
             },
             Codec::Guests => fields.guests()?,
+            Codec::Only => match fields.part("of")? {
+                Part::Absent => Part::Absent,
+                Part::Json(Value::Array(mut items)) if items.len() == 1 => {
+                    items.pop().map_or(Part::Absent, Part::Json)
+                }
+                _ => return Err(unfit()),
+            },
+            Codec::Flag => Part::Json(Value::Bool(fields.text("is")?.as_deref() == Some("true"))),
         })
     }
 

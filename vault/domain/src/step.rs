@@ -91,11 +91,15 @@ pub enum Codec {
     /// The whole guest list of an event: those `present`, and those in `add`, without those in `remove`, the account's own
     /// answer being `response`. Absent where none of the three is given.
     Guests,
+    /// The only element of the list `of`: an upstream that takes one address, from an argument of addresses.
+    Only,
+    /// Yes or no, as `is` says.
+    Flag,
 }
 
 impl Codec {
     /// The codec's name in the catalog, and the fields it takes.
-    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 11] = [
+    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 13] = [
         (Codec::Json, "json", &["fields"]),
         (Codec::Base64url, "base64url", &["of"]),
         (
@@ -143,6 +147,8 @@ impl Codec {
         (Codec::Moment, "moment", &["at"]),
         (Codec::EventTime, "event_time", &["at", "time_zone"]),
         (Codec::Guests, "guests", &["present", "add", "remove", "response"]),
+        (Codec::Only, "only", &["of"]),
+        (Codec::Flag, "flag", &["is"]),
     ];
 
     /// The codec of that name, with the fields it takes.

@@ -21,11 +21,12 @@ use claviger_domain::origin::Origin;
 use claviger_domain::tool::{Auth, Service};
 
 /// The service files that come with the vault.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: &[(&str, &str)] = &[
     ("gmail.toml", include_str!("../../services/gmail.toml")),
     ("drive.toml", include_str!("../../services/drive.toml")),
     ("calendar.toml", include_str!("../../services/calendar.toml")),
     ("contacts.toml", include_str!("../../services/contacts.toml")),
+    ("files.toml", include_str!("../../services/files.toml")),
 ];
 
 /// The provider files that come with the vault.

@@ -90,6 +90,8 @@ fn fits(codec: Codec, field: &str, template: &Template, names: &Names<'_>) -> Re
         (Codec::Each, "of") => is_list(kind),
         (Codec::GmailQuery, "has_attachment" | "unread") => matches!(kind, Some(ArgKind::Boolean)),
         (Codec::Json | Codec::Base64url, _) => true,
+        (Codec::Only, _) => is_list(kind),
+        (Codec::Flag, _) => matches!(template, Template::Literal(text) if text == "true" || text == "false"),
         (Codec::MultipartRelated, "metadata") => matches!(template, Template::Object(_)),
         _ => matches!(template, Template::Literal(_) | Template::Param(_)) && !is_list(kind),
     };

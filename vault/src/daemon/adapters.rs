@@ -1,6 +1,6 @@
 //! `claviger up`: the adapters, as children of the vault.
 //!
-//! A child gets the paths of two sockets and an empty environment. It is started again when it ends, later each time;
+//! A child gets the paths of two sockets, that of its settings file if it has one, and an empty environment. It is started again when it ends, later each time;
 //! it comes and goes with its registration.
 
 use std::collections::HashMap;
@@ -114,7 +114,18 @@ fn spawn(vault: &Vault, name: &AdapterName, endpoint: &str) -> std::io::Result<C
         tracing::Level::TRACE => tracing::Level::DEBUG,
         level => level,
     };
-    command(&program()?, name, &vault.adapter_socket(name.as_str()), Path::new(endpoint), level).spawn()
+    let mut command =
+        command(&program()?, name, &vault.adapter_socket(name.as_str()), Path::new(endpoint), level);
+    if let Some(settings) = settings(&vault.config.home, name) {
+        command.arg("--settings").arg(settings);
+    }
+    command.spawn()
+}
+
+/// The settings file of an adapter that has one: `adapters/NAME.toml` in the vault's home.
+fn settings(home: &Path, name: &AdapterName) -> Option<PathBuf> {
+    let path = home.join("adapters").join(format!("{name}.toml"));
+    path.is_file().then_some(path)
 }
 
 /// The adapters' program beside the one that runs.
@@ -194,6 +205,11 @@ mod tests {
             told.display()
         );
         assert_eq!(lines.drain(..2).collect::<Vec<_>>(), [args.as_str(), "/"]);
+        assert_eq!(settings(dir.path(), &name), None);
+        let own = dir.path().join("adapters/gmail.toml");
+        std::fs::create_dir(dir.path().join("adapters")).unwrap();
+        std::fs::write(&own, "").unwrap();
+        assert_eq!(settings(dir.path(), &name), Some(own));
         // A shell makes these itself.
         lines.retain(|line| !["PWD=", "SHLVL=", "_=", "OLDPWD="].iter().any(|own| line.starts_with(own)));
         assert_eq!(lines, Vec::<&str>::new());

@@ -1,10 +1,11 @@
-//! `files.get`, `files.export` and `permissions.list`.
+//! `files.get`, `files.export` and `about.get`.
 
 use serde_json::{Value, json};
 
 use super::store::{Drive, File};
 use crate::fields::Fields;
 use crate::google_error as refuse;
+use crate::seed::SeedFile;
 use crate::wire::{Answer, Call, Reply};
 use crate::world::World;
 
@@ -103,31 +104,37 @@ pub(super) fn export(world: &mut World, call: &Call, id: &str) -> Answer {
     let bearer = world.authorize(call, "drive.files.export")?;
     call.query.check(&["mimeType"], &[])?;
     let file = world.drive.visible(id, &bearer)?;
-    if file.mime_type != crate::seed::SeedFile::DOCUMENT {
-        return Err(refuse::forbidden("fileNotExportable", "Export only supports Docs Editors files."));
-    }
+    let formats: &[&str] = match file.mime_type.as_str() {
+        SeedFile::DOCUMENT => &["text/plain", "text/markdown"],
+        SeedFile::SHEET => &["text/csv", "text/tab-separated-values"],
+        SeedFile::SLIDES => &["text/plain"],
+        _ => return Err(refuse::forbidden("fileNotExportable", "Export only supports Docs Editors files.")),
+    };
     match call.query.get("mimeType") {
-        Some(kind @ ("text/plain" | "text/markdown")) => {
+        Some(kind) if formats.contains(&kind) => {
             Ok(Reply::new(200, file.content.clone()).with("content-type", kind))
         }
         _ => Err(refuse::bad_request("The requested conversion is not supported.")),
     }
 }
 
-pub(super) fn permissions(world: &mut World, call: &Call, id: &str) -> Answer {
-    const KNOWN: [&str; 8] =
-        ["kind", "id", "type", "role", "emailAddress", "displayName", "deleted", "pendingOwner"];
-    let bearer = world.authorize(call, "drive.permissions.list")?;
-    call.query.check(&["pageSize", "pageToken", COMMON[0], COMMON[1]], &[])?;
-    call.query.number("pageSize", 100, 1, 100)?;
-    if call.query.get("pageToken").is_some() {
-        return Err(refuse::invalid_argument("Invalid pageToken"));
-    }
-    let file = world.drive.visible(id, &bearer)?;
-    let answer = json!({ "kind": "drive#permissionList", "permissions": world.drive.permissions(file) });
-    let fields = Fields::parse(call.query.get("fields").unwrap_or("kind,permissions(id,type,kind,role)"))?;
-    fields.check(&["kind", "permissions", "nextPageToken"], Some(("permissions", &KNOWN)))?;
-    Ok(Reply::json(200, &fields.project(&answer)))
+/// `about.get`: who the account belongs to. It wants to be told which fields.
+pub(super) fn about(world: &mut World, call: &Call) -> Answer {
+    world.authorize(call, "drive.about.get")?;
+    call.query.check(&[], &[])?;
+    let fields = call
+        .query
+        .get("fields")
+        .ok_or_else(|| refuse::bad_request("The 'fields' parameter is required for this method."))?;
+    let fields = Fields::parse(fields)?;
+    fields.check(
+        &["kind", "user", "storageQuota"],
+        Some(("user", &["kind", "displayName", "emailAddress", "me", "permissionId"])),
+    )?;
+    let owner = &world.owner;
+    let user =
+        json!({ "kind": "drive#user", "displayName": owner.name, "emailAddress": owner.email, "me": true });
+    Ok(Reply::json(200, &fields.project(&json!({ "kind": "drive#about", "user": user }))))
 }
 
 /// The fields a request wants of one file; 400 for one that no file has.

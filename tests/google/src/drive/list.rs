@@ -49,8 +49,12 @@ pub(super) fn list(world: &mut World, call: &Call) -> Answer {
     let order = order(call.query.get("orderBy").unwrap_or("modifiedTime desc"))?;
     let size = call.query.number("pageSize", 100, 1, 1000)?;
     let drive = &world.drive;
-    let mut found: Vec<&File> =
-        drive.all().filter(|file| drive.sees(file, &bearer) && search.fits(file, drive)).collect();
+    let yes = |name: &str| call.query.get(name) == Some("true");
+    let shared_drives = yes("supportsAllDrives") && yes("includeItemsFromAllDrives");
+    let seen = |file: &&File| {
+        (shared_drives || file.drive_id.is_none()) && drive.sees(file, &bearer) && search.fits(file, drive)
+    };
+    let mut found: Vec<&File> = drive.all().filter(seen).collect();
     found.sort_by(|a, b| compare(&order, a, b));
     let query = format!("drive {text:?} {order:?} {:?}", bearer.client_id);
     let start = world.pages.start(call.query.get("pageToken"), &query)?;

@@ -105,7 +105,7 @@ fn fits(term: &Term, file: &File, drive: &Drive) -> bool {
         Term::MimeType(Match::Equal, text) => file.mime_type == *text,
         Term::MimeType(Match::Unequal, text) => file.mime_type != *text,
         Term::MimeType(Match::Contains, text) => file.mime_type.starts_with(text),
-        Term::Trashed(wanted) => file.trashed == *wanted,
+        Term::Trashed(wanted) => drive.is_trashed(file) == *wanted,
         Term::SharedWithMe(wanted) => drive.json(file)["ownedByMe"].as_bool() != Some(*wanted),
         Term::Starred(wanted) => !wanted,
         Term::Modified(order, ms) => order.holds(file.modified_ms, *ms),

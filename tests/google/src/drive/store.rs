@@ -26,11 +26,35 @@ pub(crate) struct File {
     pub(super) created_ms: i64,
     /// Milliseconds since 1970.
     pub(super) modified_ms: i64,
-    pub(super) shared_with: Vec<String>,
+    pub(super) shares: Vec<Share>,
     pub(super) owner: String,
     pub(super) trashed: bool,
+    /// The shared drive it belongs to.
+    pub(super) drive_id: Option<String>,
+    /// What a shortcut stands for.
+    pub(super) target: Option<String>,
     /// The OAuth client that made it; `drive.file` shows a client its own files only.
     pub(super) made_by: Option<String>,
+}
+
+/// Somebody who can see a file besides its owner.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Share {
+    /// The address; `None` for everybody.
+    pub(super) address: Option<String>,
+    /// `reader`, `commenter` or `writer`.
+    pub(super) role: String,
+}
+
+impl Share {
+    fn new(address: &str, role: &str) -> Self {
+        Self { address: Some(address.to_owned()), role: role.to_owned() }
+    }
+
+    /// Google's id of the permission.
+    pub(super) fn id(&self) -> String {
+        self.address.as_deref().map_or_else(|| "anyoneWithLink".to_owned(), permission_id)
+    }
 }
 
 impl File {
@@ -50,12 +74,20 @@ pub(crate) struct Drive {
     root: String,
     me: String,
     made: u64,
+    /// Mails that Google sent about shares: the file, and to whom.
+    pub(super) notices: Vec<(String, String)>,
 }
 
 impl Drive {
     /// A drive with nothing but its root folder.
     pub(crate) fn new(owner: &str) -> Self {
-        let mut drive = Self { files: BTreeMap::new(), root: String::new(), me: owner.to_owned(), made: 0 };
+        let mut drive = Self {
+            files: BTreeMap::new(),
+            root: String::new(),
+            me: owner.to_owned(),
+            made: 0,
+            notices: Vec::new(),
+        };
         let mut root = drive.blank("My Drive", SeedFile::FOLDER, 0);
         root.parents.clear();
         // Root ids are shorter than all others and begin with 0A.
@@ -78,9 +110,11 @@ impl Drive {
             content: Vec::new(),
             created_ms: now_ms,
             modified_ms: now_ms,
-            shared_with: Vec::new(),
+            shares: Vec::new(),
             owner: self.me.clone(),
             trashed: false,
+            drive_id: None,
+            target: None,
             made_by: None,
         }
     }
@@ -97,10 +131,15 @@ impl Drive {
         let mut file = self.blank(name, &seed.mime_type, seed.at_ms);
         file.parents = vec![parent];
         file.content.clone_from(&seed.content);
-        file.shared_with.clone_from(&seed.shared_with);
+        file.shares = seed.shared_with.iter().map(|address| Share::new(address, "reader")).collect();
+        file.drive_id.clone_from(&seed.drive_id);
+        file.trashed = seed.trashed;
+        if let Some(target) = &seed.shortcut_to {
+            file.target = Some(self.by_path(target)?);
+        }
         if !seed.owned {
             "stranger@elsewhere.example".clone_into(&mut file.owner);
-            file.shared_with.push(self.me.clone());
+            file.shares.push(Share::new(&self.me, if seed.editable { "writer" } else { "reader" }));
         }
         let id = file.id.clone();
         self.put(file);
@@ -160,6 +199,11 @@ impl Drive {
         self.files.values().filter(|file| file.id != self.root)
     }
 
+    /// The shared drive a file belongs to.
+    pub(super) fn drive_of(&self, id: &str) -> Option<String> {
+        self.files.get(id).and_then(|file| file.drive_id.clone())
+    }
+
     /// The root folder's id.
     pub(super) fn root(&self) -> &str {
         &self.root
@@ -172,21 +216,36 @@ impl Drive {
 
     /// Whether somebody else can see a file, by itself or by a folder above.
     pub(super) fn is_shared(&self, file: &File) -> bool {
-        !self.readers(file).is_empty()
+        file.owner != self.me || !self.shares(file).is_empty()
     }
 
-    /// Everybody but the owner who can see a file.
-    pub(super) fn readers(&self, file: &File) -> Vec<String> {
-        let mut readers = file.shared_with.clone();
-        let mut at = file;
-        for _ in 0..64 {
-            let Some(parent) = at.parents.first().and_then(|id| self.files.get(id)) else { break };
-            readers.extend(parent.shared_with.iter().cloned());
-            at = parent;
+    /// Everybody but the owner who can see a file, by itself or by a folder above; each once.
+    pub(super) fn shares(&self, file: &File) -> Vec<Share> {
+        let mut shares = file.shares.clone();
+        for above in self.above(file) {
+            shares.extend(above.shares.iter().cloned());
         }
-        readers.sort();
-        readers.dedup();
-        readers
+        shares.retain(|share| share.address.as_ref() != Some(&file.owner));
+        shares.sort();
+        shares.dedup_by(|a, b| a.address == b.address);
+        shares
+    }
+
+    /// The folders above a file, nearest first.
+    fn above<'a>(&'a self, file: &'a File) -> impl Iterator<Item = &'a File> {
+        let next = |file: &File| file.parents.first().and_then(|id| self.files.get(id));
+        std::iter::successors(next(file), move |file| next(file)).take(64)
+    }
+
+    /// Whether the account's owner may change a file.
+    pub(super) fn can_write(&self, file: &File) -> bool {
+        let mine = |share: &Share| share.address.as_ref() == Some(&self.me) && share.role == "writer";
+        file.owner == self.me || file.drive_id.is_some() || self.shares(file).iter().any(mine)
+    }
+
+    /// Whether a file lies in the bin, by itself or by a folder above.
+    pub(super) fn is_trashed(&self, file: &File) -> bool {
+        file.trashed || self.above(file).any(|above| above.trashed)
     }
 
     /// Whether `folder` is `id` or lies below it.
@@ -217,17 +276,29 @@ impl Drive {
             "mimeType": file.mime_type,
             "createdTime": rfc3339(file.created_ms),
             "modifiedTime": rfc3339(file.modified_ms),
-            "shared": self.is_shared(file),
-            "ownedByMe": file.owner == self.me,
-            "trashed": file.trashed,
+            "trashed": self.is_trashed(file),
             "explicitlyTrashed": file.trashed,
             "starred": false,
             "version": "1",
             "spaces": ["drive"],
-            "owners": [owner(&file.owner)],
-            "permissions": self.permissions(file),
             "webViewLink": format!("https://drive.google.com/file/d/{}/view?usp=drivesdk", file.id),
         });
+        // Of what a shared drive holds Google tells neither owners nor whether it is shared.
+        if let Some(drive) = &file.drive_id {
+            value["driveId"] = json!(drive);
+        } else {
+            value["shared"] = json!(self.is_shared(file));
+            value["ownedByMe"] = json!(file.owner == self.me);
+            value["owners"] = json!([owner(&file.owner)]);
+            // Only who may share a file sees with whom it is shared.
+            if self.can_write(file) {
+                value["permissions"] = self.permissions(file);
+            }
+        }
+        if let Some(target) = &file.target {
+            let kind = self.files.get(target).map(|file| file.mime_type.clone());
+            value["shortcutDetails"] = json!({ "targetId": target, "targetMimeType": kind });
+        }
         if !file.parents.is_empty() {
             value["parents"] = json!(file.parents);
         }
@@ -242,14 +313,26 @@ impl Drive {
         value
     }
 
-    /// A file's permissions: the owner's, then one for each reader.
+    /// A file's permissions: the owner's, then one for each other.
     pub(super) fn permissions(&self, file: &File) -> Value {
-        let one = |address: &str, role: &str| {
-            json!({ "kind": "drive#permission", "id": permission_id(address), "type": "user", "role": role,
-                    "emailAddress": address, "displayName": address, "deleted": false, "pendingOwner": false })
-        };
-        let readers = self.readers(file).into_iter().map(|address| one(&address, "reader"));
-        std::iter::once(one(&file.owner, "owner")).chain(readers).collect()
+        let owner = (file.drive_id.is_none()).then(|| Share::new(&file.owner, "owner"));
+        owner.into_iter().chain(self.shares(file)).map(|share| permission(&share)).collect()
+    }
+
+    /// Gives somebody access.
+    pub(super) fn give(&mut self, id: &str, share: Share) {
+        if let Some(file) = self.files.get_mut(id) {
+            file.shares.retain(|known| known.address != share.address);
+            file.shares.push(share);
+        }
+    }
+
+    /// Takes the permission of that id from a file; `false` if the file itself does not give it.
+    pub(super) fn take(&mut self, id: &str, permission: &str) -> bool {
+        let Some(file) = self.files.get_mut(id) else { return false };
+        let before = file.shares.len();
+        file.shares.retain(|share| share.id() != permission);
+        file.shares.len() < before
     }
 
     /// A file's JSON, for tests.
@@ -271,9 +354,35 @@ impl Drive {
     }
 
     /// Shares a file from outside the API; `false` if it does not exist.
-    pub(crate) fn share(&mut self, id: &str, with: &str) -> bool {
-        self.files.get_mut(id).map(|file| file.shared_with.push(with.to_owned())).is_some()
+    pub(crate) fn share(&mut self, id: &str, with: Option<&str>, role: &str) -> bool {
+        let known = self.files.contains_key(id);
+        self.give(id, Share { address: with.map(str::to_owned), role: role.to_owned() });
+        known
     }
+
+    /// The mails that Google sent about shares.
+    pub(crate) fn notices(&self) -> Vec<(String, String)> {
+        self.notices.clone()
+    }
+}
+
+/// A permission as Google tells it.
+pub(super) fn permission(share: &Share) -> Value {
+    let mut value = json!({ "kind": "drive#permission", "id": share.id(), "role": share.role });
+    match &share.address {
+        Some(address) => {
+            value["type"] = json!("user");
+            value["emailAddress"] = json!(address);
+            value["displayName"] = json!(address);
+            value["deleted"] = json!(false);
+            value["pendingOwner"] = json!(false);
+        }
+        None => {
+            value["type"] = json!("anyone");
+            value["allowFileDiscovery"] = json!(false);
+        }
+    }
+    value
 }
 
 /// Google's permission ids are 20 digits, the same for one person everywhere.

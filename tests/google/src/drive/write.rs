@@ -1,4 +1,4 @@
-//! `files.create`, `files.update` and `files.delete`, by metadata.
+//! `files.create`, `files.copy`, `files.update` and `files.delete`, by metadata.
 
 use serde_json::{Map, Value};
 
@@ -25,6 +25,30 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
     let fields = file_fields(call)?;
     let metadata = if call.body.is_empty() { Map::new() } else { call.json_object()? };
     let file = new_file(world, call, &bearer, &metadata)?;
+    let answer = shown(&world.drive, &file, &fields);
+    world.drive.put(file);
+    Ok(Reply::json(200, &answer))
+}
+
+/// A copy belongs to who made it and is shared with nobody but by its folder.
+pub(super) fn copy(world: &mut World, call: &Call, id: &str) -> Answer {
+    let bearer = world.authorize(call, "drive.files.copy")?;
+    call.query.check(&CREATE, &[])?;
+    let fields = file_fields(call)?;
+    let metadata = if call.body.is_empty() { Map::new() } else { call.json_object()? };
+    let source = world.drive.visible(id, &bearer)?.clone();
+    if source.mime_type == SeedFile::FOLDER {
+        return Err(refuse::forbidden("cannotCopyFile", "This file cannot be copied by the user."));
+    }
+    let mut file = new_file(world, call, &bearer, &metadata)?;
+    if !metadata.contains_key("name") {
+        file.name = format!("Copy of {}", source.name);
+    }
+    if !metadata.contains_key("mimeType") {
+        file.mime_type.clone_from(&source.mime_type);
+    }
+    file.content.clone_from(&source.content);
+    file.target.clone_from(&source.target);
     let answer = shown(&world.drive, &file, &fields);
     world.drive.put(file);
     Ok(Reply::json(200, &answer))
@@ -77,7 +101,9 @@ pub(super) fn new_file(
                 "A file must have exactly one parent.",
             ));
         };
-        file.parents = vec![folder(world, bearer, parent.as_str().ok_or_else(wrong)?)?];
+        let parent = folder(world, bearer, parent.as_str().ok_or_else(wrong)?)?;
+        file.drive_id = world.drive.drive_of(&parent);
+        file.parents = vec![parent];
     }
     Ok(file)
 }
@@ -91,7 +117,12 @@ pub(super) fn changed_file(
     metadata: &Map<String, Value>,
 ) -> Result<File, Reply> {
     let mut file = world.drive.visible(id, bearer)?.clone();
-    if file.owner != world.owner.email || file.id == world.drive.root() {
+    // Who may change a stranger's file may not put it into the bin.
+    let foreign = file.owner != world.owner.email && file.drive_id.is_none();
+    if !world.drive.can_write(&file)
+        || file.id == world.drive.root()
+        || foreign && metadata.contains_key("trashed")
+    {
         return Err(read_only());
     }
     file.modified_ms = call.now_ms;
@@ -125,6 +156,9 @@ fn folder(world: &World, bearer: &Bearer, id: &str) -> Result<String, Reply> {
     let folder = world.drive.visible(id, bearer)?;
     if folder.mime_type != SeedFile::FOLDER {
         return Err(refuse::forbidden("parentNotAFolder", "The specified parent is not a folder."));
+    }
+    if !world.drive.can_write(folder) {
+        return Err(read_only());
     }
     Ok(folder.id.clone())
 }

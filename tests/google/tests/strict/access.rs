@@ -104,6 +104,10 @@ async fn every_method_wants_one_of_its_scopes() {
         ("GET", format!("/drive/v3/files/{file}?alt=media"), "drive.metadata.readonly"),
         ("GET", format!("/drive/v3/files/{file}/export?mimeType=text/plain"), "drive.metadata"),
         ("GET", format!("/drive/v3/files/{file}/permissions"), "openid"),
+        ("POST", format!("/drive/v3/files/{file}/permissions"), "drive.metadata"),
+        ("DELETE", format!("/drive/v3/files/{file}/permissions/x"), "drive.readonly"),
+        ("POST", format!("/drive/v3/files/{file}/copy"), "drive.metadata"),
+        ("GET", "/drive/v3/about".to_owned(), "gmail.modify"),
         ("POST", "/drive/v3/files".to_owned(), "drive.readonly"),
         ("PATCH", format!("/drive/v3/files/{file}"), "drive.readonly"),
         ("DELETE", format!("/drive/v3/files/{file}"), "drive.readonly"),
@@ -137,7 +141,6 @@ async fn unknown_paths_and_odd_ones_are_not_found() {
         "/gmail//v1/users/me/profile",
         "/gmail/v1/users/me%2fprofile",
         "/gmail/v1/users/me/settings/forwardingAddresses",
-        "/drive/v3/about",
         "/stand-in/log",
         "/stand-in/outbox",
     ] {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use stand_in_google::SeedFile;
+
 use crate::client::{Google, demo, query};
 
 const FILES: &str = "/drive/v3/files";
@@ -235,4 +237,157 @@ async fn permissions_name_the_readers() {
     let more = google.get(&token, &format!("{path}?fields=permissions(emailAddress,role)")).await.json();
     assert_eq!(more["permissions"][1], json!({ "emailAddress": "theo@example.com", "role": "reader" }));
     assert_eq!(google.get(&token, &format!("{path}?fields=permissions(secret)")).await.status, 400);
+}
+
+#[tokio::test]
+async fn sheets_and_slides_are_exported_in_their_own_ways() {
+    let (google, token) = owner().await;
+    for (kind, good, bad) in [
+        (SeedFile::SHEET, "text/csv", "text/plain"),
+        (SeedFile::SLIDES, "text/plain", "text/csv"),
+        (SeedFile::DOCUMENT, "text/markdown", "text/csv"),
+    ] {
+        let id = google.stand_in.add_file(&SeedFile::new("Agent/x", kind, "a,b", 0)).unwrap();
+        let export = |format: &str| format!("{FILES}/{id}/export?mimeType={format}");
+        assert_eq!(google.get(&token, &export(good)).await.body, "a,b");
+        assert_eq!(google.get(&token, &export(bad)).await.status, 400, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn copies_are_made_of_files_only_and_belong_to_their_folder() {
+    let (google, token) = owner().await;
+    let id = |path: &str| google.stand_in.file_id(path).unwrap();
+    let copy = |of: String, body: Value| {
+        let (google, token) = (&google, &token);
+        async move { google.post(token, &format!("{FILES}/{of}/copy?fields=*"), body).await }
+    };
+    let made =
+        copy(id("Agent/Shared list.txt"), json!({ "name": "c", "parents": [id("Private")] })).await.json();
+    assert_eq!((&made["shared"], &made["parents"]), (&json!(false), &json!([id("Private")])));
+    assert!(google.stand_in.file_content(made["id"].as_str().unwrap()).unwrap().starts_with(b"Bread"));
+    assert_eq!(copy(id("Agent"), json!({})).await.status, 403);
+    assert_eq!(copy("none".to_owned(), json!({})).await.status, 404);
+    assert_eq!(copy(id("Agent/Notes.txt"), json!({ "nonsense": 1 })).await.status, 400);
+    let strange = format!("{FILES}/{}/copy?visibility=PRIVATE", id("Agent/Notes.txt"));
+    assert_eq!(google.post(&token, &strange, json!({})).await.status, 400);
+}
+
+#[tokio::test]
+async fn access_is_given_and_taken() {
+    let (google, token) = owner().await;
+    let id = google.stand_in.file_id("Agent/Notes.txt").unwrap();
+    let path = format!("{FILES}/{id}/permissions");
+    let give = |query: &'static str, body: Value| {
+        let (google, token, path) = (&google, &token, &path);
+        async move { google.post(token, &format!("{path}?{query}"), body).await }
+    };
+    let theo = json!({ "type": "user", "role": "writer", "emailAddress": "theo@example.com" });
+    let given = give("sendNotificationEmail=false&fields=id,role,emailAddress", theo.clone()).await.json();
+    assert_eq!((&given["role"], &given["emailAddress"]), (&theo["role"], &theo["emailAddress"]));
+    assert!(google.stand_in.share_notices().is_empty());
+    assert_eq!(google.stand_in.file(&id).unwrap()["shared"], true);
+    assert_eq!(give("", theo.clone()).await.status, 200);
+    assert_eq!(google.stand_in.share_notices(), [(id.clone(), "theo@example.com".to_owned())]);
+    for bad in [
+        json!({ "type": "user", "role": "writer" }),
+        json!({ "type": "user", "role": "owner", "emailAddress": "a@b.cd" }),
+        json!({ "type": "user", "role": "reader", "emailAddress": ["a@b.cd"] }),
+        json!({ "role": "reader", "emailAddress": "a@b.cd" }),
+        json!({ "type": "user", "role": "reader", "emailAddress": "a@b.cd", "more": 1 }),
+    ] {
+        assert_eq!(give("", bad.clone()).await.status, 400, "{bad}");
+    }
+    assert_eq!(give("unheard=of", theo).await.status, 400);
+    let permission = given["id"].as_str().unwrap();
+    let take = |permission: String| {
+        let (google, token, path) = (&google, &token, &path);
+        async move { google.call(token, "DELETE", &format!("{path}/{permission}"), None).await.status }
+    };
+    assert_eq!(take(permission.to_owned()).await, 204);
+    assert_eq!(take(permission.to_owned()).await, 404);
+    let owner = google.stand_in.file(&id).unwrap()["permissions"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(take(owner).await, 403);
+    let agent = google.stand_in.file_id("Agent").unwrap();
+    assert!(google.stand_in.share_file_as(&agent, None, "reader"));
+    assert_eq!(google.stand_in.file(&id).unwrap()["permissions"][1]["type"], "anyone");
+    assert_eq!(take("anyoneWithLink".to_owned()).await, 403);
+}
+
+#[tokio::test]
+async fn a_strangers_file_tells_its_permissions_to_writers_only() {
+    let (google, token) = owner().await;
+    let mut seed = SeedFile::new("Agent/Theirs.txt", "text/plain", "x", 0);
+    seed.owned = false;
+    let read_only = google.stand_in.add_file(&seed).unwrap();
+    seed.path = "Agent/Ours.txt".to_owned();
+    seed.editable = true;
+    let editable = google.stand_in.add_file(&seed).unwrap();
+    for (id, writer) in [(&read_only, false), (&editable, true)] {
+        let file =
+            google.get(&token, &format!("{FILES}/{id}?fields=shared,permissions,ownedByMe")).await.json();
+        assert_eq!((&file["shared"], &file["ownedByMe"]), (&json!(true), &json!(false)));
+        assert_eq!(file.get("permissions").is_some(), writer);
+        let name = json!({ "name": "y" });
+        let status = google.call(&token, "PATCH", &format!("{FILES}/{id}"), Some(name)).await.status;
+        assert_eq!(status, if writer { 200 } else { 403 });
+        let listed = google.get(&token, &format!("{FILES}/{id}/permissions")).await.status;
+        assert_eq!(listed, if writer { 200 } else { 403 });
+        let bin = json!({ "trashed": true });
+        assert_eq!(google.call(&token, "PATCH", &format!("{FILES}/{id}"), Some(bin)).await.status, 403);
+    }
+}
+
+#[tokio::test]
+async fn shared_drives_are_there_for_those_who_ask_for_them() {
+    let (google, token) = owner().await;
+    let mut seed = SeedFile::new("Agent/Team.txt", "text/plain", "x", 0);
+    seed.drive_id = Some("0ATeam".to_owned());
+    let id = google.stand_in.add_file(&seed).unwrap();
+    assert_eq!(google.get(&token, &format!("{FILES}/{id}")).await.status, 404);
+    let file = google.get(&token, &format!("{FILES}/{id}?supportsAllDrives=true&fields=*")).await.json();
+    assert_eq!(file["driveId"], "0ATeam");
+    for hidden in ["shared", "owners", "permissions", "ownedByMe"] {
+        assert!(file.get(hidden).is_none(), "{hidden}");
+    }
+    assert!(names(&google, &token, "name = 'Team.txt'").await.is_empty());
+    let all = query(&[
+        ("q", "name = 'Team.txt'"),
+        ("supportsAllDrives", "true"),
+        ("includeItemsFromAllDrives", "true"),
+    ]);
+    let found = google.get(&token, &format!("{FILES}?{all}")).await.json();
+    assert_eq!(found["files"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn shortcuts_and_the_bin() {
+    let (google, token) = owner().await;
+    let id = google.stand_in.add_file(&SeedFile::shortcut("Agent/Link", "Private/Diary.txt", 0)).unwrap();
+    let target = google.stand_in.file_id("Private/Diary.txt").unwrap();
+    let file = google.stand_in.file(&id).unwrap();
+    assert_eq!(file["shortcutDetails"], json!({ "targetId": target, "targetMimeType": "text/plain" }));
+    assert_eq!(google.get(&token, &format!("{FILES}/{id}?alt=media")).await.status, 403);
+    let agent = google.stand_in.file_id("Agent").unwrap();
+    let trashed = json!({ "trashed": true });
+    let bin = |id: String, body: Value| {
+        let (google, token) = (&google, &token);
+        async move { google.call(token, "PATCH", &format!("{FILES}/{id}?fields=trashed"), Some(body)).await }
+    };
+    assert_eq!(bin(agent.clone(), json!({ "trashed": "true" })).await.status, 400);
+    assert_eq!(bin(agent.clone(), trashed.clone()).await.json(), trashed);
+    assert!(names(&google, &token, "trashed = false and name = 'Notes.txt'").await.is_empty());
+    let notes = google.stand_in.file_id("Agent/Notes.txt").unwrap();
+    assert_eq!(google.stand_in.file(&notes).unwrap()["explicitlyTrashed"], false);
+    bin(agent, json!({ "trashed": false })).await;
+    assert_eq!(names(&google, &token, "trashed = false and name = 'Notes.txt'").await, ["Notes.txt"]);
+}
+
+#[tokio::test]
+async fn the_account_says_whose_it_is() {
+    let (google, token) = owner().await;
+    let about = google.get(&token, "/drive/v3/about?fields=user(emailAddress)").await.json();
+    assert_eq!(about, json!({ "user": { "emailAddress": "owner@example.com" } }));
+    assert_eq!(google.get(&token, "/drive/v3/about").await.status, 400);
+    assert_eq!(google.get(&token, "/drive/v3/about?fields=secrets").await.status, 400);
 }

@@ -12,6 +12,7 @@ mod canary;
 mod connect;
 mod counters;
 mod decoys;
+mod drive;
 mod gmail;
 mod grants;
 mod load;

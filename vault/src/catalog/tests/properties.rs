@@ -10,7 +10,7 @@ use claviger_domain::name::Ident;
 use claviger_domain::render::{Filling, render};
 use claviger_domain::scope::{Scope, judge_probe};
 use claviger_domain::step::{AnswerKind, ParamSource, Segment};
-use claviger_domain::tool::Tool;
+use claviger_domain::tool::{Service, Tool};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -96,6 +96,11 @@ fn call() -> impl Strategy<Value = (Tool, Value)> {
     })
 }
 
+/// The resource of a service that holds its objects, as a label or a folder does; none where there is none.
+fn container(service: &Service) -> Option<&Ident> {
+    service.resources.keys().find(|name| name.as_str() != "file")
+}
+
 /// Parameters for whatever a step names, and for what it does not.
 fn params() -> impl Strategy<Value = BTreeMap<Ident, String>> {
     let names =
@@ -112,7 +117,7 @@ proptest! {
         let Ok(args) = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()) else {
             return Ok(());
         };
-        for step in &tool.steps {
+        for step in tool.steps.iter().filter(|step| !step.local) {
             let filling = Filling { args: &args, params: &params, page_token: page.as_deref() };
             let Ok(request) = render(step, filling) else { continue };
             prop_assert_eq!(render(step, filling).unwrap(), request.clone());
@@ -167,7 +172,7 @@ proptest! {
         bounded in any::<bool>(),
     ) {
         for service in CATALOG.services.values() {
-            let Some(resource) = service.resources.keys().next() else { continue };
+            let Some(resource) = container(service) else { continue };
             let bound = ResourceBound { resource: resource.clone(), ids: vec!["in".to_owned()], shown: Vec::new(), nested: false };
             let caveats = [Caveat::Resource(bound)];
             let scope = Scope::of(caveats.iter().take(usize::from(bounded)));
@@ -240,12 +245,9 @@ fn what_can_be_bounded() {
         .services
         .values()
         .flat_map(|service| {
-            let resource = service.resources.keys().next();
-            service
-                .tools
-                .values()
-                .filter(move |tool| resource.is_some_and(|resource| tool.bounds(resource).is_ok()))
-                .map(|tool| tool.name.to_string())
+            let held =
+                |tool: &&Tool| container(service).is_some_and(|resource| tool.bounds(resource).is_ok());
+            service.tools.values().filter(held).map(|tool| tool.name.to_string())
         })
         .collect();
     assert_eq!(
@@ -260,11 +262,21 @@ fn what_can_be_bounded() {
             "calendar.respond_to_event",
             "calendar.search_events",
             "calendar.update_event",
+            "drive.copy_file",
             "drive.create_file",
+            "drive.create_folder",
             "drive.get_file_metadata",
             "drive.list_folder",
+            "drive.list_permissions",
+            "drive.move_file",
             "drive.read_file",
+            "drive.rename_file",
             "drive.search_files",
+            "drive.share_file",
+            "drive.trash_file",
+            "drive.unshare_file",
+            "drive.untrash_file",
+            "drive.update_file",
             "gmail.forward",
             "gmail.forward_whole",
             "gmail.get_attachment",
@@ -282,6 +294,65 @@ fn what_can_be_bounded() {
             "gmail.untrash_message",
         ]
     );
+}
+
+/// What can be held to each bound that every service knows.
+#[test]
+fn each_drive_tool_knows_its_people_days_and_objects() {
+    let catalog = built_in();
+    let tools = |bound: &str| -> Vec<String> {
+        let drive = catalog.service(&"drive".parse().unwrap()).unwrap();
+        let not = |tool: &&Tool| tool.checks(bound).is_err();
+        drive.tools.values().filter(not).map(|tool| tool.name.tool().to_string()).collect()
+    };
+    // A file that is yet to be made has neither owner nor day.
+    assert_eq!(tools("owner"), ["create_file", "create_folder"]);
+    assert_eq!(tools("date"), ["create_file", "create_folder"]);
+    for bound in ["file", "made"] {
+        assert_eq!(tools(bound), Vec::<String>::new(), "{bound}");
+    }
+    let files = catalog.service(&"files".parse().unwrap()).unwrap();
+    assert!(files.tools.values().all(|tool| tool.checks("path").is_ok()));
+    // A move names two paths, and both are checked.
+    let path = ident("path");
+    let moves = &files.tools[&ident("move_file")];
+    assert_eq!(moves.resource_args(&path), [&ident("path"), &ident("to")]);
+}
+
+/// Whatever may change an object of Drive's that others could see looks at it first, and a shortcut is never opened.
+#[test]
+fn each_drive_tool_that_acts_looks_before() {
+    let catalog = built_in();
+    let drive = catalog.service(&"drive".parse().unwrap()).unwrap();
+    for tool in drive.tools.values() {
+        if tool.effect.is_read() {
+            assert!(tool.looks.is_empty(), "{}", tool.name);
+            continue;
+        }
+        let told = tool.effect != claviger_domain::effect::Effect::Write
+            || tool.looks.iter().any(|look| look.private.is_some() && !look.people.is_empty());
+        assert!(told && !tool.looks.is_empty(), "{}", tool.name);
+    }
+    let shortcut = json!("application/vnd.google-apps.shortcut");
+    for step in drive.steps.values().filter(|step| step.name.as_str().ends_with("_facts")) {
+        assert!(step.refuse.iter().any(|rule| rule.is == shortcut), "{}", step.name);
+    }
+    for step in drive.tools.values().flat_map(|tool| &tool.steps).filter(|step| step.method.as_str() == "GET")
+    {
+        let judged = step.refuse.iter().any(|rule| rule.is == shortcut);
+        let probed = step.checks.values().any(|check| check.probe.is_some());
+        assert!(judged || probed, "{}", step.name);
+    }
+    // What is done to a folder is done to all in it.
+    let folder = json!("application/vnd.google-apps.folder");
+    for tool in
+        ["copy_file", "move_file", "share_file", "unshare_file", "trash_file", "untrash_file", "update_file"]
+    {
+        let tool = &drive.tools[&ident(tool)];
+        let looks = tool.looks.iter().map(|look| &drive.steps[&look.step]);
+        let mut rules = looks.flat_map(|step| &step.refuse);
+        assert!(rules.any(|rule| rule.is == folder), "{}", tool.name);
+    }
 }
 
 #[test]

@@ -264,7 +264,8 @@ fn gmail_drafts() {
 
 #[test]
 fn drive_reads() {
-    const LIST: &str = "fields=nextPageToken%2Cfiles%28id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents%2Cshared%29\
+    const LIST: &str = "fields=nextPageToken%2Cfiles%28id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents%2Cshared\
+                        %2CdriveId%2Cowners%28emailAddress%29%29\
                         &includeItemsFromAllDrives=true";
     check(
         "drive.search_files",
@@ -304,7 +305,7 @@ fn drive_reads() {
             &[],
             None,
             "GET /drive/v3/files/f-1?fields=id%2Cname%2CmimeType%2Csize%2CcreatedTime%2CmodifiedTime%2Cparents%2Cshared\
-             %2Cdescription%2CwebViewLink&supportsAllDrives=true",
+             %2CdriveId%2Cowners%28emailAddress%29%2Cdescription%2CwebViewLink&supportsAllDrives=true",
         )],
     );
     check(
@@ -315,11 +316,25 @@ fn drive_reads() {
                 "metadata",
                 &[],
                 None,
-                "GET /drive/v3/files/f-1?fields=id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents&supportsAllDrives=true",
+                "GET /drive/v3/files/f-1?fields=id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents%2Cshared%2C\
+                 owners%28emailAddress%29&supportsAllDrives=true",
             ),
             ("content", &[], None, "GET /drive/v3/files/f-1?alt=media&supportsAllDrives=true"),
-            ("export", &[], None, "GET /drive/v3/files/f-1/export?mimeType=text%2Fplain"),
+            ("export_text", &[], None, "GET /drive/v3/files/f-1/export?mimeType=text%2Fplain"),
+            ("export_markdown", &[], None, "GET /drive/v3/files/f-1/export?mimeType=text%2Fmarkdown"),
+            ("export_csv", &[], None, "GET /drive/v3/files/f-1/export?mimeType=text%2Fcsv"),
         ],
+    );
+    check(
+        "drive.list_permissions",
+        json!({ "file_id": "f-1" }),
+        &[(
+            "list",
+            &[],
+            None,
+            "GET /drive/v3/files/f-1/permissions?fields=nextPageToken%2Cpermissions%28id%2Ctype%2Crole%2CemailAddress%2C\
+             domain%2CdisplayName%29&pageSize=100&supportsAllDrives=true",
+        )],
     );
 }
 
@@ -327,6 +342,7 @@ fn drive_reads() {
 fn drive_acts() {
     // It comes from the parts by a hash, so it is the same as long as they are.
     let boundary = "claviger-c6774421dd7687dd48a1d07a9a9b0b9ed68169a9f65c4bbf";
+    const MADE: &str = "id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents%2Cshared%2CwebViewLink";
     let given = json!({ "folder_id": "F_1", "name": "a \"b\".md", "content": "# Hi\nyou", "mime_type": "text/markdown" });
     check(
         "drive.create_file",
@@ -336,7 +352,7 @@ fn drive_acts() {
             &[],
             None,
             &format!(
-                "POST /upload/drive/v3/files?fields=id%2Cname%2CmimeType%2Csize%2Cparents%2CwebViewLink&supportsAllDrives=true\
+                "POST /upload/drive/v3/files?fields={MADE}&ignoreDefaultVisibility=true&supportsAllDrives=true\
                  &uploadType=multipart\nmultipart/related; boundary={boundary}\n--{boundary}\n\
                  Content-Type: application/json; charset=UTF-8\n\n\
                  {{\"mimeType\":\"text/markdown\",\"name\":\"a \\\"b\\\".md\",\"parents\":[\"F_1\"]}}\n\
@@ -344,6 +360,103 @@ fn drive_acts() {
             ),
         )],
     );
+}
+
+#[test]
+fn drive_changes_and_shares() {
+    const LEFT: &str = "id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents%2Cshared";
+    const FILE: &str = "/drive/v3/files/f-1";
+    let one =
+        |tool: &str, given: Value, step: &str, sent: String| check(tool, given, &[(step, &[], None, &sent)]);
+    let json_of = |line: String, body: &str| format!("{line}\napplication/json\n{body}");
+    let patch = |query: &str| format!("PATCH {FILE}?{query}fields={LEFT}&supportsAllDrives=true");
+    let file = json!({ "file_id": "f-1" });
+    one(
+        "drive.create_folder",
+        json!({ "folder_id": "F_1", "name": "n" }),
+        "create",
+        json_of(
+            "POST /drive/v3/files?fields=id%2Cname%2CmimeType%2CmodifiedTime%2Cparents%2Cshared%2CwebViewLink\
+             &ignoreDefaultVisibility=true&supportsAllDrives=true"
+                .to_owned(),
+            r#"{"mimeType":"application/vnd.google-apps.folder","name":"n","parents":["F_1"]}"#,
+        ),
+    );
+    one(
+        "drive.copy_file",
+        json!({ "file_id": "f-1", "folder_id": "F_1", "name": "n" }),
+        "copy",
+        json_of(
+            format!(
+                "POST {FILE}/copy?fields={LEFT}%2CwebViewLink&ignoreDefaultVisibility=true&supportsAllDrives=true"
+            ),
+            r#"{"name":"n","parents":["F_1"]}"#,
+        ),
+    );
+    one(
+        "drive.rename_file",
+        json!({ "file_id": "f-1", "name": "it's \"n\"" }),
+        "rename",
+        json_of(patch(""), r#"{"name":"it's \"n\""}"#),
+    );
+    one(
+        "drive.move_file",
+        json!({ "file_id": "f-1", "from_folder_id": "F_0", "folder_id": "F_1" }),
+        "move",
+        json_of(
+            format!("PATCH {FILE}?addParents=F_1&fields={LEFT}&removeParents=F_0&supportsAllDrives=true"),
+            "{}",
+        ),
+    );
+    one("drive.trash_file", file.clone(), "trash", json_of(patch(""), r#"{"trashed":true}"#));
+    one("drive.untrash_file", file.clone(), "untrash", json_of(patch(""), r#"{"trashed":false}"#));
+    for (notify, word) in [(None, "false"), (Some("true"), "true")] {
+        let mut given = json!({ "file_id": "f-1", "email": ["Theo@Example.com"], "role": "writer" });
+        if let Some(notify) = notify {
+            given["notify"] = json!(notify);
+        }
+        one(
+            "drive.share_file",
+            given,
+            "share",
+            json_of(
+                format!(
+                    "POST {FILE}/permissions?fields=id%2Ctype%2Crole%2CemailAddress&sendNotificationEmail={word}\
+                     &supportsAllDrives=true"
+                ),
+                r#"{"emailAddress":"Theo@example.com","role":"writer","type":"user"}"#,
+            ),
+        );
+    }
+    one(
+        "drive.unshare_file",
+        json!({ "file_id": "f-1", "permission_id": "17" }),
+        "unshare",
+        format!("DELETE {FILE}/permissions/17?supportsAllDrives=true"),
+    );
+}
+
+/// Who is shared with is one address, never a list, a domain or everybody.
+#[test]
+fn a_share_reaches_one_address() {
+    let catalog = built_in();
+    let tool = catalog.tool(&"drive.share_file".parse().unwrap()).unwrap();
+    for email in
+        [json!([]), json!(["a@b.cd", "e@f.gh"]), json!("a@b.cd"), json!(["anyone"]), json!(["@b.cd"])]
+    {
+        let given = Canonical::from_json(&json!({ "file_id": "f", "email": email })).unwrap();
+        let sent = Arguments::parse(&tool.args, given.value()).ok().and_then(|args| {
+            let filling = Filling { args: &args, params: &BTreeMap::new(), page_token: None };
+            render(&tool.steps[0], filling).ok()
+        });
+        assert!(sent.is_none(), "{email}");
+    }
+    for more in [json!({ "type": "anyone" }), json!({ "domain": "b.cd" }), json!({ "role": "owner" })] {
+        let mut given = json!({ "file_id": "f", "email": ["a@b.cd"] });
+        given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let given = Canonical::from_json(&given).unwrap();
+        assert!(Arguments::parse(&tool.args, given.value()).is_err(), "{more}");
+    }
 }
 
 /// The requests that the vault makes of itself: resolving names, and looking at objects.
@@ -360,6 +473,7 @@ fn the_vaults_own_steps() {
             let filled = params(&[
                 ("name", "it's"),
                 ("file_id", "f-1"),
+                ("folder_id", "F-1"),
                 ("message_id", "m-1"),
                 ("draft_id", "r-1"),
                 ("calendar_id", "c#1@g.org"),
@@ -369,6 +483,9 @@ fn the_vaults_own_steps() {
             format!("{} {}", request.method.as_str(), request.path_and_query)
         })
         .collect();
+    let facts = "GET /drive/v3/files/f-1?fields=id%2Cname%2CmimeType%2Cparents%2Ctrashed%2Cshared%2CdriveId%2CmodifiedTime\
+                 %2Cmd5Checksum%2Cowners%28emailAddress%29%2Cpermissions%28id%2Ctype%2Crole%2CemailAddress%29\
+                 &supportsAllDrives=true";
     assert_eq!(
         steps,
         [
@@ -376,9 +493,18 @@ fn the_vaults_own_steps() {
             "GET /calendar/v3/users/me/calendarList?fields=items%28id%2Csummary%29&maxResults=250&showHidden=true",
             "GET /calendar/v3/calendars/c%231%40g.org/events/e1?fields=id%2Cetag%2Csummary%2Cstart%2Cend%2C\
              organizer%28email%2Cself%29%2Cattendees%2CattendeesOmitted",
-            "GET /drive/v3/files/f-1?fields=id%2Cparents%2Ctrashed&supportsAllDrives=true",
+            facts,
+            "GET /drive/v3/files?fields=nextPageToken%2Cfiles%28id%29&includeItemsFromAllDrives=true&pageSize=1000&q=%27F-1%27\
+             %20in%20parents%20and%20mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27%20and%20trashed%20%3D%20false\
+             &supportsAllDrives=true",
+            facts,
+            "GET /drive/v3/files/F-1?fields=id%2Cname%2CmimeType%2Ctrashed%2Cshared%2CdriveId%2Cowners%28emailAddress%29%2C\
+             permissions%28id%2Ctype%2Crole%2CemailAddress%29&supportsAllDrives=true",
             "GET /drive/v3/files?fields=files%28id%2Cname%29&pageSize=100&q=name%20%3D%20%27it%5C%27s%27%20and%20\
              mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27%20and%20trashed%20%3D%20false",
+            facts,
+            "GET /drive/v3/files?fields=files%28id%2Cname%2CmimeType%29&pageSize=100&q=name%20%3D%20%27it%5C%27s%27%20and%20\
+             trashed%20%3D%20false",
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Craw%29&format=raw",
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Cpayload%2Fheaders%29&format=metadata",
             "GET /gmail/v1/users/me/labels",
