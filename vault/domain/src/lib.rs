@@ -5,6 +5,7 @@
 //! read everything that decides whether a call is allowed.
 
 pub mod address;
+pub mod approval;
 pub mod arg;
 pub mod capability;
 pub mod catalog;
@@ -30,6 +31,7 @@ pub mod scope;
 pub mod secret;
 pub mod seen;
 pub mod sentence;
+pub mod show;
 pub mod step;
 pub mod tool;
 
