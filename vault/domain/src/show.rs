@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use claviger_canonical::Value;
 
-use crate::approval::{Reach, Why};
+use crate::approval::Reach;
 use crate::caveat::Caveat;
 use crate::effect::Effect;
 use crate::grant::Grant;
@@ -113,7 +113,7 @@ pub struct Showing<'a> {
     /// Whether the agent has read what strangers can write.
     pub tainted: bool,
     /// Why a person is asked.
-    pub why: &'a Why,
+    pub why: &'a str,
 }
 
 /// Everything about a call: what it does, each argument in full, whom it reaches, and what the object is like now.
@@ -124,7 +124,7 @@ pub fn call(showing: &Showing<'_>) -> Lines {
     let mut line = |name: &str, text: String| lines.push((name.to_owned(), text));
     line("What it does", visible(summary));
     line("Effect", effect_words(seen.effect).to_owned());
-    line("Why you are asked", visible(&why.to_string()));
+    line("Why you are asked", visible(why));
     if *tainted {
         line(
             "Careful",
@@ -347,7 +347,7 @@ mod tests {
             known: &known.iter().map(|known| (*known).to_owned()).collect(),
             names: &BTreeMap::from([("Label_1".to_owned(), "AI\u{202e}".to_owned())]),
             tainted: true,
-            why: &Why::Always,
+            why: "the grant says so",
         })
     }
 

@@ -12,6 +12,7 @@
 pub mod error;
 pub mod view;
 
+mod approvals;
 mod budget;
 mod capabilities;
 mod connect;
@@ -112,6 +113,8 @@ pub struct Broker {
     budgets: Mutex<Budgets>,
     pages: Mutex<Pages>,
     sessions: Mutex<Sessions>,
+    approvals: approvals::Approvals,
+    knowns: approvals::Knowns,
     flights: flights::Flights,
     time: VaultTime,
     /// Commands that change the same records take turns.
@@ -142,6 +145,8 @@ impl Broker {
             budgets: Mutex::default(),
             pages: Mutex::default(),
             sessions: Mutex::default(),
+            approvals: approvals::Approvals::default(),
+            knowns: approvals::Knowns::default(),
             flights: flights::Flights::default(),
             time,
             admin: tokio::sync::Mutex::new(()),

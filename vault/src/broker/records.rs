@@ -8,8 +8,10 @@ use claviger_domain::id::{GrantId, HandleId};
 use claviger_domain::tool::Definition;
 use prost::Message;
 
+mod approvals;
 mod caveats;
 
+pub(super) use approvals::{ApprovalRecord, KnownRecord, SeenRecord, WishRecord};
 pub(super) use caveats::CaveatRecord;
 
 /// The only format there is so far.

@@ -8,6 +8,7 @@ mod world;
 
 mod canary;
 mod connect;
+mod consent;
 mod counters;
 mod grants;
 mod load;
@@ -18,3 +19,4 @@ mod rotate;
 mod scope;
 mod send;
 mod takeaway;
+mod wishes;

@@ -188,7 +188,7 @@ pub fn connected(connected: Connected) -> v1::FinishConnectResponse {
 /// A grant.
 #[must_use]
 pub fn grant(grant: GrantView) -> v1::Grant {
-    let GrantView { grant, state, calls_made, changed, sentence, warnings } = grant;
+    let GrantView { grant, state, calls_made, changed, known, sentence, warnings } = grant;
     let Grant {
         id,
         agent,
@@ -225,7 +225,7 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         warnings,
         deny,
         trusted_sink,
-        known: Vec::new(),
+        known,
         children: Vec::new(),
     }
 }
