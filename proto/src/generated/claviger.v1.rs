@@ -2098,6 +2098,195 @@ pub struct AddGrantRequest {
     /// Its sends are harmless under taint; recipients must be a fixed list.
     #[prost(bool, tag = "9")]
     pub trusted_sink: bool,
+    /// What a list of grants knows it by; empty for none.
+    #[prost(string, tag = "10")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CanRequest {
+    #[prost(string, tag = "1")]
+    pub agent: ::prost::alloc::string::String,
+    /// "gmail.send_message"
+    #[prost(string, tag = "2")]
+    pub tool: ::prost::alloc::string::String,
+    /// Canonical bytes of the arguments (RFC 8785).
+    #[prost(bytes = "vec", tag = "3")]
+    pub arguments: ::prost::alloc::vec::Vec<u8>,
+    /// Only with this secret; any where empty.
+    #[prost(string, tag = "4")]
+    pub secret: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CanResponse {
+    /// "yes", "no" or "approval".
+    #[prost(string, tag = "1")]
+    pub answer: ::prost::alloc::string::String,
+    /// The grant that decides a yes.
+    #[prost(string, tag = "2")]
+    pub grant: ::prost::alloc::string::String,
+    /// What a yes still depends on: the object, the counters; or why a person is asked.
+    #[prost(string, repeated, tag = "3")]
+    pub conditions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why not, per grant that was asked.
+    #[prost(message, repeated, tag = "4")]
+    pub objections: ::prost::alloc::vec::Vec<Objection>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Objection {
+    /// Empty where no grant was asked.
+    #[prost(string, tag = "1")]
+    pub grant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub class: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub field: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub caveat: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub value: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub fix: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanTest {
+    #[prost(string, tag = "1")]
+    pub agent: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub tool: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub arguments: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "4")]
+    pub secret: ::prost::alloc::string::String,
+    /// "yes", "no" or "approval".
+    #[prost(string, tag = "5")]
+    pub expect: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlanRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub grants: ::prost::alloc::vec::Vec<AddGrantRequest>,
+    #[prost(message, repeated, tag = "2")]
+    pub tests: ::prost::alloc::vec::Vec<PlanTest>,
+    /// Revokes grants of the agents named here that the list does not describe.
+    #[prost(bool, tag = "3")]
+    pub prune: bool,
+    #[prost(bool, tag = "4")]
+    pub apply: bool,
+    /// With `apply`: the digest of the plan that was looked at; another one changes nothing.
+    #[prost(string, tag = "5")]
+    pub digest: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlanResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<Change>,
+    #[prost(message, repeated, tag = "2")]
+    pub tests: ::prost::alloc::vec::Vec<TestResult>,
+    #[prost(string, tag = "3")]
+    pub digest: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub applied: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Change {
+    /// "add", "change", "keep", "revoke" or "unmanaged".
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Empty for one that is not there yet.
+    #[prost(string, tag = "2")]
+    pub grant: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub agent: ::prost::alloc::string::String,
+    /// Lines that go and lines that come, as an owner writes them.
+    #[prost(string, repeated, tag = "5")]
+    pub before: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "6")]
+    pub after: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "7")]
+    pub sentence: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "8")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TestResult {
+    #[prost(message, optional, tag = "1")]
+    pub test: ::core::option::Option<PlanTest>,
+    #[prost(bool, tag = "2")]
+    pub holds: bool,
+    #[prost(message, optional, tag = "3")]
+    pub got: ::core::option::Option<CanResponse>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuggestRequest {
+    #[prost(string, tag = "1")]
+    pub agent: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub since_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SuggestResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub grants: ::prost::alloc::vec::Vec<AddGrantRequest>,
+    /// How many calls each of them stands for, in the same order.
+    #[prost(uint64, repeated, tag = "2")]
+    pub calls: ::prost::alloc::vec::Vec<u64>,
+    /// Tools of live grants that no call on record used.
+    #[prost(message, repeated, tag = "3")]
+    pub unused: ::prost::alloc::vec::Vec<Unused>,
+    /// Calls that were looked at, and calls whose arguments are no longer kept.
+    #[prost(uint64, tag = "4")]
+    pub looked_at: u64,
+    #[prost(uint64, tag = "5")]
+    pub forgotten: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unused {
+    #[prost(string, tag = "1")]
+    pub grant: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub tools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// No tool of it was used.
+    #[prost(bool, tag = "3")]
+    pub whole: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulateRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub grants: ::prost::alloc::vec::Vec<AddGrantRequest>,
+    #[prost(uint64, tag = "2")]
+    pub since_ms: u64,
+    /// Only of this agent.
+    #[prost(string, tag = "3")]
+    pub agent: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulateResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub differing: ::prost::alloc::vec::Vec<Replayed>,
+    #[prost(uint64, tag = "2")]
+    pub same: u64,
+    #[prost(uint64, tag = "3")]
+    pub forgotten: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Replayed {
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub at_ms: u64,
+    #[prost(string, tag = "3")]
+    pub agent: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub tool: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub secret: ::prost::alloc::string::String,
+    /// What happened: "yes" or the class of the refusal.
+    #[prost(string, tag = "6")]
+    pub then: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub now: ::core::option::Option<CanResponse>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Grant {
@@ -2141,6 +2330,9 @@ pub struct Grant {
     /// Its live child handles.
     #[prost(message, repeated, tag = "17")]
     pub children: ::prost::alloc::vec::Vec<ChildHandle>,
+    /// What a list of grants knows it by; empty for none.
+    #[prost(string, tag = "18")]
+    pub name: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ChildHandle {
@@ -3133,6 +3325,100 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("claviger.v1.AdminService", "RemoveDecoy"));
             self.inner.unary(req, path, codec).await
         }
+        /// Whether a call would be allowed, and why; nothing is charged, sent or looked at.
+        pub async fn can(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CanRequest>,
+        ) -> std::result::Result<tonic::Response<super::CanResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/Can",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "Can"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What a list of grants would change, and whether its tests hold; or, with `apply`, changes it.
+        pub async fn plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlanRequest>,
+        ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/Plan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "Plan"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The narrowest grants that the calls on record would have needed, and what was never used.
+        pub async fn suggest(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SuggestRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuggestResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/Suggest",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "Suggest"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What a list of grants would have said to the calls on record.
+        pub async fn simulate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SimulateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SimulateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdminService/Simulate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdminService", "Simulate"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn read_log(
             &mut self,
             request: impl tonic::IntoRequest<super::ReadLogRequest>,
@@ -3425,6 +3711,29 @@ pub mod admin_service_server {
             request: tonic::Request<super::RemoveDecoyRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RemoveDecoyResponse>,
+            tonic::Status,
+        >;
+        /// Whether a call would be allowed, and why; nothing is charged, sent or looked at.
+        async fn can(
+            &self,
+            request: tonic::Request<super::CanRequest>,
+        ) -> std::result::Result<tonic::Response<super::CanResponse>, tonic::Status>;
+        /// What a list of grants would change, and whether its tests hold; or, with `apply`, changes it.
+        async fn plan(
+            &self,
+            request: tonic::Request<super::PlanRequest>,
+        ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status>;
+        /// The narrowest grants that the calls on record would have needed, and what was never used.
+        async fn suggest(
+            &self,
+            request: tonic::Request<super::SuggestRequest>,
+        ) -> std::result::Result<tonic::Response<super::SuggestResponse>, tonic::Status>;
+        /// What a list of grants would have said to the calls on record.
+        async fn simulate(
+            &self,
+            request: tonic::Request<super::SimulateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SimulateResponse>,
             tonic::Status,
         >;
         async fn read_log(
@@ -4994,6 +5303,182 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RemoveDecoySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/Can" => {
+                    #[allow(non_camel_case_types)]
+                    struct CanSvc<T: AdminService>(pub Arc<T>);
+                    impl<T: AdminService> tonic::server::UnaryService<super::CanRequest>
+                    for CanSvc<T> {
+                        type Response = super::CanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::can(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/Plan" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlanSvc<T: AdminService>(pub Arc<T>);
+                    impl<T: AdminService> tonic::server::UnaryService<super::PlanRequest>
+                    for PlanSvc<T> {
+                        type Response = super::PlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::plan(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/Suggest" => {
+                    #[allow(non_camel_case_types)]
+                    struct SuggestSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::SuggestRequest>
+                    for SuggestSvc<T> {
+                        type Response = super::SuggestResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SuggestRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::suggest(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SuggestSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdminService/Simulate" => {
+                    #[allow(non_camel_case_types)]
+                    struct SimulateSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::SimulateRequest>
+                    for SimulateSvc<T> {
+                        type Response = super::SimulateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SimulateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::simulate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SimulateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -85,6 +85,10 @@ pub struct Grant {
     /// Its recipients are a fixed list that the admin declared harmless, even for an agent that has read what
     /// strangers can write.
     pub trusted_sink: bool,
+    /// What a list of grants knows it by.
+    pub name: Option<String>,
+    /// How long it was asked to last when it was made, in seconds; `None` for no end.
+    pub lasts_s: Option<u64>,
     /// When it was made, in milliseconds since 1970.
     pub created_at_ms: u64,
     /// Whether it stands.

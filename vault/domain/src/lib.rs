@@ -23,6 +23,7 @@ pub mod origin;
 pub mod path;
 pub mod permit;
 pub mod pointer;
+pub mod policy;
 pub mod rate;
 pub mod refusal;
 pub mod render;

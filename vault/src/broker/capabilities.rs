@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use claviger_domain::capability::Capability;
-use claviger_domain::id::CapabilityId;
+use claviger_domain::id::{CapabilityId, GrantId};
 use claviger_domain::name::{AdapterName, AgentName};
 
 /// How much one agent's calls through one adapter may hold at a time, in bytes: no agent can use up another's room.
@@ -57,6 +57,12 @@ impl Capabilities {
     /// The capability of that public id.
     pub(super) fn find(&self, id: CapabilityId) -> Option<Live> {
         self.live.get(&id).cloned()
+    }
+
+    /// Ends those of a grant that says something else now; the room they take is theirs until their time is over.
+    pub(super) fn forget(&mut self, grant: GrantId) {
+        let of_grant = |live: &Live| super::lock(live).minted().grant == grant;
+        self.live.retain(|_, live| !of_grant(live));
     }
 
     /// Drops those whose time is over.

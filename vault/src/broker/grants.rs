@@ -8,7 +8,7 @@ use claviger_domain::caveat::Caveat;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::grant::{Grant, GrantedTool, Handle, State as GrantState};
 use claviger_domain::id::{GrantId, HandleId};
-use claviger_domain::name::{AgentName, ToolName};
+use claviger_domain::name::{AgentName, SecretName, ToolName};
 use claviger_domain::sentence::{sentence, warnings};
 use claviger_domain::tool::{Service, Tool};
 
@@ -39,7 +39,13 @@ impl Broker {
     }
 
     async fn try_add_grant(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<GrantView, AdminError> {
-        let service = self.asked_service(&ask)?;
+        let grant = self.proposed(admin.clone(), ask).await?;
+        self.make_grant(admin, grant).await
+    }
+
+    /// The grant that was asked for, with its names resolved, before it counts.
+    pub(super) async fn proposed(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<Grant, AdminError> {
+        let service = self.asked_service(&ask.agent, &ask.secret)?;
         let tools = asked_tools(service, &ask)?;
         let caveats = self.resolve_caveats(admin.clone(), &ask.secret, service, &ask.caveats).await?;
         enforceable(&tools, &caveats)?;
@@ -55,10 +61,7 @@ impl Broker {
                 ));
             }
         };
-        let _turn = self.admin.lock().await;
-        // The names were looked up before the turn came; they may have gone since.
-        self.asked_service(&ask)?;
-        let grant = Grant {
+        Ok(Grant {
             id: GrantId::from_bytes(self.random()),
             agent: ask.agent,
             secret: ask.secret,
@@ -75,10 +78,20 @@ impl Broker {
             approve,
             deny: ask.deny,
             trusted_sink: ask.trusted_sink,
+            name: ask.name,
+            lasts_s: ask.expires_in_s,
             created_at_ms: now_ms,
             state: GrantState::Active,
             root: HandleId::from_bytes(self.random()),
-        };
+        })
+    }
+
+    /// Makes a proposed grant count.
+    pub(super) async fn make_grant(&self, admin: Actor, grant: Grant) -> Result<GrantView, AdminError> {
+        let _turn = self.admin.lock().await;
+        // The names were looked up before the turn came; they may have gone since.
+        self.asked_service(&grant.agent, &grant.secret)?;
+        let now_ms = self.now_ms();
         self.require_no_overlap(&grant, now_ms)?;
         self.require_own_names(&grant, now_ms)?;
         self.keep_grant(admin, grant).await
@@ -147,25 +160,25 @@ impl Broker {
     }
 
     /// The service of the secret asked for, once agent and secret are known to be there.
-    fn asked_service(&self, ask: &GrantAsk) -> Result<&Service, AdminError> {
+    fn asked_service(&self, agent: &AgentName, secret: &SecretName) -> Result<&Service, AdminError> {
         let state = self.read();
-        if !state.agents.contains_key(&ask.agent) {
+        if !state.agents.contains_key(agent) {
             return Err(AdminError::Missing {
                 what: "agent",
-                name: ask.agent.to_string(),
+                name: agent.to_string(),
                 near: near(&state.agents),
             });
         }
-        if !state.secrets.contains_key(&ask.secret) {
+        if !state.secrets.contains_key(secret) {
             return Err(AdminError::Missing {
                 what: "secret",
-                name: ask.secret.to_string(),
+                name: secret.to_string(),
                 near: near(&state.secrets),
             });
         }
-        self.catalog.service_of(&ask.secret).ok_or_else(|| AdminError::Missing {
+        self.catalog.service_of(secret).ok_or_else(|| AdminError::Missing {
             what: "service",
-            name: ask.secret.service().to_string(),
+            name: secret.service().to_string(),
             near: near(&self.catalog.services),
         })
     }

@@ -10,6 +10,7 @@
 //! memory first and is acknowledged when it is durable; whatever gives takes effect when it is durable.
 
 pub mod error;
+pub mod policy;
 pub mod view;
 
 mod approvals;
@@ -40,6 +41,7 @@ mod revoke;
 mod rotate;
 mod secrets;
 mod send;
+mod served;
 mod state;
 mod time;
 mod token;

@@ -228,6 +228,10 @@ pub(super) struct GrantRecord {
     deny: bool,
     #[prost(bool, tag = "12")]
     trusted_sink: bool,
+    #[prost(string, optional, tag = "13")]
+    name: Option<String>,
+    #[prost(uint64, optional, tag = "14")]
+    lasts_s: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -267,6 +271,8 @@ impl GrantRecord {
             approve,
             deny,
             trusted_sink,
+            name,
+            lasts_s,
             created_at_ms,
             state,
             root,
@@ -293,6 +299,8 @@ impl GrantRecord {
             root: root.as_bytes().to_vec(),
             deny: *deny,
             trusted_sink: *trusted_sink,
+            name: name.clone(),
+            lasts_s: *lasts_s,
         }
     }
 
@@ -310,6 +318,8 @@ impl GrantRecord {
             root,
             deny,
             trusted_sink,
+            name,
+            lasts_s,
         } = self;
         Ok(Grant {
             id: GrantId::from_slice(id).ok_or(Unreadable)?,
@@ -334,6 +344,8 @@ impl GrantRecord {
             root: HandleId::from_slice(root).ok_or(Unreadable)?,
             deny: *deny,
             trusted_sink: *trusted_sink,
+            name: name.clone(),
+            lasts_s: *lasts_s,
         })
     }
 }

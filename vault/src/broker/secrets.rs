@@ -173,7 +173,7 @@ impl Broker {
     pub fn secrets(&self) -> Result<Vec<SecretView>, AdminError> {
         self.require_unsealed()?;
         let (state, now_ms) = (self.read(), self.now_ms());
-        Ok(state.secrets.iter().map(|(name, entry)| secret_view(&state, name, entry, now_ms)).collect())
+        Ok(state.secrets.iter().map(|(name, entry)| self.secret_view(&state, name, entry, now_ms)).collect())
     }
 
     /// One secret, without its value.
@@ -184,7 +184,7 @@ impl Broker {
         self.require_unsealed()?;
         let (state, now_ms) = (self.read(), self.now_ms());
         let entry = state.secrets.get(name).ok_or_else(|| missing(&state, name))?;
-        Ok(secret_view(&state, name, entry, now_ms))
+        Ok(self.secret_view(&state, name, entry, now_ms))
     }
 
     /// Removes a secret with all grants that use it. Returns what the upstream said, and how many grants there were.
@@ -383,7 +383,7 @@ fn plain(value: &SecretBytes) -> ValueRecord {
     ValueRecord { value: value.expose_secret().to_vec(), id: String::new(), client_secret: Vec::new() }
 }
 
-fn secret_view(state: &State, name: &SecretName, entry: &SecretEntry, now_ms: u64) -> SecretView {
+pub(super) fn described(state: &State, name: &SecretName, entry: &SecretEntry, now_ms: u64) -> SecretView {
     let record = &entry.record;
     let created = |number: u32| {
         record.versions.iter().find(|version| version.number == number).map(|version| version.created_at_ms)
@@ -416,6 +416,8 @@ fn secret_view(state: &State, name: &SecretName, entry: &SecretEntry, now_ms: u6
                 created_at_ms: version.created_at_ms,
             })
             .collect(),
+        serves: Vec::new(),
+        cannot_serve: Vec::new(),
     }
 }
 

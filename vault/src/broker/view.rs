@@ -176,6 +176,10 @@ pub struct SecretView {
     pub grants: u32,
     /// Its versions, oldest first.
     pub versions: Vec<VersionView>,
+    /// Tools that its scopes are enough for.
+    pub serves: Vec<ToolName>,
+    /// Tools that they are not enough for.
+    pub cannot_serve: Vec<ToolName>,
 }
 
 /// A grant, as an admin sees it.
@@ -218,6 +222,8 @@ pub struct GrantAsk {
     pub deny: bool,
     /// Whether its recipients are harmless under taint.
     pub trusted_sink: bool,
+    /// What a list of grants knows it by.
+    pub name: Option<String>,
 }
 
 /// What came of connecting an account.

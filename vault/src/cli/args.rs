@@ -6,7 +6,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::report::Report;
-use super::{adapter, agent, audit, clock, connect, grant, init, log, seal, secret, serve, services, why};
+use super::{
+    adapter, agent, audit, can, clock, connect, grant, history, init, log, plan, seal, secret, serve,
+    services, why,
+};
 use crate::config::env;
 
 /// Holds credentials for AI agents: they get handles, never keys.
@@ -65,6 +68,16 @@ pub(super) enum Command {
     Log(log::LogArgs),
     /// Explain a refusal: grant, bound, value, what would allow it.
     Why(why::WhyArgs),
+    /// Say whether a call would be allowed, and why; nothing is sent.
+    Can(can::CanArgs),
+    /// Show what a file of grants would change.
+    Plan(plan::PlanArgs),
+    /// Make the grants as a file of grants says.
+    Apply(plan::PlanArgs),
+    /// Propose the narrowest grants that an agent's calls needed, and name what it never used.
+    Suggest(history::SuggestArgs),
+    /// Replay the calls on record against a file of grants.
+    Simulate(history::SimulateArgs),
     /// Check and sign the audit log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),

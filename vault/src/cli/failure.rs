@@ -51,6 +51,12 @@ impl Failure {
         Self { exit: Exit::Usage, ..Self::new(message) }
     }
 
+    /// Says where it is, in front of what it is.
+    pub(super) fn at(mut self, place: &str) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -136,7 +136,7 @@ async fn add(session: &mut Session<'_>, args: AddArgs) -> Result<Report, Failure
 }
 
 impl AddArgs {
-    fn into_request(self) -> Result<AddGrantRequest, Failure> {
+    pub(super) fn into_request(self) -> Result<AddGrantRequest, Failure> {
         let AddArgs {
             agent,
             secret,
@@ -192,6 +192,7 @@ impl AddArgs {
             approve: approve.map_or_else(String::new, |Approve::Never| "never".to_owned()),
             deny: false,
             trusted_sink: false,
+            name: String::new(),
         })
     }
 }

@@ -127,6 +127,7 @@ pub(super) fn grant(grant: &Grant) -> Value {
         trusted_sink,
         known,
         children,
+        name,
     } = grant;
     let tool = |tool: &GrantedTool| {
         let GrantedTool { name, effect, changed } = tool;
@@ -137,7 +138,7 @@ pub(super) fn grant(grant: &Grant) -> Value {
         "caveats": caveats.iter().map(caveat).collect::<Vec<_>>(), "expires_at_ms": expires_at_ms,
         "approve": approve, "state": state, "created_at_ms": created_at_ms, "handle": handle,
         "calls_made": calls_made, "sentence": sentence, "warnings": warnings, "deny": deny,
-        "trusted_sink": trusted_sink, "known": known, "children": children.iter().map(child).collect::<Vec<_>>(),
+        "trusted_sink": trusted_sink, "name": name, "known": known, "children": children.iter().map(child).collect::<Vec<_>>(),
     })
 }
 

@@ -12,6 +12,7 @@ pub mod args;
 mod audit;
 mod browser;
 mod callback;
+mod can;
 mod caveat;
 mod client;
 mod clock;
@@ -19,12 +20,15 @@ mod connect;
 mod entry;
 mod failure;
 mod grant;
+mod grants_file;
+mod history;
 mod init;
 mod json;
 mod key_file;
 mod limits;
 mod log;
 mod page;
+mod plan;
 mod report;
 mod seal;
 mod secret;
@@ -162,6 +166,11 @@ async fn dispatch(cli: Cli, world: &mut World, hooks: Hooks, ended: &mut Ended) 
         Command::Unseal(args) => seal::unseal(session, args).await,
         Command::Log(args) => log::run(session, args).await,
         Command::Why(args) => why::run(session, args).await,
+        Command::Can(args) => can::run(session, args).await,
+        Command::Plan(args) => plan::run(session, args, false).await,
+        Command::Apply(args) => plan::run(session, args, true).await,
+        Command::Suggest(args) => history::suggest(session, args).await,
+        Command::Simulate(args) => history::simulate(session, args).await,
         Command::Audit(args) => audit::run(session, args).await,
         Command::Services(args) => services::run(session, args).await,
         Command::Clock(args) => clock::run(session, args).await,

@@ -288,6 +288,8 @@ pub(super) fn describe(page: &mut Page, secret: &Secret, now_ms: u64) {
         ("may go to", secret.origins.join("\n")),
         ("tokens from", secret.token_endpoint.clone()),
         ("scopes", secret.scopes.join("\n")),
+        ("serves", secret.serves.join("\n")),
+        ("cannot serve", secret.cannot_serve.join("\n")),
         ("tool names", if secret.default { "short" } else { "with the account's name" }.to_owned()),
         ("private", if secret.private { "yes: it may go to this network" } else { "" }.to_owned()),
         ("made", moment(secret.created_at_ms, now_ms)),

@@ -9,7 +9,7 @@ use claviger_proto::v1::admin_service_server::AdminService;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::{Request, Response, Status};
 
-use super::convert::{answer, approvals, ask};
+use super::convert::{answer, approvals, ask, policy};
 use super::gate::Gate;
 use super::listen::Places;
 use super::peer::{Peer, Users};
@@ -397,6 +397,40 @@ impl AdminService for Admins {
         Ok(Response::new(answer::grant(
             self.whole(inside, |broker, actor| async move { broker.revoke(actor, id).await }).await?,
         )))
+    }
+
+    async fn can(&self, request: Request<v1::CanRequest>) -> Answer<v1::CanResponse> {
+        let _inside = self.enter(&request)?;
+        let asked = policy::can(request.into_inner()).map_err(failed)?;
+        let verdict = self.broker.can(&asked).map_err(failed)?;
+        Ok(Response::new(policy::verdict(verdict)))
+    }
+
+    async fn plan(&self, request: Request<v1::PlanRequest>) -> Answer<v1::PlanResponse> {
+        let inside = self.enter(&request)?;
+        let asked = policy::plan(request.into_inner()).map_err(failed)?;
+        let planned =
+            self.whole(inside, |broker, actor| async move { broker.plan(actor, asked).await }).await?;
+        Ok(Response::new(policy::planned(planned)))
+    }
+
+    async fn suggest(&self, request: Request<v1::SuggestRequest>) -> Answer<v1::SuggestResponse> {
+        let _inside = self.enter(&request)?;
+        let v1::SuggestRequest { agent, since_ms } = request.into_inner();
+        let agent = ask::agent(&agent).map_err(failed)?;
+        let suggested = self.broker.suggest(&agent, since_ms).await.map_err(failed)?;
+        Ok(Response::new(policy::suggested(suggested)))
+    }
+
+    async fn simulate(&self, request: Request<v1::SimulateRequest>) -> Answer<v1::SimulateResponse> {
+        let inside = self.enter(&request)?;
+        let (grants, agent, since_ms) = policy::simulate(request.into_inner()).map_err(failed)?;
+        let simulated =
+            self.whole(inside, |broker, actor| async move {
+                broker.simulate(actor, grants, agent, since_ms).await
+            })
+            .await?;
+        Ok(Response::new(policy::simulated(simulated)))
     }
 
     async fn read_log(&self, request: Request<v1::ReadLogRequest>) -> Answer<v1::ReadLogResponse> {

@@ -63,6 +63,8 @@ fn case() -> Case {
             root: handle,
             deny: false,
             trusted_sink: false,
+            name: None,
+            lasts_s: None,
         },
         service: Service {
             id: "drive".parse().unwrap(),

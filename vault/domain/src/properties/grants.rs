@@ -27,6 +27,8 @@ fn grant(tools: &[(&str, Effect)], caveats: Vec<Caveat>) -> Grant {
         root: HandleId::from_bytes([1; 16]),
         deny: false,
         trusted_sink: false,
+        name: None,
+        lasts_s: None,
     }
 }
 

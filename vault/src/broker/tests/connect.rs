@@ -207,3 +207,30 @@ async fn a_client_file_with_nonsense_and_a_service_without_login() {
     other.tools.push("drive.read_file".parse().unwrap());
     assert!(matches!(world.broker.begin_connect(ADMIN, other).await, Err(AdminError::Missing { .. })));
 }
+
+/// What was granted serves some tools and not others, and the secret says which.
+#[tokio::test]
+async fn a_secret_says_which_tools_it_is_good_for() {
+    let world = World::empty().await;
+    let done = connect(&world, "gmail/me", false).await.unwrap();
+    let all: std::collections::BTreeSet<_> = world
+        .catalog
+        .service_of(&done.secret.name)
+        .unwrap()
+        .tools
+        .values()
+        .map(|tool| tool.name.clone())
+        .collect();
+    let (can, cannot) = (done.secret.serves, done.secret.cannot_serve);
+    assert!(!can.is_empty());
+    assert_eq!(can.iter().chain(&cannot).cloned().collect::<std::collections::BTreeSet<_>>(), all);
+    assert!(done.crippled_tools.iter().all(|tool| cannot.contains(tool)));
+    for tool in &can {
+        let narrow = world.catalog.tool(tool).unwrap();
+        assert!(narrow.scope.iter().any(|scope| done.secret.scopes.iter().any(|had| had.ends_with(scope))));
+    }
+    // A refresh token that was typed in says nothing of its scopes.
+    let typed =
+        world.broker.add_secret(ADMIN, secret("gmail/typed"), super::world::oauth("r")).await.unwrap();
+    assert!(typed.serves.is_empty() && typed.cannot_serve.is_empty());
+}

@@ -14,6 +14,7 @@ mod grants;
 mod load;
 mod mint;
 mod oauth;
+mod policy;
 mod promise;
 mod rotate;
 mod scope;

@@ -213,6 +213,7 @@ pub(super) fn ask(who: &str, tools: &[&str], caveats: Vec<Caveat>) -> GrantAsk {
         approve: Approve::Never,
         deny: false,
         trusted_sink: false,
+        name: None,
     }
 }
 

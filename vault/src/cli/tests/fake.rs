@@ -74,6 +74,16 @@ impl Fake {
         M::decode(bytes.as_slice()).unwrap()
     }
 
+    /// All messages of that call, in order.
+    pub(super) fn all<M: Message + Default>(&self, call: &str) -> Vec<M> {
+        let calls = self.calls.lock().unwrap();
+        calls
+            .iter()
+            .filter(|(name, _)| *name == call)
+            .map(|(_, bytes)| M::decode(bytes.as_slice()).unwrap())
+            .collect()
+    }
+
     pub(super) fn was_called(&self, call: &str) -> bool {
         self.calls.lock().unwrap().iter().any(|(name, _)| *name == call)
     }
@@ -406,5 +416,76 @@ impl AdminService for Vault {
 
     async fn remove_decoy(&self, _request: Request<RemoveDecoyRequest>) -> Answer<RemoveDecoyResponse> {
         Err(tonic::Status::unimplemented("remove_decoy"))
+    }
+
+    async fn can(&self, request: Request<CanRequest>) -> Answer<CanResponse> {
+        let answer = CanResponse {
+            answer: "no".into(),
+            objections: vec![Objection {
+                grant: "gr_0011223344556677".into(),
+                class: "out-of-scope".into(),
+                field: "to".into(),
+                caveat: "recipients = *@example.com".into(),
+                value: "a@b.cd".into(),
+                fix: "add a@b.cd to the recipients of a new grant".into(),
+            }],
+            ..CanResponse::default()
+        };
+        self.answer("can", &request, answer)
+    }
+
+    async fn plan(&self, request: Request<PlanRequest>) -> Answer<PlanResponse> {
+        let applied = request.get_ref().apply;
+        let tests = request.get_ref().tests.iter().map(|test| TestResult {
+            test: Some(test.clone()),
+            holds: test.expect == "no",
+            got: Some(CanResponse { answer: "no".into(), ..CanResponse::default() }),
+        });
+        let answer = PlanResponse {
+            changes: vec![Change {
+                kind: "change".into(),
+                grant: "gr_0011223344556677".into(),
+                name: "mail".into(),
+                before: vec!["rate = 60/1h".into()],
+                after: vec!["rate = 30/1h".into()],
+                sentence: "openclaw may read".into(),
+                ..Change::default()
+            }],
+            tests: tests.collect(),
+            digest: "d1".into(),
+            applied,
+        };
+        self.answer("plan", &request, answer)
+    }
+
+    async fn suggest(&self, request: Request<SuggestRequest>) -> Answer<SuggestResponse> {
+        let answer = SuggestResponse {
+            grants: vec![AddGrantRequest {
+                agent: "openclaw".into(),
+                secret: "gmail/me".into(),
+                tools: vec!["gmail.send_message".into()],
+                caveats: vec![
+                    Caveat { kind: Some(caveat::Kind::Rate(Rate { count: 3, per_seconds: 3600 })) },
+                    Caveat {
+                        kind: Some(caveat::Kind::Recipients(Patterns { patterns: vec!["a@b.cd".into()] })),
+                    },
+                ],
+                expires_in_seconds: 2_592_000,
+                ..AddGrantRequest::default()
+            }],
+            calls: vec![3],
+            unused: vec![Unused {
+                grant: "gr_0011223344556677".into(),
+                tools: vec!["gmail.get_message".into()],
+                whole: true,
+            }],
+            looked_at: 3,
+            forgotten: 0,
+        };
+        self.answer("suggest", &request, answer)
+    }
+
+    async fn simulate(&self, request: Request<SimulateRequest>) -> Answer<SimulateResponse> {
+        self.answer("simulate", &request, SimulateResponse { same: 4, ..SimulateResponse::default() })
     }
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod fake;
 mod offline;
+mod policy;
 mod transcripts;
 mod values;
 

@@ -53,6 +53,10 @@ fn what_each_command_says() {
         &["gmail.get_message  [read]", "message_id", "required", "max one-of absent", "--label"],
     );
     check(&["services", "gmail.get_message"], &["written by strangers"]);
+    check(
+        &["suggest", "openclaw"],
+        &["[[grant]]", "rate = \"3/1h\"", "recipients = [\"a@b.cd\"]", "was not used at all"],
+    );
     check(&["clock", "reset"], &["the vault's clock is now 2027-"]);
     check(&["audit", "key"], &["claviger+1+k"]);
     check(&["seal"], &["sealed"]);

@@ -148,6 +148,8 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         default,
         grants,
         versions,
+        serves,
+        cannot_serve,
     } = secret;
     let versions = versions.into_iter().map(|VersionView { number, state, created_at_ms }| {
         v1::SecretVersion { number, state: state.to_owned(), created_at_ms }
@@ -169,8 +171,8 @@ pub fn secret(secret: SecretView) -> v1::Secret {
         private,
         versions: versions.collect(),
         trusted_authors: Vec::new(),
-        serves: Vec::new(),
-        cannot_serve: Vec::new(),
+        serves: serves.iter().map(ToString::to_string).collect(),
+        cannot_serve: cannot_serve.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -199,6 +201,8 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         approve,
         deny,
         trusted_sink,
+        name,
+        lasts_s: _,
         created_at_ms,
         // The word beside it also knows the clock.
         state: _,
@@ -227,6 +231,7 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         trusted_sink,
         known,
         children: Vec::new(),
+        name: name.unwrap_or_default(),
     }
 }
 

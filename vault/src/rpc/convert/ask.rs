@@ -20,6 +20,8 @@ use crate::broker::view::{ConnectAsk, GrantAsk, LogAsk, NewValue};
 const MAX_SECRET: usize = 16 << 10;
 /// The longest text of any other kind, in bytes.
 const MAX_TEXT: usize = 2048;
+/// The longest name of a grant, in characters.
+const MAX_LABEL: usize = 60;
 /// The most items of any list.
 const MAX_ITEMS: usize = 1000;
 /// The longest life of a grant that has an end, in seconds: a hundred years of 365 days.
@@ -76,7 +78,7 @@ fn effects(texts: &[String]) -> Asked<Vec<Effect>> {
     texts.iter().map(effect).collect()
 }
 
-fn few<T>(items: &[T], what: &str) -> Asked<()> {
+pub(super) fn few<T>(items: &[T], what: &str) -> Asked<()> {
     if items.len() <= MAX_ITEMS {
         Ok(())
     } else {
@@ -366,6 +368,7 @@ pub fn grant(request: v1::AddGrantRequest) -> Asked<GrantAsk> {
         approve,
         deny,
         trusted_sink,
+        name,
     } = request;
     few(&caveats, "bounds")?;
     let words = Approve::ALL.into_iter().filter(|word| *word != Approve::Default);
@@ -394,7 +397,20 @@ pub fn grant(request: v1::AddGrantRequest) -> Asked<GrantAsk> {
         approve,
         deny,
         trusted_sink,
+        name: label(name)?,
     })
+}
+
+/// What a list of grants knows a grant by: one short printable line, or nothing.
+fn label(name: String) -> Asked<Option<String>> {
+    if name.chars().count() > MAX_LABEL {
+        return Err(invalid(
+            format!("a grant's name has at most {MAX_LABEL} characters"),
+            "such as name = \"read-mail\"",
+        ));
+    }
+    let name = line(name, "the grant's name")?;
+    Ok((!name.is_empty()).then_some(name))
 }
 
 /// A list that something can satisfy: no empty list, no empty word.
@@ -422,7 +438,7 @@ pub fn list_grants(request: v1::ListGrantsRequest) -> Asked<(Option<AgentName>, 
     Ok((optional(&whose, agent)?, all))
 }
 
-fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Asked<T>) -> Asked<Option<T>> {
+pub(super) fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Asked<T>) -> Asked<Option<T>> {
     if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
 }
 

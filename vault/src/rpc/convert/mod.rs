@@ -5,6 +5,7 @@ pub mod answer;
 pub mod approvals;
 pub mod ask;
 mod caveats;
+pub mod policy;
 
 #[cfg(test)]
 mod tests;
