@@ -122,17 +122,13 @@ impl Grant {
         self.tools.iter().find(|tool| tool.name == *name)
     }
 
-    /// The tools that this grant and another would both serve for the same agent and secret.
+    /// Whether this grant and another both speak of that tool with the same secret for the same agent.
     #[must_use]
-    pub fn overlap(&self, other: &Grant) -> Vec<ToolName> {
-        if self.agent != other.agent || self.secret != other.secret {
-            return Vec::new();
-        }
-        self.tools
-            .iter()
-            .filter(|tool| other.tool(&tool.name).is_some())
-            .map(|tool| tool.name.clone())
-            .collect()
+    pub fn shares(&self, other: &Grant, tool: &ToolName) -> bool {
+        self.agent == other.agent
+            && self.secret == other.secret
+            && self.tool(tool).is_some()
+            && other.tool(tool).is_some()
     }
 }
 
@@ -153,4 +149,41 @@ pub struct Handle {
     pub task: bool,
     /// When it was made, in milliseconds since 1970.
     pub created_at_ms: u64,
+}
+
+/// How many handles may stand above a child.
+pub const DEPTH: usize = 8;
+
+impl Handle {
+    /// Whether its own bounds in time allow a use now. Its grant and its ancestors have theirs.
+    ///
+    /// # Errors
+    /// Class `revoked` before or after its time.
+    pub fn alive(&self, now_ms: u64) -> Result<(), Denial> {
+        let over = self.caveats.iter().find(|caveat| match caveat {
+            Caveat::Expires(end) => now_ms >= *end,
+            Caveat::NotBefore(start) => now_ms < *start,
+            _ => false,
+        });
+        match over {
+            None => Ok(()),
+            Some(caveat) => Err(Denial::new(Class::Revoked).field("expires").caveat(caveat.to_text())),
+        }
+    }
+
+    /// Whether its time has passed for good.
+    #[must_use]
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        self.ends_at_ms().is_some_and(|end| now_ms >= end)
+    }
+
+    /// When its own bounds end it, in milliseconds since 1970; `None` for never.
+    #[must_use]
+    pub fn ends_at_ms(&self) -> Option<u64> {
+        let ends = self.caveats.iter().filter_map(|caveat| match caveat {
+            Caveat::Expires(end) => Some(*end),
+            _ => None,
+        });
+        ends.min()
+    }
 }

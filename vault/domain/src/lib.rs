@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod caveat;
 pub mod codec;
 pub mod date;
+pub mod deny;
 pub mod effect;
 pub mod event;
 pub mod grant;

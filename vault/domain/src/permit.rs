@@ -83,8 +83,46 @@ impl Permit {
 /// # Errors
 /// The first rule that says no.
 pub fn decide(question: &Question<'_>, verified: &Verified, arguments: &Canonical) -> Result<Permit, Denial> {
-    let claim = verified.claim();
     alive(question)?;
+    proven(question, verified, arguments)?;
+    within(question, verified, arguments)
+}
+
+/// As [`decide`], where an agent has several grants for one tool of one secret: what it presented by the one's root
+/// handle may be allowed by the other. A child handle stands for nothing but itself.
+///
+/// # Errors
+/// The first rule that says no; class `not-granted` where the other may not stand in for the one.
+pub fn decide_by(
+    presented: &Question<'_>,
+    by: &Question<'_>,
+    verified: &Verified,
+    arguments: &Canonical,
+) -> Result<Permit, Denial> {
+    if presented.handle.id == by.handle.id {
+        return decide(by, verified, arguments);
+    }
+    alive(by)?;
+    proven(presented, verified, arguments)?;
+    let root = |question: &Question<'_>| {
+        question.handle.id == question.grant.root
+            && question.handle.grant == question.grant.id
+            && question.handle.ancestors.is_empty()
+            && question.ancestors.is_empty()
+    };
+    if !root(presented)
+        || !root(by)
+        || presented.grant.agent != by.grant.agent
+        || presented.grant.secret != by.grant.secret
+    {
+        return Err(Denial::new(Class::NotGranted).field("handle"));
+    }
+    within(by, verified, arguments)
+}
+
+/// Whether the proof is for this handle, with all its ancestors, and for these arguments.
+fn proven(question: &Question<'_>, verified: &Verified, arguments: &Canonical) -> Result<(), Denial> {
+    let claim = verified.claim();
     if claim.handle != *question.handle.id.as_bytes() || question.handle.grant != question.grant.id {
         return Err(Denial::new(Class::BadPresentation).field("handle"));
     }
@@ -100,10 +138,24 @@ pub fn decide(question: &Question<'_>, verified: &Verified, arguments: &Canonica
     if claim.digest != arguments.digest() {
         return Err(Denial::new(Class::BadPresentation).field("digest"));
     }
-    let tool = granted(question, claim.tool.as_str())?;
+    Ok(())
+}
+
+/// Whether the tool was granted, and the call is within every bound.
+fn within(question: &Question<'_>, verified: &Verified, arguments: &Canonical) -> Result<Permit, Denial> {
+    let tool = granted(question, verified.claim().tool.as_str())?;
     let arguments = Arguments::parse(&tool.args, arguments.value())?;
     for caveat in caveats(question) {
         caveat.decide(tool, &arguments, question.now_ms)?;
+    }
+    // A grant's bounds were found enforceable by each of its tools. A child's need only one tool that can: whichever
+    // other cannot is not allowed by it.
+    for caveat in
+        question.ancestors.iter().flat_map(|ancestor| &ancestor.caveats).chain(&question.handle.caveats)
+    {
+        caveat
+            .enforceable(tool)
+            .map_err(|why| Denial::new(Class::OutOfScope).field("tool").caveat(caveat.to_text()).fix(why))?;
     }
     Ok(Permit { tool: tool.name.clone(), arguments, scope: Scope::of(caveats(question)) })
 }

@@ -80,7 +80,7 @@ impl Broker {
 
     /// The word that was given for exactly this call, taken so that nobody else uses it.
     async fn given(&self, id: ApprovalId, call: &Call, reaches: &BTreeSet<Reach>) -> Result<Consent, Denial> {
-        self.settle(id).await.map_err(|_| unavailable())?;
+        self.make_sure(id).await.map_err(|_| unavailable())?;
         let taken = {
             let mut table = self.approvals.lock();
             // Another agent's and none at all read the same.

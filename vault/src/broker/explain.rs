@@ -152,6 +152,7 @@ impl Broker {
             lock(&self.pages).retain(|handle| state.handles.contains_key(handle));
         }
         if self.is_unsealed() {
+            self.sweep_children().await;
             self.mark_time().await;
             self.sweep_approvals().await;
         }

@@ -20,7 +20,7 @@ use super::persist::{Plain, Put};
 use super::records::{self, GrantRecord, HandleRecord};
 use super::revoke::missing;
 use super::state::{GrantEntry, HandleEntry, State};
-use super::view::{GrantAsk, GrantView};
+use super::view::{ChildView, GrantAsk, GrantView};
 use crate::port::Purpose;
 
 /// The longest a grant may run, in seconds; longer is said as "no end".
@@ -30,8 +30,8 @@ impl Broker {
     /// Makes a grant and its root handle.
     ///
     /// # Errors
-    /// An unknown name; a caveat that a tool cannot enforce; a send or delete without the word on approvals; an overlap
-    /// with a live grant; a name that resolves to nothing or to several; or it could not be recorded or made durable.
+    /// An unknown name; a caveat that a tool cannot enforce; a send or delete without the word on approvals; a
+    /// name that resolves to nothing or to several; or it could not be recorded or made durable.
     pub async fn add_grant(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<GrantView, AdminError> {
         self.require_unsealed()?;
         let broker = Arc::clone(self);
@@ -92,7 +92,6 @@ impl Broker {
         // The names were looked up before the turn came; they may have gone since.
         self.asked_service(&grant.agent, &grant.secret)?;
         let now_ms = self.now_ms();
-        self.require_no_overlap(&grant, now_ms)?;
         self.require_own_names(&grant, now_ms)?;
         self.keep_grant(admin, grant).await
     }
@@ -186,6 +185,10 @@ impl Broker {
     /// Two accounts' tools may come to one name, such as `x_a_b` of one and `a_b` of an account `x`: a host would call
     /// the one and mean the other.
     fn require_own_names(&self, grant: &Grant, now_ms: u64) -> Result<(), AdminError> {
+        // What forbids is offered under no name.
+        if grant.deny {
+            return Ok(());
+        }
         let state = self.read();
         let names = |grant: &Grant| -> BTreeSet<String> {
             let default = state.secrets.get(&grant.secret).is_some_and(|secret| secret.record.default);
@@ -193,28 +196,13 @@ impl Broker {
             grant.tools.iter().filter_map(|tool| tool.name.mcp_name(account)).collect()
         };
         let new = names(grant);
-        for entry in
-            state.live_grants(&grant.agent, now_ms).filter(|entry| entry.grant.secret != grant.secret)
+        for entry in state
+            .live_grants(&grant.agent, now_ms)
+            .filter(|entry| entry.grant.secret != grant.secret && !entry.grant.deny)
         {
             if let Some(name) = names(&entry.grant).intersection(&new).next() {
                 return Err(AdminError::invalid(
                     format!("{} has a tool called {name} by {} already", grant.agent, entry.grant.id),
-                    format!("revoke it first: claviger revoke {}", entry.grant.id),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn require_no_overlap(&self, grant: &Grant, now_ms: u64) -> Result<(), AdminError> {
-        let state = self.read();
-        for entry in state.live_grants(&grant.agent, now_ms) {
-            if let Some(tool) = entry.grant.overlap(grant).first() {
-                return Err(AdminError::invalid(
-                    format!(
-                        "{} grants {tool} with {} to {} already",
-                        entry.grant.id, grant.secret, grant.agent
-                    ),
                     format!("revoke it first: claviger revoke {}", entry.grant.id),
                 ));
             }
@@ -279,9 +267,14 @@ impl Broker {
             known: self.glance_known(grant.id),
             sentence: sentence(grant),
             warnings: warnings(grant),
+            children: state.children(grant.id).into_iter().map(|child| child_view(child)).collect(),
             grant: grant.clone(),
         }
     }
+}
+
+fn child_view(entry: &HandleEntry) -> ChildView {
+    ChildView { handle: entry.handle.clone(), calls_made: entry.counter.calls().unwrap_or_default() }
 }
 
 /// The tools that were named, and those of the effects that were named.

@@ -200,6 +200,10 @@ impl Broker {
             let alive =
                 state.grants.get(&handle.grant).is_some_and(|entry| entry.grant.state == GrantState::Active);
             if !alive {
+                // A root stays with its grant, for the record.
+                if !handle.ancestors.is_empty() {
+                    state.ended.insert(handle.id, handle.grant);
+                }
                 continue;
             }
             let counter = match counters.get(&counters::key(handle.id)) {
@@ -207,6 +211,12 @@ impl Broker {
                 Some(item) => Counter::restored(&self.read_sealed::<CounterRecord>(item)?, item.version),
             };
             state.handles.insert(handle.id, Arc::new(HandleEntry { handle, counter }));
+        }
+        // A child is bound by all above it: where one of them is gone, it is gone too.
+        let orphans: Vec<HandleId> =
+            state.handles.keys().copied().filter(|id| state.chain(*id).is_none()).collect();
+        for id in orphans {
+            state.forget_subtree(id);
         }
         Ok(())
     }

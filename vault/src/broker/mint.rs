@@ -6,10 +6,11 @@ use claviger_canonical::presentation::{Presentation, Verified, WINDOW_MS, fresh}
 use claviger_canonical::{Canonical, ProofKey};
 use claviger_domain::arg::Arguments;
 use claviger_domain::capability::{Capability, CapabilitySecret, LIFE_US, Minting};
+use claviger_domain::deny::forbids;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::grant::Handle;
 use claviger_domain::id::{ApprovalId, CallId, CapabilityId, HandleId};
-use claviger_domain::name::AdapterName;
+use claviger_domain::name::{AdapterName, ToolName};
 use claviger_domain::permit::{self, Question};
 use claviger_domain::refusal::{Class, Denial, Refusal};
 use claviger_domain::scope::Scope;
@@ -19,12 +20,13 @@ use zeroize::Zeroizing;
 
 use super::nonces::Spent;
 use super::refuse::About;
-use super::state::{GrantEntry, HandleEntry};
+use super::state::{GrantEntry, HandleEntry, State};
 use super::view::Minted;
 use super::{Broker, lock};
 use crate::port::Purpose;
 
 /// A handle with all that decides on it, as it was at one moment.
+#[derive(Clone)]
 pub(super) struct Presented {
     pub(super) handle: Arc<HandleEntry>,
     /// Its ancestors, nearest first.
@@ -51,6 +53,43 @@ pub(super) struct Calling<'a> {
     pub(super) scope: &'a Scope,
     /// For the log.
     pub(super) about: &'a About,
+}
+
+impl Presented {
+    /// The ancestors as the decision takes them.
+    pub(super) fn above(&self) -> Vec<&Handle> {
+        self.ancestors.iter().map(|entry| &entry.handle).collect()
+    }
+
+    /// The question whether it may be used.
+    pub(super) fn question<'a>(
+        &'a self,
+        adapter: &'a AdapterName,
+        service: &'a Service,
+        now_ms: u64,
+        above: &'a [&'a Handle],
+    ) -> Question<'a> {
+        Question {
+            now_ms,
+            adapter,
+            frozen: self.frozen,
+            handle: &self.handle.handle,
+            ancestors: above,
+            grant: &self.grant.grant,
+            service,
+        }
+    }
+}
+
+impl State {
+    /// What is presented by a handle of that id, if it is one that can be.
+    pub(super) fn presented(&self, id: HandleId) -> Option<Presented> {
+        let (handle, ancestors) = self.chain(id)?;
+        let grant = self.grants.get(&handle.handle.grant)?.clone();
+        let agent = self.agents.get(&grant.grant.agent)?;
+        let frozen = agent.record.frozen.is_some();
+        (!grant.grant.deny).then_some(Presented { handle, ancestors, grant, frozen })
+    }
 }
 
 impl Broker {
@@ -105,28 +144,24 @@ impl Broker {
         let service = self.catalog.service_of(&grant.secret).ok_or_else(|| {
             Denial::new(Class::ToolChanged).field("service").fix("the catalog no longer has it")
         })?;
-        let ancestors: Vec<&Handle> = presented.ancestors.iter().map(|entry| &entry.handle).collect();
-        let question = Question {
-            now_ms: self.now_ms(),
-            adapter,
-            frozen: presented.frozen,
-            handle: &presented.handle.handle,
-            ancestors: &ancestors,
-            grant,
-            service,
-        };
+        let above = presented.above();
+        let question = presented.question(adapter, service, self.now_ms(), &above);
         permit::alive(&question)?;
         presented.grant.alive(question.now_ms)?;
         self.spend_nonce(id, &verified)?;
         let arguments = Canonical::from_bytes(arguments)
             .map_err(|_| Denial::new(Class::BadArguments).fix("the arguments are not in canonical form"))?;
         about.arguments = std::str::from_utf8(arguments.bytes()).ok().map(str::to_owned);
-        let permit = permit::decide(&question, &verified, &arguments)?;
+        let (chosen, permit) = self.choose(&question, &presented, &verified, &arguments).await?;
+        about.grant = Some(chosen.grant.grant.id);
+        about.handle = Some(chosen.handle.handle.id);
+        about.args = Some(Arc::new(permit.arguments().clone()));
         let tool = service
             .tools
             .values()
             .find(|tool| tool.name.to_string() == verified.claim().tool.as_str())
             .ok_or_else(|| Denial::new(Class::ToolChanged))?;
+        self.not_forbidden(&self.read(), about)?;
         // Asked before anything is charged: a log in trouble must not eat an agent's calls.
         if let Some(fault) = self.ports.audit.trouble() {
             return Err(Denial::new(Class::Unavailable).field("audit").fix(fault.to_string()));
@@ -140,7 +175,7 @@ impl Broker {
         }
         let calling = Calling {
             adapter,
-            presented: &presented,
+            presented: &chosen,
             service,
             tool,
             arguments: &arguments,
@@ -152,16 +187,16 @@ impl Broker {
         let seen = self.look(&calling).await?;
         let consent =
             self.consent(&calling, &seen, verified.claim().approval.map(ApprovalId::from_bytes)).await?;
-        let (rates, calls) = permit::counters(permit::caveats(&question));
-        self.charge(&presented.handle, &rates, calls, consent.puts()).await?;
+        self.charge(&chosen, consent.puts()).await?;
         self.consented(consent);
         // The charge may have waited for the store: what was taken away since then is gone.
-        let now = self.presented(id)?;
+        let now = self.presented(chosen.handle.handle.id)?;
         now.grant.alive(self.now_ms())?;
         permit::alive(&Question { now_ms: self.now_ms(), frozen: now.frozen, ..question })?;
+        self.not_forbidden(&self.read(), about)?;
 
         let (capability, secret, minted) =
-            self.capability(adapter, &presented, tool.requests, seen, permit, &arguments)?;
+            self.capability(adapter, &chosen, tool.requests, seen, permit, &arguments)?;
         let view = self.minted_view(&capability, secret, tool);
         about.call = Some(minted.call);
         self.record_mint(about, &minted, &arguments)?;
@@ -173,16 +208,86 @@ impl Broker {
         }
     }
 
-    /// The handle of that id, with its grant and its agent's state. Unknown and revoked read the same.
-    fn presented(&self, id: HandleId) -> Result<Presented, Denial> {
-        let state = self.read();
+    /// The handle of that id, with its grant and its agent's state. Unknown and revoked read the same, and what forbids
+    /// is no handle at all.
+    pub(super) fn presented(&self, id: HandleId) -> Result<Presented, Denial> {
         let unknown = || Denial::new(Class::Revoked).field("handle").fix("there is no such live handle");
-        let handle = state.handles.get(&id).ok_or_else(unknown)?.clone();
-        let grant = state.grants.get(&handle.handle.grant).ok_or_else(unknown)?.clone();
-        let agent = state.agents.get(&grant.grant.agent).ok_or_else(unknown)?;
-        let ancestors = handle.handle.ancestors.iter().map(|id| state.handles.get(id).cloned());
-        let ancestors = ancestors.collect::<Option<Vec<_>>>().ok_or_else(unknown)?;
-        Ok(Presented { handle, ancestors, grant, frozen: agent.record.frozen.is_some() })
+        self.read().presented(id).ok_or_else(unknown)
+    }
+
+    /// Which grant a call is under. A child handle stands for itself. By a root handle, the agent's live grants for that
+    /// tool with that secret are asked in the order they were made, and the first that allows the call and is not used
+    /// up is the one: it alone is charged. Where none is, the refusal is that of the one presented.
+    async fn choose(
+        &self,
+        question: &Question<'_>,
+        presented: &Presented,
+        verified: &Verified,
+        arguments: &Canonical,
+    ) -> Result<(Presented, permit::Permit), Denial> {
+        let candidates = self.stand_ins(presented, verified);
+        if candidates.len() < 2 {
+            let permit = permit::decide(question, verified, arguments)?;
+            return Ok((presented.clone(), permit));
+        }
+        let mut refusal = Denial::new(Class::NotGranted).field("tool");
+        for by in candidates {
+            let above = by.above();
+            let other = by.question(question.adapter, question.service, question.now_ms, &above);
+            let decided = permit::decide_by(question, &other, verified, arguments);
+            let denial = match decided {
+                Ok(permit) => match self.has_room(&by).await {
+                    Ok(()) => return Ok((by, permit)),
+                    Err(denial) => denial,
+                },
+                Err(denial) => denial,
+            };
+            if by.handle.handle.id == presented.handle.handle.id {
+                refusal = denial;
+            }
+        }
+        Err(refusal)
+    }
+
+    /// The agent's root handles that may serve what was presented by one of them. A person's word was given on one.
+    fn stand_ins(&self, presented: &Presented, verified: &Verified) -> Vec<Presented> {
+        let claim = verified.claim();
+        let Ok(tool) = claim.tool.as_str().parse::<ToolName>() else { return Vec::new() };
+        let grant = &presented.grant.grant;
+        if presented.handle.handle.id != grant.root || claim.approval.is_some() {
+            return Vec::new();
+        }
+        let state = self.read();
+        state
+            .live_grants(&grant.agent, self.now_ms())
+            .filter(|entry| entry.grant.shares(grant, &tool))
+            .filter_map(|entry| state.presented(entry.grant.root))
+            .collect()
+    }
+
+    /// Whether no grant of the agent's that forbids speaks of this call. Such a grant bites from the moment it stands.
+    pub(super) fn not_forbidden(&self, state: &State, about: &About) -> Result<(), Denial> {
+        let (Some(agent), Some(secret), Some(name)) = (&about.agent, &about.secret, &about.tool) else {
+            return Ok(());
+        };
+        let denies = |entry: &&Arc<GrantEntry>| {
+            let grant = &entry.grant;
+            if !grant.deny || grant.secret != *secret || grant.tool(name).is_none() {
+                return false;
+            }
+            // What cannot be looked at is forbidden.
+            match (self.catalog.tool(name), &about.args) {
+                (Some(tool), Some(args)) => forbids(grant, tool, args),
+                _ => true,
+            }
+        };
+        match state.live_grants(agent, self.now_ms()).find(denies) {
+            None => Ok(()),
+            Some(entry) => Err(Denial::new(Class::NotGranted)
+                .field("tool")
+                .caveat(format!("deny = {}", entry.grant.id))
+                .fix(format!("{} forbids it: claviger revoke {}", entry.grant.id, entry.grant.id))),
+        }
     }
 
     fn spend_nonce(&self, handle: HandleId, verified: &Verified) -> Result<(), Denial> {

@@ -1,6 +1,7 @@
 //! The use cases: what peers may ask, one file each, over ports that tests can stand in for.
 //!
 //! ```text
+//! open ─ narrow
 //! open ─ mint ─ send ─┬─ token (refresh, single-flight)
 //!                     └─ usage: intent ─ check again ─ upstream ─ judge ─ outcome
 //! connect, rotate, secrets, grants, revoke, freeze, peers: the admin's word
@@ -28,6 +29,7 @@ mod json;
 mod load;
 mod look;
 mod mint;
+mod narrow;
 mod nonces;
 mod oauth;
 mod open;
@@ -121,6 +123,8 @@ pub struct Broker {
     time: VaultTime,
     /// Commands that change the same records take turns.
     admin: tokio::sync::Mutex<()>,
+    /// Children are made and ended one at a time, so that their number is exact.
+    children: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
     /// Effects run here, so that a cancelled caller does not lose an outcome.
     tasks: TaskTracker,
@@ -152,6 +156,7 @@ impl Broker {
             flights: flights::Flights::default(),
             time,
             admin: tokio::sync::Mutex::new(()),
+            children: tokio::sync::Mutex::new(()),
             changes: watch::Sender::new(0),
             tasks: TaskTracker::new(),
         })

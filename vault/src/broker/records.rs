@@ -172,6 +172,11 @@ pub(super) struct CounterRecord {
     /// Per `rate` caveat, in order: the arrival time up to which room was reserved, in microseconds.
     #[prost(uint64, repeated, tag = "2")]
     pub(super) reserved_us: Vec<u64>,
+    /// Bytes a day: which day (since 1970), and up to where they count as used.
+    #[prost(uint64, tag = "3")]
+    pub(super) bytes_day: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) bytes_reserved: u64,
 }
 
 /// The latest time this vault has seen.

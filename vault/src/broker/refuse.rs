@@ -20,6 +20,8 @@ pub(super) struct About {
     pub(super) step: Option<String>,
     /// What an owner may read of the arguments.
     pub(super) arguments: Option<String>,
+    /// The arguments as they were understood: a deny grant may come while the call is under way.
+    pub(super) args: Option<std::sync::Arc<claviger_domain::arg::Arguments>>,
     /// Whether the agent is told class and reference only.
     pub(super) opaque: bool,
 }

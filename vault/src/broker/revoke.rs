@@ -60,10 +60,31 @@ impl Broker {
         recorded.map_err(|error| AdminError::NotDurable(error.to_string()))
     }
 
-    /// The grant that a live handle stands for.
+    /// Revokes a child handle with all below it; its grant stays. A grant's root handle stands for the whole grant.
+    /// Revoking it again succeeds as long as the store may still have it.
+    ///
+    /// # Errors
+    /// No such handle; or [`AdminError::NotDurable`], and then it holds until the vault is restarted.
+    pub async fn revoke_handle(&self, admin: Actor, id: HandleId) -> Result<GrantView, AdminError> {
+        self.require_unsealed()?;
+        let grant = self.grant_of_handle(id).ok_or_else(|| AdminError::Missing {
+            what: "handle",
+            name: id.to_string(),
+            near: Vec::new(),
+        })?;
+        if self.read().grants.get(&grant).is_some_and(|entry| entry.grant.root == id) {
+            return self.revoke(admin, grant).await;
+        }
+        self.end_child(admin, id).await.map_err(|error| AdminError::NotDurable(error.to_string()))?;
+        self.grant(grant)
+    }
+
+    /// The grant that a live handle stands for, or a child that has just ended.
     #[must_use]
     pub fn grant_of_handle(&self, handle: HandleId) -> Option<GrantId> {
-        self.read().handles.get(&handle).map(|entry| entry.handle.grant)
+        let state = self.read();
+        let live = state.handles.get(&handle).map(|entry| entry.handle.grant);
+        live.or_else(|| state.ended.get(&handle).copied())
     }
 }
 

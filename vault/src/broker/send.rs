@@ -125,6 +125,7 @@ impl Broker {
         let mut params = held.params(step, params)?;
         let args = held.arguments().clone();
         about.arguments = Some(shown(tool, &args));
+        about.args = Some(Arc::new(args.clone()));
         let scope = held.scope().clone();
         scope.checks(step)?;
         let page_token = self.turn_page(minted.handle, tool, step, &args, &mut params)?;
@@ -201,12 +202,22 @@ impl Broker {
         self.taint(&errand.purpose).await?;
         self.probe(errand, service, step, |_| true).await?;
         let unjudged = |denial| veil(errand, step, denial);
+        self.bytes_out(&errand.purpose, errand.request.body.len()).await?;
         let performed = self.perform(errand, &tool.scope, &errand.purpose, errand.request.clone()).await;
         let (begun, answer) = performed.map_err(unjudged)?;
         let looked_again = self.probe(errand, service, step, |probe| probe.again).await;
         let judged = looked_again.and_then(|()| self.judge(errand, step, &answer)).map_err(unjudged);
+        let judged = self.counted(errand, judged).await;
         let judged = self.conclude(begun, &answer, judged).await?;
         self.release(errand, tool, step, answer, judged)
+    }
+
+    /// What is about to be released counts against the day: as released, so that nothing out of scope can be told by it.
+    async fn counted(&self, errand: &Errand, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
+        let judged = judged?;
+        let length = judged.json.as_ref().map_or(judged.body.len(), |value| value.to_string().len());
+        self.bytes_in(&errand.purpose, length).await?;
+        Ok(judged)
     }
 
     /// The judgement becomes the use's outcome; only then is anything released.
@@ -221,7 +232,7 @@ impl Broker {
         let judged = judged.map_err(|denial| match denial.class {
             Class::OutOfScope => denial.field("object"),
             // What an adapter would try again may have been done: an upstream that refuses says so with 400 to 499.
-            Class::Upstream | Class::Unavailable | Class::Busy | Class::NeedsLogin
+            Class::Upstream | Class::Unavailable | Class::Busy | Class::NeedsLogin | Class::RateLimited
                 if !begun.effect().is_read() && !(400..=499).contains(&answer.status) =>
             {
                 Denial { class: Class::Unknown, ..denial }

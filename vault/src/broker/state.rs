@@ -26,6 +26,8 @@ pub(super) struct State {
     pub(super) secrets: BTreeMap<SecretName, Arc<SecretEntry>>,
     pub(super) grants: HashMap<GrantId, Arc<GrantEntry>>,
     pub(super) handles: HashMap<HandleId, Arc<HandleEntry>>,
+    /// Children that have ended, with their grants, as long as the store may still have them.
+    pub(super) ended: HashMap<HandleId, GrantId>,
     /// OAuth clients already known, by provider: the version of the record that holds each.
     pub(super) clients: HashMap<String, ClientEntry>,
 }
@@ -160,11 +162,47 @@ impl State {
         agents.chain(adapters).find(|(taken, _)| *taken == Some(uid)).map(|(_, who)| who)
     }
 
+    /// A handle with all above it, nearest first; `None` where it or one of them is gone.
+    pub(super) fn chain(&self, id: HandleId) -> Option<(Arc<HandleEntry>, Vec<Arc<HandleEntry>>)> {
+        let handle = self.handles.get(&id)?.clone();
+        let above = handle.handle.ancestors.iter().map(|id| self.handles.get(id).cloned());
+        let above = above.collect::<Option<Vec<_>>>()?;
+        Some((handle, above))
+    }
+
+    /// The children of a grant, in the order they were made.
+    pub(super) fn children(&self, grant: GrantId) -> Vec<&Arc<HandleEntry>> {
+        let child =
+            |entry: &&Arc<HandleEntry>| entry.handle.grant == grant && !entry.handle.ancestors.is_empty();
+        let mut found: Vec<_> = self.handles.values().filter(child).collect();
+        found.sort_by_key(|entry| (entry.handle.created_at_ms, entry.handle.id));
+        found
+    }
+
     /// Removes a grant and its handles from what can be presented.
     pub(super) fn forget_handles(&mut self, grant: GrantId) -> HashSet<HandleId> {
-        let gone: HashSet<HandleId> =
-            self.handles.iter().filter(|(_, entry)| entry.handle.grant == grant).map(|(id, _)| *id).collect();
-        self.handles.retain(|id, _| !gone.contains(id));
+        self.forget(|entry| entry.handle.grant == grant)
+    }
+
+    /// Removes a handle and all below it from what can be presented.
+    pub(super) fn forget_subtree(&mut self, id: HandleId) -> HashSet<HandleId> {
+        self.forget(|entry| entry.handle.id == id || entry.handle.ancestors.contains(&id))
+    }
+
+    /// Removes what `wanted` picks. Of what ends only so, the store must be told: a root lives and dies with its grant.
+    fn forget(&mut self, wanted: impl Fn(&HandleEntry) -> bool) -> HashSet<HandleId> {
+        let mut gone = HashSet::new();
+        let ended = &mut self.ended;
+        self.handles.retain(|id, entry| {
+            let picked = wanted(entry);
+            if picked {
+                gone.insert(*id);
+                if !entry.handle.ancestors.is_empty() {
+                    ended.insert(*id, entry.handle.grant);
+                }
+            }
+            !picked
+        });
         gone
     }
 }

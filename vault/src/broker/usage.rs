@@ -105,10 +105,12 @@ impl Broker {
         }
         if let Some(id) = purpose.about.grant {
             let gone = || Denial::new(Class::Revoked).field("grant");
-            state.grants.get(&id).ok_or_else(gone)?.alive(self.now_ms())?;
-            if let Some(handle) = purpose.about.handle {
-                state.handles.get(&handle).ok_or_else(gone)?;
+            let now_ms = self.now_ms();
+            state.grants.get(&id).ok_or_else(gone)?.alive(now_ms)?;
+            for handle in purpose.about.handle.iter().chain(&purpose.ancestors) {
+                state.handles.get(handle).ok_or_else(gone)?.handle.alive(now_ms)?;
             }
+            self.not_forbidden(&state, &purpose.about)?;
         }
         if let Some(agent) = &purpose.about.agent {
             let entry = state.agents.get(agent).ok_or_else(|| Denial::new(Class::Revoked).field("agent"))?;

@@ -5,7 +5,7 @@ use claviger_domain::approval::{Approval, State};
 use claviger_domain::caveat::Caveat;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Detail, Event};
-use claviger_domain::grant::{Approve, Grant};
+use claviger_domain::grant::{Approve, Grant, Handle};
 use claviger_domain::id::{ApprovalId, BootId, CallId, GrantId, HandleId, ReplicaId};
 use claviger_domain::name::{AdapterName, AgentName, SecretName, ToolName};
 use claviger_domain::show::Lines;
@@ -199,6 +199,17 @@ pub struct GrantView {
     pub sentence: String,
     /// What an owner should think about.
     pub warnings: Vec<String>,
+    /// Its live child handles, in the order they were made.
+    pub children: Vec<ChildView>,
+}
+
+/// A child handle, as an admin sees it.
+#[derive(Debug, Clone)]
+pub struct ChildView {
+    /// The handle.
+    pub handle: Handle,
+    /// Calls charged to its own count so far, where a caveat of its own counts them.
+    pub calls_made: u64,
 }
 
 /// What an admin asks for in a new grant. Resource values are names, or ids after `id:`.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use claviger_proto::v1::{
-    AddGrantRequest, ArgumentBound, Caveat, Grant, ListGrantsRequest, Patterns, Rate, Resource,
+    AddGrantRequest, ArgumentBound, Caveat, ForgetKnownRequest, ChildHandle, Grant, ListGrantsRequest, Patterns, Rate, Resource,
     RevokeRequest, ShowGrantRequest, caveat,
 };
 use serde_json::json;
@@ -15,6 +15,9 @@ use super::report::Report;
 use super::time::moment;
 use super::{json, limits};
 
+/// How many handles a vault lets stand above another, and then some.
+const MAX_DEPTH: usize = 32;
+
 /// `claviger grant …`.
 #[derive(Debug, Subcommand)]
 pub(super) enum GrantCommand {
@@ -24,6 +27,8 @@ pub(super) enum GrantCommand {
     Ls(ListArgs),
     /// Show one grant.
     Show(IdArgs),
+    /// Be asked again: forget what was agreed to before under a grant.
+    Forget(ForgetArgs),
     /// Revoke a grant, for good (the same as `claviger revoke`).
     Rm(IdArgs),
 }
@@ -95,10 +100,20 @@ pub(super) struct ListArgs {
     all: bool,
 }
 
+/// Arguments of `grant forget`.
+#[derive(Debug, Args)]
+pub(super) struct ForgetArgs {
+    /// A grant's id (gr_…).
+    id: String,
+    /// One of what `grant show` says is known, such as to:mona@example.com; all of it where left out.
+    #[arg(default_value = "")]
+    value: String,
+}
+
 /// A grant's id.
 #[derive(Debug, Args)]
 pub(super) struct IdArgs {
-    /// A grant's id (gr_…) or, to revoke, one of its handles (hdl_…).
+    /// A grant's id (gr_…), or a handle's (hdl_…): to revoke a child handle alone, with all below it.
     pub(super) id: String,
 }
 
@@ -108,6 +123,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: GrantCommand) -> Res
         GrantCommand::Add(args) => add(session, *args).await,
         GrantCommand::Ls(args) => list(session, args).await,
         GrantCommand::Show(args) => show(session, args).await,
+        GrantCommand::Forget(args) => forget(session, args).await,
         GrantCommand::Rm(args) => revoke(session, &args.id).await,
     }
 }
@@ -246,13 +262,28 @@ async fn show(session: &mut Session<'_>, args: IdArgs) -> Result<Report, Failure
     Ok(Report::new(json::grant(&grant), page))
 }
 
+async fn forget(session: &mut Session<'_>, args: ForgetArgs) -> Result<Report, Failure> {
+    let ForgetArgs { id, value } = args;
+    let request = ForgetKnownRequest { grant: id, value: value.clone() };
+    let grant = session.admin().await?.forget_known(request).await.map_err(no_such_grant)?.into_inner();
+    let mut page = session.page();
+    let what = if value.is_empty() { "everything it knew" } else { value.as_str() };
+    page.line(format!("{} has forgotten {what}: you are asked again", grant.id));
+    Ok(Report::new(json::grant(&grant), page))
+}
+
 /// Runs `claviger revoke`.
 pub(super) async fn revoke(session: &mut Session<'_>, id: &str) -> Result<Report, Failure> {
     let request = RevokeRequest { id: id.to_owned() };
     let grant = session.admin().await?.revoke(request).await.map_err(no_such_grant)?.into_inner();
     let mut page = session.page();
-    page.line(format!("{} is revoked, for good: every use that starts now is refused", grant.id));
-    page.line(format!("it was: {}", grant.sentence));
+    if grant.state == "revoked" {
+        page.line(format!("{} is revoked, for good: every use that starts now is refused", grant.id));
+        page.line(format!("it was: {}", grant.sentence));
+    } else {
+        page.line(format!("{id} is revoked, for good, with every handle below it"));
+        page.line(format!("{} stands: {}", grant.id, grant.sentence));
+    }
     Ok(Report::new(json::grant(&grant), page))
 }
 
@@ -287,11 +318,38 @@ fn describe(page: &mut Page, grant: &Grant, now_ms: u64) {
         ("tools", tools.join("\n")),
         ("bounds", caveats.join("\n")),
         ("approve", grant.approve.clone()),
+        ("known", grant.known.join("\n")),
         ("made", moment(grant.created_at_ms, now_ms)),
         ("ends", end(grant, now_ms)),
         ("calls", grant.calls_made.to_string()),
     ]);
+    if !grant.children.is_empty() {
+        page.gap();
+        page.line("child handles:");
+        tree(page, &grant.children, &grant.handle, 1, now_ms);
+    }
     page.warnings(&grant.warnings);
+}
+
+/// The children of a handle, each with its own below it.
+fn tree(page: &mut Page, children: &[ChildHandle], parent: &str, depth: usize, now_ms: u64) {
+    // A vault that sends a circle gets no tree from us without an end.
+    if depth > MAX_DEPTH {
+        return;
+    }
+    for child in children.iter().filter(|child| child.parent == parent) {
+        let label = if child.label.is_empty() { String::new() } else { format!(" \"{}\"", child.label) };
+        let task = if child.task { ", a task you agreed to" } else { "" };
+        let made = moment(child.created_at_ms, now_ms);
+        page.line(format!("{}{}{label}{task}, made {made}", "  ".repeat(depth), child.id));
+        for caveat in &child.caveats {
+            page.line(format!("{}{}", "  ".repeat(depth + 2), super::caveat::text(caveat)));
+        }
+        if child.caveats.iter().any(|caveat| matches!(caveat.kind, Some(caveat::Kind::Calls(_)))) {
+            page.line(format!("{}{} calls made", "  ".repeat(depth + 2), child.calls_made));
+        }
+        tree(page, children, &child.id, depth + 1, now_ms);
+    }
 }
 
 fn end(grant: &Grant, now_ms: u64) -> String {

@@ -393,10 +393,14 @@ impl AdminService for Admins {
     async fn revoke(&self, request: Request<v1::RevokeRequest>) -> Answer<v1::Grant> {
         let inside = self.enter(&request)?;
         let v1::RevokeRequest { id } = request.into_inner();
-        let id = self.grant_id(&id)?;
-        Ok(Response::new(answer::grant(
-            self.whole(inside, |broker, actor| async move { broker.revoke(actor, id).await }).await?,
-        )))
+        let what = ask::grant_or_handle(&id).map_err(failed)?;
+        let revoked = self.whole(inside, |broker, actor| async move {
+            match what {
+                ask::GrantOrHandle::Grant(id) => broker.revoke(actor, id).await,
+                ask::GrantOrHandle::Handle(id) => broker.revoke_handle(actor, id).await,
+            }
+        });
+        Ok(Response::new(answer::grant(revoked.await?)))
     }
 
     async fn can(&self, request: Request<v1::CanRequest>) -> Answer<v1::CanResponse> {

@@ -10,11 +10,12 @@ use claviger_proto::v1::agent_service_server::AgentService;
 use futures_util::Stream;
 use tonic::{Request, Response, Status};
 
-use super::convert::{answer, approvals};
+use super::convert::{answer, approvals, ask};
 use super::gate::Gate;
 use super::peer::Peer;
 use super::status::{bare, refused};
 use crate::broker::Broker;
+use crate::broker::error::AdminError;
 
 /// The service for agents.
 #[derive(Clone)]
@@ -47,13 +48,22 @@ impl Agents {
     }
 }
 
+/// What cannot be understood is refused before the broker is asked. The words are for owners, not for agents.
+fn malformed(_: AdminError) -> Status {
+    bare(Class::BadArguments)
+}
+
 #[tonic::async_trait]
 impl AgentService for Agents {
     async fn open(&self, request: Request<v1::OpenRequest>) -> Result<Response<v1::OpenResponse>, Status> {
         let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
         let agent = self.caller(&request)?;
-        let v1::OpenRequest { handles: _ } = request.into_inner();
-        let opened = self.broker.open(&agent).map_err(|refusal| refused(&refusal))?;
+        let v1::OpenRequest { handles } = request.into_inner();
+        let opened = match ask::handles(&handles).map_err(malformed)?.as_slice() {
+            [] => self.broker.open(&agent),
+            handles => self.broker.open_handles(&agent, handles),
+        };
+        let opened = opened.map_err(|refusal| refused(&refusal))?;
         Ok(Response::new(answer::opened(opened)))
     }
 
@@ -61,16 +71,25 @@ impl AgentService for Agents {
         &self,
         request: Request<v1::NarrowRequest>,
     ) -> Result<Response<v1::NarrowResponse>, Status> {
-        self.caller(&request)?;
-        Err(Status::unimplemented("narrow"))
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let agent = self.caller(&request)?;
+        let (handle, caveats, label) = ask::narrow(request.into_inner()).map_err(malformed)?;
+        let child = self.broker.narrow(&agent, handle, caveats, label).await;
+        let child = child.map_err(|refusal| refused(&refusal))?;
+        Ok(Response::new(v1::NarrowResponse { handle: Some(answer::handle(child)) }))
     }
 
     async fn release(
         &self,
         request: Request<v1::ReleaseRequest>,
     ) -> Result<Response<v1::ReleaseResponse>, Status> {
-        self.caller(&request)?;
-        Err(Status::unimplemented("release"))
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let agent = self.caller(&request)?;
+        let v1::ReleaseRequest { handle } = request.into_inner();
+        let handle = ask::handle(&handle).map_err(malformed)?;
+        let released = self.broker.release_handle(&agent, handle).await;
+        let released = released.map_err(|refusal| refused(&refusal))?;
+        Ok(Response::new(v1::ReleaseResponse { released }))
     }
 
     async fn collect(

@@ -88,16 +88,18 @@ fn what_is_wide_open_is_said() {
 }
 
 #[test]
-fn grants_overlap_by_agent_secret_and_tool() {
+fn grants_share_a_tool_by_agent_and_secret() {
     let read = [("gmail.get_message", Effect::Read)];
     let both = [("gmail.send_message", Effect::Send), ("gmail.get_message", Effect::Read)];
     let one = grant(&read, Vec::new());
-    assert_eq!(one.overlap(&grant(&both, Vec::new())), ["gmail.get_message".parse().unwrap()]);
-    assert!(one.overlap(&grant(&both[..1], Vec::new())).is_empty());
+    let get = "gmail.get_message".parse().unwrap();
+    assert!(one.shares(&grant(&both, Vec::new()), &get));
+    assert!(!one.shares(&grant(&both, Vec::new()), &"gmail.send_message".parse().unwrap()));
+    assert!(!one.shares(&grant(&both[..1], Vec::new()), &get));
     let other = |change: fn(&mut Grant)| {
         let mut other = grant(&both, Vec::new());
         change(&mut other);
-        one.overlap(&other).is_empty()
+        !one.shares(&other, &get)
     };
     assert!(other(|grant| grant.agent = "bot".parse().unwrap()));
     assert!(other(|grant| grant.secret = "gmail/work".parse().unwrap()));

@@ -38,7 +38,7 @@ impl Broker {
         if !own(id) {
             return Err(absent());
         }
-        self.settle(id).await.map_err(unavailable)?;
+        self.make_sure(id).await.map_err(unavailable)?;
         let now_ms = self.now_ms();
         let (approval, made) = {
             let table = self.approvals.lock();

@@ -16,13 +16,9 @@ use claviger_domain::show::{self, Lines, Showing, visible};
 use super::Entry;
 use super::wish::LONGEST_GRANT_S;
 use crate::broker::Broker;
-use crate::broker::counters::Counter;
 use crate::broker::error::AdminError;
-use crate::broker::persist::{Plain, Put};
-use crate::broker::records::{self, ApprovalRecord, HandleRecord, WishRecord};
-use crate::broker::state::HandleEntry;
+use crate::broker::records::{ApprovalRecord, WishRecord};
 use crate::broker::view::{ApprovalView, GrantAsk};
-use crate::port::Purpose;
 
 /// The longest answer of an owner's, in characters.
 const ANSWER: usize = 2000;
@@ -50,7 +46,7 @@ impl Broker {
             table.entries.iter().filter(|(_, entry)| entry.unsure).map(|(id, _)| *id).collect()
         };
         for id in unsure {
-            self.settle(id).await?;
+            self.make_sure(id).await?;
         }
         let now_ms = self.now_ms();
         let table = self.approvals.lock();
@@ -75,7 +71,7 @@ impl Broker {
     }
 
     async fn approval_view(&self, id: ApprovalId) -> Result<ApprovalView, AdminError> {
-        self.settle(id).await?;
+        self.make_sure(id).await?;
         let (record, _) = self.read_approval(id).await?.ok_or_else(|| missing(id))?;
         let mut view = {
             let table = self.approvals.lock();
@@ -238,7 +234,7 @@ impl Broker {
         yes: bool,
         answer: String,
     ) -> Result<(), AdminError> {
-        self.settle(id).await?;
+        self.make_sure(id).await?;
         let event = if yes { Event::Yes } else { Event::No };
         let (taken, next, denials) = {
             let mut table = self.approvals.lock();
@@ -266,25 +262,13 @@ impl Broker {
             let granted = self.add_grant(admin.clone(), ask).await?;
             record.made = granted.grant.root.as_bytes().to_vec();
         }
-        self.record_decision(admin, &approval, &record, yes).await?;
-        let _turn = self.admin.lock().await;
-        let mut puts = Vec::new();
-        if let Some(handle) = &child {
-            record.made = handle.id.as_bytes().to_vec();
-            puts.push(Put {
-                key: format!("handle/{}", handle.id),
-                version: 0,
-                plain: Plain::Sealed(Purpose::Record, records::encode(&HandleRecord::of(handle))),
-            });
-        }
-        puts.push(Self::approval_put(&record, id, version));
-        self.commit(puts).await?;
-        self.approvals.lock().settled(id, &record, version + 1);
         if let Some(handle) = child {
-            self.write()
-                .handles
-                .insert(handle.id, Arc::new(HandleEntry { handle, counter: Counter::default() }));
+            let kept = self.keep_child(admin.clone(), &approval.agent, handle).await;
+            record.made = kept.map_err(AdminError::from_denial)?.id.as_bytes().to_vec();
         }
+        self.record_decision(admin, &approval, &record, yes).await?;
+        self.commit(vec![Self::approval_put(&record, id, version)]).await?;
+        self.approvals.lock().settled(id, &record, version + 1);
         self.changed();
         drop(taken);
         Ok(())
@@ -326,7 +310,7 @@ impl Broker {
             grant: grant.grant.id,
             ancestors,
             caveats,
-            label: show::excerpt(&wish.purpose, 80),
+            label: show::excerpt(&wish.purpose, 55),
             task: true,
             created_at_ms: now_ms,
         })
@@ -416,6 +400,7 @@ fn grant_ask(approval: &Approval, wish: &WishRecord) -> Result<GrantAsk, AdminEr
         approve: Approve::Default,
         deny: false,
         trusted_sink: false,
+        name: None,
     })
 }
 

@@ -277,7 +277,7 @@ impl Broker {
     }
 
     /// Reads an entry again that nobody is sure of.
-    pub(super) async fn settle(&self, id: ApprovalId) -> Result<(), AdminError> {
+    pub(super) async fn make_sure(&self, id: ApprovalId) -> Result<(), AdminError> {
         let unsure = |table: &Table| table.get(id).is_some_and(|entry| entry.unsure && !entry.taken);
         if !unsure(&self.approvals.lock()) {
             return Ok(());

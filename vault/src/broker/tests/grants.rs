@@ -22,19 +22,11 @@ fn named(resource: &str, names: &[&str]) -> Caveat {
 }
 
 #[tokio::test]
-async fn overlapping_grants_are_refused_until_the_first_is_over() {
+async fn several_grants_may_name_one_tool() {
     let world = World::new().await;
     let first = world.grant(&[GET, "gmail.list_labels"], vec![]).await;
-    match world.try_grant("ann", &["gmail.search_messages", GET], vec![]).await {
-        Err(AdminError::Invalid { why, hints }) => {
-            assert!(why.contains(GET) && why.contains(&first.grant.id.to_string()), "{why}");
-            assert!(hints[0].contains("claviger revoke"), "{hints:?}");
-        }
-        other => panic!("{other:?}"),
-    }
-    // Another agent, another tool, another secret: no overlap.
+    world.try_grant("ann", &["gmail.search_messages", GET], vec![]).await.unwrap();
     world.try_grant("bob", &[GET], vec![]).await.unwrap();
-    world.grant(&["gmail.search_messages"], vec![]).await;
     world.broker.add_secret(ADMIN, "gmail/work".parse().unwrap(), super::world::oauth("r")).await.unwrap();
     let mut other = ask("ann", &[GET], vec![]);
     other.secret = "gmail/work".parse().unwrap();
@@ -82,11 +74,11 @@ async fn two_accounts_tools_never_share_a_name() {
 }
 
 #[tokio::test]
-async fn two_admins_at_once_make_one_grant() {
+async fn two_admins_at_once_make_a_grant_each() {
     let world = World::new().await;
     let (first, second) =
         tokio::join!(world.try_grant("ann", &[GET], vec![]), world.try_grant("ann", &[GET], vec![]));
-    assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1);
+    assert_ne!(first.unwrap().grant.id, second.unwrap().grant.id);
 }
 
 #[tokio::test]

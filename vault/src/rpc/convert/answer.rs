@@ -1,15 +1,15 @@
 //! Domain to wire: what peers and admins are shown.
 
 use claviger_domain::event::{Actor, Detail, Event};
-use claviger_domain::grant::{Grant, GrantedTool};
+use claviger_domain::grant::{Grant, GrantedTool, Handle};
 use claviger_domain::name::ToolName;
 use claviger_domain::tool::Service;
 use claviger_proto::v1;
 
 use super::caveats;
 use crate::broker::view::{
-    AdapterView, AgentView, Connected, Explained, GrantView, Minted, Opened, OpenedHandle, SecretView, Sent,
-    ToolView, VersionView,
+    AdapterView, AgentView, ChildView, Connected, Explained, GrantView, Minted, Opened, OpenedHandle,
+    SecretView, Sent, ToolView, VersionView,
 };
 
 /// What an agent's client opens.
@@ -25,7 +25,9 @@ pub fn opened(opened: Opened) -> v1::OpenResponse {
     }
 }
 
-fn handle(handle: OpenedHandle) -> v1::OpenHandle {
+/// A handle, as its agent's client gets it.
+#[must_use]
+pub fn handle(handle: OpenedHandle) -> v1::OpenHandle {
     let OpenedHandle { id, parent, label, grant, secret, proof_key, tools, expires_at_ms, adapter } = handle;
     let AdapterView { name, uid, endpoint } = adapter;
     v1::OpenHandle {
@@ -190,7 +192,7 @@ pub fn connected(connected: Connected) -> v1::FinishConnectResponse {
 /// A grant.
 #[must_use]
 pub fn grant(grant: GrantView) -> v1::Grant {
-    let GrantView { grant, state, calls_made, changed, known, sentence, warnings } = grant;
+    let GrantView { grant, state, calls_made, changed, known, sentence, warnings, children } = grant;
     let Grant {
         id,
         agent,
@@ -230,8 +232,23 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         deny,
         trusted_sink,
         known,
-        children: Vec::new(),
+        children: children.into_iter().map(child).collect(),
         name: name.unwrap_or_default(),
+    }
+}
+
+fn child(child: ChildView) -> v1::ChildHandle {
+    let ChildView { handle, calls_made } = child;
+    // Its grant is the one it is shown with.
+    let Handle { id, grant: _, ancestors, caveats, label, task, created_at_ms } = handle;
+    v1::ChildHandle {
+        id: id.to_string(),
+        parent: text(ancestors.first()),
+        label,
+        caveats: caveats.into_iter().map(caveats::answer).collect(),
+        calls_made,
+        created_at_ms,
+        task,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use claviger_domain::caveat::Caveat;
 use claviger_domain::effect::Effect;
 use claviger_domain::grant::Approve;
 use claviger_domain::id::{GrantId, HandleId, Ref};
@@ -460,6 +461,35 @@ pub fn grant_or_handle(text: &str) -> Asked<GrantOrHandle> {
     by_grant.or_else(|_| text.parse().map(GrantOrHandle::Handle)).map_err(|_| {
         invalid("that is neither a grant (gr_…) nor a handle (hdl_…)", "`claviger grant ls` lists them")
     })
+}
+
+/// The handles that a client asks for.
+///
+/// # Errors
+/// One that is none, or too many.
+pub fn handles(texts: &[String]) -> Asked<Vec<HandleId>> {
+    few(texts, "handles")?;
+    texts.iter().map(|text| handle(text)).collect()
+}
+
+/// A handle.
+///
+/// # Errors
+/// It is none.
+pub fn handle(text: &str) -> Asked<HandleId> {
+    text.parse()
+        .map_err(|_| invalid("that is no handle (hdl_ and 32 digits)", "`claviger-agent handles` lists them"))
+}
+
+/// Which handle to narrow, by what, and what for. Whether it may be so is for the broker to say.
+///
+/// # Errors
+/// A handle or a bound that is none.
+pub fn narrow(request: v1::NarrowRequest) -> Asked<(HandleId, Vec<Caveat>, String)> {
+    let v1::NarrowRequest { handle: parent, caveats: bounds, label } = request;
+    few(&bounds, "bounds")?;
+    let bounds = bounds.into_iter().map(caveats::ask).collect::<Asked<_>>()?;
+    Ok((handle(&parent)?, bounds, line(label, "the label")?))
 }
 
 /// What `claviger why` was given.
