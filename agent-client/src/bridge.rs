@@ -5,6 +5,7 @@
 
 mod describe;
 mod link;
+pub(crate) mod own;
 mod server;
 
 use std::path::PathBuf;

@@ -4,6 +4,7 @@ mod arguments;
 mod call;
 mod list;
 mod print;
+mod waiting;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -105,6 +106,19 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
     },
+    /// Say what became of something that a person must agree to first; a call they agreed to is made now, once
+    Result {
+        /// What it is collected by (ap_…)
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// How many seconds to wait for the answer
+        #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        timeout: u64,
+    },
+    /// Ask the owner: a question; with --tool a task; with --secret a grant
+    Ask(waiting::AskArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -148,7 +162,9 @@ impl CliError {
         match self {
             Self::NoSocket
             | Self::Argument(_)
-            | Self::Client(ClientError::UnknownTool { .. } | ClientError::Arguments(_)) => Exit::Usage,
+            | Self::Client(
+                ClientError::UnknownTool { .. } | ClientError::Arguments(_) | ClientError::NoApproval,
+            ) => Exit::Usage,
             Self::Client(ClientError::Sealed) => Exit::Sealed,
             Self::Client(_) | Self::Bridge(_) | Self::Output(_) => Exit::Failed,
         }
@@ -181,7 +197,11 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Exit {
     let json = match &cli.command {
-        Command::Ls { json, .. } | Command::Handles { json } | Command::Call { json, .. } => *json,
+        Command::Ls { json, .. }
+        | Command::Handles { json }
+        | Command::Call { json, .. }
+        | Command::Result { json, .. } => *json,
+        Command::Ask(args) => args.json,
         Command::Mcp | Command::Completions { .. } => false,
     };
     match dispatch(cli, clock, out, shutdown).await {
@@ -231,6 +251,14 @@ async fn dispatch(
         Command::Call { tool, arguments, json, timeout } => {
             let session = Session::open_with(&socket, server, clock).await?;
             return call::call(out, &session, &tool, &arguments, json, Duration::from_secs(timeout)).await;
+        }
+        Command::Result { id, json, timeout } => {
+            let session = Session::open_with(&socket, server, clock).await?;
+            return waiting::result(out, &session, &id, json, Duration::from_secs(timeout)).await;
+        }
+        Command::Ask(args) => {
+            let session = Session::open_with(&socket, server, clock).await?;
+            return waiting::ask(out, &session, args).await;
         }
         Command::Completions { .. } => {}
     }

@@ -20,6 +20,15 @@ pub enum ClientError {
     /// The vault refused to open the session.
     #[error("the vault refused to open a session ({})", .0.class())]
     OpenRefused(Refusal),
+    /// The vault refused what it was asked for, besides a call.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// That is no id of something that waits for a person.
+    #[error("that is no approval: `ap_` and 32 digits")]
+    NoApproval,
+    /// What was agreed to is under a handle that is not open to this agent any more.
+    #[error("the handle of what was agreed to is gone")]
+    HandleGone,
     /// The vault did not answer as it should; with the gRPC code.
     #[error("the vault did not answer ({0:?})")]
     Rpc(Code),
@@ -80,6 +89,9 @@ impl ClientError {
             Self::OpenRefused(_) => {
                 "the owner can run `claviger agent ls` and `claviger why` with the reference"
             }
+            Self::Refused(_) => "the owner can run `claviger why` with the reference",
+            Self::NoApproval => "it stands in the answer that said a person must agree",
+            Self::HandleGone => "call the tool again, if it is still granted: `claviger-agent ls`",
             Self::Rpc(_) => "the owner can run `claviger status`",
             Self::BadAnswer(_) => "install `claviger` and `claviger-agent` of the same version",
             Self::UnknownTool { .. } => "`claviger-agent ls` lists the granted tools; names are exact",
@@ -97,6 +109,14 @@ impl ClientError {
             Self::AdapterProtocol(_) => "install `claviger-mcp` and `claviger-agent` of the same version",
             Self::Echo => "the owner should look at the adapter: it must not repeat what it is given",
             Self::Entropy => "look at the system's log",
+        }
+    }
+
+    /// What it means that the vault did not do what it was asked for.
+    pub(crate) fn refused(status: &Status) -> Self {
+        match Self::from_status(status) {
+            Self::OpenRefused(refusal) => Self::Refused(refusal),
+            other => other,
         }
     }
 

@@ -23,9 +23,11 @@ mod outcome;
 mod session;
 mod suggest;
 mod vault;
+mod waiting;
 
 pub use clock::{Clock, SystemClock};
 pub use error::ClientError;
 pub use grants::{Effect, Grants, Handle, Tool};
 pub use outcome::{CallOutcome, REFUSAL_KEY, Refusal};
 pub use session::{CallOptions, Session};
+pub use waiting::{ApprovalId, Ask, Bounds, Collected, State, Waited};

@@ -138,7 +138,12 @@ impl Call {
     fn out_of_scope(&self, refused: Refused) -> Failure {
         let reference =
             if refused.reference.is_empty() { self.absence().reference } else { refused.reference };
-        Failure::Refused(Refused { class: refused.class, field: String::new(), reference, approval: String::new() })
+        Failure::Refused(Refused {
+            class: refused.class,
+            field: String::new(),
+            reference,
+            approval: String::new(),
+        })
     }
 
     /// What "not found" is told as. Its reference is the call's id in the shape of a refusal's, so that the admin can

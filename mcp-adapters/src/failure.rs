@@ -54,12 +54,7 @@ impl Refused {
         };
         // `message` and `hints` are for people at the admin socket; the vault leaves them empty here.
         let v1::Refusal { class, field, reference, message: _, hints: _, approval } = refusal;
-        Self {
-            class: word(class),
-            field: word(field),
-            reference: word(reference),
-            approval: word(approval),
-        }
+        Self { class: word(class), field: word(field), reference: word(reference), approval: word(approval) }
     }
 
     /// Whether it is of that class.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::describe::describe;
+use super::own;
 use crate::error::ClientError;
 use crate::session::Session;
 use crate::vault::{Vault, within};
@@ -102,7 +103,11 @@ impl Keeper {
 
     fn publish(&self, state: State) {
         let tools = match &state {
-            State::Open(session) => session.grants().tools().map(|tool| describe(tool)).collect(),
+            State::Open(session) => {
+                let mut all: Vec<McpTool> = session.grants().tools().map(|tool| describe(tool)).collect();
+                all.extend(own::tools());
+                all
+            }
             State::Unknown | State::Away(_) => Vec::new(),
         };
         // The tools first: whoever waits for the state then sees the list that belongs to it.

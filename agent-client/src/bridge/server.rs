@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::describe::INSTRUCTIONS;
 use super::link::{Link, State};
+use super::own;
 use crate::error::ClientError;
 use crate::outcome::CallOutcome;
 use crate::session::CallOptions;
@@ -77,6 +78,12 @@ impl Bridge {
         let options =
             CallOptions { timeout: Some(self.patience), progress: token.is_some().then_some(sender) };
         let name = request.name;
+        if let Some(arguments) = own::is(&name).then(|| request.arguments.clone().unwrap_or_default()) {
+            return tokio::select! {
+                () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
+                result = own::call(&session, &name, &arguments, self.patience) => Ok(result),
+            };
+        }
         let call = session.call_with(&name, request.arguments.unwrap_or_default(), &options);
         tokio::pin!(call);
         let outcome = loop {
@@ -106,7 +113,7 @@ impl Bridge {
 }
 
 /// What went wrong, as a model can use it.
-fn failed(error: &ClientError) -> CallToolResult {
+pub(super) fn failed(error: &ClientError) -> CallToolResult {
     let text = format!("not done: {error}. Next: {}.", error.next_step());
     CallToolResult::error(vec![ContentBlock::text(text)])
 }

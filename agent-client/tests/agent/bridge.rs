@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::world::{Still, World, tool};
 
 /// An MCP host that writes down what it is told.
-struct Host {
+pub(crate) struct Host {
     version: ProtocolVersion,
     changed: mpsc::UnboundedSender<()>,
     progress: mpsc::UnboundedSender<ProgressNotificationParam>,
@@ -43,13 +43,13 @@ impl ClientHandler for Host {
     }
 }
 
-struct Connected {
-    client: RunningService<RoleClient, Host>,
+pub(crate) struct Connected {
+    pub(crate) client: RunningService<RoleClient, Host>,
     changed: Mutex<mpsc::UnboundedReceiver<()>>,
     progress: Mutex<mpsc::UnboundedReceiver<ProgressNotificationParam>>,
 }
 
-async fn connect(world: &World, version: ProtocolVersion) -> Connected {
+pub(crate) async fn connect(world: &World, version: ProtocolVersion) -> Connected {
     let (near, far) = tokio::io::duplex(1 << 16);
     let settings = Settings {
         clock: Arc::new(Still),
@@ -70,9 +70,11 @@ async fn connect(world: &World, version: ProtocolVersion) -> Connected {
 }
 
 impl Connected {
+    /// The granted tools; the bridge's own are there whenever the vault is.
     async fn names(&self) -> Vec<String> {
         let tools = self.client.list_tools(None).await.unwrap().tools;
-        tools.into_iter().map(|tool| tool.name.into_owned()).collect()
+        let names = tools.into_iter().map(|tool| tool.name.into_owned());
+        names.filter(|name| !name.starts_with("claviger_")).collect()
     }
 
     async fn call(&self, name: &str) -> Result<CallToolResult, ServiceError> {

@@ -4,4 +4,5 @@
 mod bridge;
 mod cli;
 mod session;
+mod waiting;
 mod world;

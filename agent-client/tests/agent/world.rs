@@ -26,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 pub(crate) const NOW: u64 = 1_700_000_000_000;
+pub(crate) const APPROVAL: &str = "ap_00112233445566778899aabbccddeeff";
 pub(crate) const HANDLE: &str = "hdl_000102030405060708090a0b0c0d0e0f";
+const HANDLE_BYTES: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /// A clock that stands still.
 pub(crate) struct Still;
@@ -49,6 +51,12 @@ pub(crate) struct Truth {
     /// What the adapter was asked, and the claim that came with it.
     pub(crate) calls: Vec<(String, Value, Claim)>,
     pub(crate) presentations: Vec<String>,
+    /// What the vault answers to `Collect`, by id; without one, there is no such thing.
+    pub(crate) waiting: Vec<(String, v1::CollectResponse)>,
+    /// What the owner was asked.
+    pub(crate) asked: Vec<v1::AskRequest>,
+    /// A further handle that can be opened by its id.
+    pub(crate) child: Option<String>,
 }
 
 pub(crate) struct World {
@@ -83,6 +91,9 @@ impl World {
                 always_stale: false,
                 calls: Vec::new(),
                 presentations: Vec::new(),
+                waiting: Vec::new(),
+                asked: Vec::new(),
+                child: None,
             }),
             opens: AtomicUsize::new(0),
             changes: watch::channel(1).0,
@@ -236,33 +247,42 @@ struct Vault {
 
 #[tonic::async_trait]
 impl AgentService for Vault {
-    async fn open(&self, _: Request<OpenRequest>) -> Result<Response<OpenResponse>, Status> {
+    async fn open(&self, request: Request<OpenRequest>) -> Result<Response<OpenResponse>, Status> {
         self.world.opens.fetch_add(1, Ordering::SeqCst);
         let truth = self.world.truth.lock().unwrap();
         if truth.sealed {
             let refusal = v1::Refusal { class: "sealed".to_owned(), ..Default::default() };
             return Err(claviger_proto::refusal::to_status(Code::Unavailable, &refusal));
         }
+        let wanted = request.into_inner().handles;
+        let known: Vec<String> = std::iter::once(HANDLE.to_owned()).chain(truth.child.clone()).collect();
+        let open = match wanted.as_slice() {
+            [] => vec![HANDLE.to_owned()],
+            some => known.into_iter().filter(|id| some.contains(id)).collect(),
+        };
         Ok(Response::new(OpenResponse {
             agent: "openclaw".to_owned(),
             boot: truth.boot.to_vec(),
             replica: vec![0xaa; 8],
             frozen: false,
-            handles: vec![v1::OpenHandle {
-                id: HANDLE.to_owned(),
-                grant: "gr_0001020304050607".to_owned(),
-                secret: "demo/me".to_owned(),
-                proof_key: truth.key.to_vec(),
-                tools: truth.tools.clone(),
-                expires_at_ms: 0,
-                parent: String::new(),
-                label: String::new(),
-                adapter: Some(v1::Endpoint {
-                    adapter: "demo".to_owned(),
-                    socket: self.world.adapter_socket().to_str().unwrap().to_owned(),
-                    uid: truth.adapter_uid,
-                }),
-            }],
+            handles: open
+                .into_iter()
+                .map(|id| v1::OpenHandle {
+                    id,
+                    grant: "gr_0001020304050607".to_owned(),
+                    secret: "demo/me".to_owned(),
+                    proof_key: truth.key.to_vec(),
+                    tools: truth.tools.clone(),
+                    expires_at_ms: 0,
+                    parent: String::new(),
+                    label: String::new(),
+                    adapter: Some(v1::Endpoint {
+                        adapter: "demo".to_owned(),
+                        socket: self.world.adapter_socket().to_str().unwrap().to_owned(),
+                        uid: truth.adapter_uid,
+                    }),
+                })
+                .collect(),
         }))
     }
 
@@ -274,12 +294,21 @@ impl AgentService for Vault {
         Err(Status::unimplemented("release"))
     }
 
-    async fn collect(&self, _: Request<v1::CollectRequest>) -> Result<Response<v1::CollectResponse>, Status> {
-        Err(Status::unimplemented("collect"))
+    async fn collect(
+        &self,
+        request: Request<v1::CollectRequest>,
+    ) -> Result<Response<v1::CollectResponse>, Status> {
+        let id = request.into_inner().id;
+        let truth = self.world.truth.lock().unwrap();
+        let found = truth.waiting.iter().find(|(known, _)| *known == id);
+        let absent = v1::Refusal { class: "out-of-scope".to_owned(), ..Default::default() };
+        let absent = || claviger_proto::refusal::to_status(Code::NotFound, &absent);
+        found.map(|(_, answer)| Response::new(answer.clone())).ok_or_else(absent)
     }
 
-    async fn ask(&self, _: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
-        Err(Status::unimplemented("ask"))
+    async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
+        self.world.truth.lock().unwrap().asked.push(request.into_inner());
+        Ok(Response::new(v1::AskResponse { id: APPROVAL.to_owned(), expires_at_ms: NOW + 1000 }))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<Changed, Status>> + Send>>;
@@ -337,7 +366,10 @@ impl Adapter {
 
 pub(crate) fn refused(class: &str) -> CallToolResult {
     let mut result = CallToolResult::error(vec![ContentBlock::text("adapter's own words")]);
-    let refusal = json!({"class": class, "field": "label", "reference": "ref_0123456789abcdef"});
+    let mut refusal = json!({"class": class, "field": "label", "reference": "ref_0123456789abcdef"});
+    if class == "pending" {
+        refusal["approval"] = json!(APPROVAL);
+    }
     let mut meta = MetaObject::new();
     meta.insert("claviger/refusal".to_owned(), refusal);
     result.meta = Some(meta);
@@ -361,6 +393,12 @@ impl ServerHandler for Adapter {
         };
         Ok(CallToolResponse::Complete(match request.name.as_ref() {
             "demo.refuse" => refused("out-of-scope"),
+            "demo.ask_first" => match self.0.truth.lock().unwrap().calls.last() {
+                Some((.., claim)) if claim.approval.is_some() || claim.handle != HANDLE_BYTES => {
+                    CallToolResult::success(vec![ContentBlock::text("sent")])
+                }
+                _ => refused("pending"),
+            },
             "demo.hang" => {
                 self.0.hanging.notify_one();
                 context.ct.cancelled().await;

@@ -67,8 +67,11 @@ pub(super) async fn list(session: &mut Session<'_>, args: ListArgs) -> Result<Re
     let row = |approval: &Approval| {
         let summary = approval.shown.first().map(|line| line.text.clone()).unwrap_or_default();
         let what = if approval.tool.is_empty() { approval.kind.clone() } else { approval.tool.clone() };
-        let until =
-            if approval.state == "pending" { relative(approval.expires_at_ms, now_ms) } else { String::new() };
+        let until = if approval.state == "pending" {
+            relative(approval.expires_at_ms, now_ms)
+        } else {
+            String::new()
+        };
         vec![approval.id.clone(), approval.agent.clone(), what, approval.state.clone(), until, cut(&summary)]
     };
     let rows: Vec<_> = found.iter().map(row).collect();
@@ -151,7 +154,8 @@ async fn decide(session: &mut Session<'_>, id: &str, yes: bool, answer: String) 
 
 fn no_such(status: tonic::Status) -> Failure {
     let mut failure = Failure::from(status);
-    if failure.hints.is_empty() && matches!(failure.class.as_deref(), Some("out-of-scope" | "bad-arguments")) {
+    if failure.hints.is_empty() && matches!(failure.class.as_deref(), Some("out-of-scope" | "bad-arguments"))
+    {
         failure.hints.push("`claviger approvals --all` lists them".to_owned());
     }
     failure

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use claviger_proto::v1::{
-    AddGrantRequest, ArgumentBound, Caveat, ForgetKnownRequest, ChildHandle, Grant, ListGrantsRequest, Patterns, Rate, Resource,
-    RevokeRequest, ShowGrantRequest, caveat,
+    AddGrantRequest, ArgumentBound, Caveat, ChildHandle, ForgetKnownRequest, Grant, ListGrantsRequest,
+    Patterns, Rate, Resource, RevokeRequest, ShowGrantRequest, caveat,
 };
 use serde_json::json;
 

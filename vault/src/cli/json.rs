@@ -3,9 +3,9 @@
 //! Destructured without `..`, so that a new field on the wire must find its place here before this compiles.
 
 use claviger_proto::v1::{
-    Adapter, Agent, Approval, ArgumentBound, Caveat, ChildHandle, DetailLine, Grant, GrantedTool, Hours, LogEvent,
-    People, Rate, Resource, Secret, SecretVersion, Service, StatusResponse, TaintSource, Tool, Within,
-    argument_bound, caveat,
+    Adapter, Agent, Approval, ArgumentBound, Caveat, ChildHandle, DetailLine, Grant, GrantedTool, Hours,
+    LogEvent, People, Rate, Resource, Secret, SecretVersion, Service, StatusResponse, TaintSource, Tool,
+    Within, argument_bound, caveat,
 };
 use serde_json::{Value, json};
 

@@ -141,10 +141,14 @@ mod tests {
         page.block("body", &forged);
         page.block("漢字", &"漢".repeat(80));
         let text = page.into_text();
-        let own: Vec<&str> = text.lines().filter(|line| !line.starts_with("  │ ") && !line.starts_with("  ┆ ")).collect();
+        let own: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with("  │ ") && !line.starts_with("  ┆ ")).collect();
         assert_eq!(own, ["body", "漢字"]);
         assert!(text.contains("  │   │ boss@example.org\\u{1b}[9A"), "{text}");
-        assert!(text.lines().all(|line| line.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>() <= 80));
+        assert!(
+            text.lines()
+                .all(|line| line.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>() <= 80)
+        );
         // Nothing of it is left out.
         let said: String = text.lines().filter_map(|line| line.get(6..)).collect();
         assert_eq!(said.matches('漢').count(), 80);

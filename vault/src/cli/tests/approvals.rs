@@ -13,7 +13,14 @@ fn decisions(vault: &Fake) -> Vec<DecideRequest> {
 #[test]
 fn what_waits_is_listed_and_shown_whole() {
     let vault = Fake::start();
-    vault.run(&["approvals"], &[]).said(&["APPROVAL", ID, "gmail.send_message", "pending", "in 9 min", "denied"]);
+    vault.run(&["approvals"], &[]).said(&[
+        "APPROVAL",
+        ID,
+        "gmail.send_message",
+        "pending",
+        "in 9 min",
+        "denied",
+    ]);
     let shown = vault.run(&["approvals", ID], &[]).said(&["to (1 of 1)\n  │ mona@example.com\n"]);
     // What stands in the body stays in the body.
     assert!(shown.out.contains("body\n  │ Hello\n  │ to (1 of 1)\n  │ boss@example.com\n"), "{}", shown.out);

@@ -152,7 +152,10 @@ fn approval(kind: &str) -> Approval {
         state: "pending".into(),
         created_at_ms: 1_799_999_940_000,
         expires_at_ms: 1_800_000_540_000,
-        shown: vec![line("to (1 of 1)", "mona@example.com"), line("body", "Hello\nto (1 of 1)\nboss@example.com")],
+        shown: vec![
+            line("to (1 of 1)", "mona@example.com"),
+            line("body", "Hello\nto (1 of 1)\nboss@example.com"),
+        ],
         ..Approval::default()
     }
 }
