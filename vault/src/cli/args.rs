@@ -7,8 +7,8 @@ use clap_complete::Shell;
 
 use super::report::Report;
 use super::{
-    adapter, agent, audit, can, clock, connect, grant, history, init, log, plan, seal, secret, serve,
-    services, why,
+    adapter, agent, approval, audit, can, clock, connect, grant, history, init, log, plan, seal, secret,
+    serve, services, why,
 };
 use crate::config::env;
 
