@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests run at the real time, in a real environment")]
 
+mod adversary;
 mod approvals;
 mod arrows;
 mod exposures;

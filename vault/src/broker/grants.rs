@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use claviger_domain::caveat::Caveat;
+use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::grant::{Grant, GrantedTool, Handle, State as GrantState};
 use claviger_domain::id::{GrantId, HandleId};
@@ -39,16 +40,31 @@ impl Broker {
     }
 
     async fn try_add_grant(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<GrantView, AdminError> {
+        let effects = ask.effects.clone();
         let grant = self.proposed(admin.clone(), ask).await?;
-        self.make_grant(admin, grant).await
+        let left_out = self.left_out(&grant, &effects);
+        let mut made = self.make_grant(admin, grant).await?;
+        if !left_out.is_empty() {
+            let names = left_out.join(", ");
+            made.warnings.push(format!("left out, because they cannot keep to all of these bounds: {names}"));
+        }
+        Ok(made)
+    }
+
+    /// The tools of these effects that a grant does not have.
+    fn left_out(&self, grant: &Grant, effects: &[Effect]) -> Vec<String> {
+        let tools =
+            self.catalog.service_of(&grant.secret).into_iter().flat_map(|service| service.tools.values());
+        let missing = tools.filter(|tool| effects.contains(&tool.effect) && grant.tool(&tool.name).is_none());
+        missing.map(|tool| tool.name.tool().to_string()).collect()
     }
 
     /// The grant that was asked for, with its names resolved, before it counts.
     pub(super) async fn proposed(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<Grant, AdminError> {
         let service = self.asked_service(&ask.agent, &ask.secret)?;
-        let tools = asked_tools(service, &ask)?;
+        let named = named_tools(service, &ask)?;
         let caveats = self.resolve_caveats(admin.clone(), &ask.secret, service, &ask.caveats).await?;
-        enforceable(&tools, &caveats)?;
+        let tools = asked_tools(service, &ask, named, &caveats)?;
         let approve = ask.approve;
         let now_ms = self.now_ms();
         let expires_at_ms = match ask.expires_in_s {
@@ -277,17 +293,10 @@ fn child_view(entry: &HandleEntry) -> ChildView {
     ChildView { handle: entry.handle.clone(), calls_made: entry.counter.calls().unwrap_or_default() }
 }
 
-/// The tools that were named, and those of the effects that were named.
-fn asked_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>, AdminError> {
-    let mut names: BTreeSet<ToolName> = ask.tools.iter().cloned().collect();
-    names.extend(
-        service
-            .tools
-            .values()
-            .filter(|tool| ask.effects.contains(&tool.effect))
-            .map(|tool| tool.name.clone()),
-    );
-    if names.is_empty() {
+/// The tools that were named one by one.
+fn named_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>, AdminError> {
+    let names: BTreeSet<ToolName> = ask.tools.iter().cloned().collect();
+    if names.is_empty() && ask.effects.is_empty() {
         return Err(AdminError::invalid(
             "the grant names no tool",
             format!("look at `claviger services {}`", service.id),
@@ -304,14 +313,36 @@ fn asked_tools<'a>(service: &'a Service, ask: &GrantAsk) -> Result<Vec<&'a Tool>
     names.iter().map(find).collect()
 }
 
-/// A caveat is enforced by every tool of the grant, or the grant is not made.
-fn enforceable(tools: &[&Tool], caveats: &[Caveat]) -> Result<(), AdminError> {
-    let mut reasons = Vec::new();
-    for caveat in caveats {
-        reasons.extend(tools.iter().filter_map(|tool| caveat.enforceable(tool).err()));
+/// The tools of a grant: those named one by one, and of those named by their effect the ones that can keep to every
+/// bound. A caveat is enforced by every tool of the grant, or the grant is not made.
+fn asked_tools<'a>(
+    service: &'a Service,
+    ask: &GrantAsk,
+    named: Vec<&'a Tool>,
+    caveats: &[Caveat],
+) -> Result<Vec<&'a Tool>, AdminError> {
+    let against =
+        |tool: &Tool| caveats.iter().filter_map(|caveat| caveat.enforceable(tool).err()).collect::<Vec<_>>();
+    let mut reasons: Vec<String> = named.iter().flat_map(|tool| against(tool)).collect();
+    let mut tools = named;
+    let mut unfit = Vec::new();
+    for tool in service.tools.values().filter(|tool| ask.effects.contains(&tool.effect)) {
+        let against = against(tool);
+        match (against.is_empty(), tools.iter().any(|known| known.name == tool.name)) {
+            (true, false) => tools.push(tool),
+            (true, true) => {}
+            (false, _) => unfit.extend(against),
+        }
+    }
+    if tools.is_empty() {
+        reasons.append(&mut unfit);
+    }
+    if tools.is_empty() && reasons.is_empty() {
+        reasons.push(format!("{} has no tool of that effect", service.id));
     }
     if reasons.is_empty() {
-        return Ok(());
+        tools.sort_by(|one, other| one.name.cmp(&other.name));
+        return Ok(tools);
     }
     Err(AdminError::Invalid {
         why: reasons.join("; "),

@@ -92,6 +92,25 @@ async fn effects_stand_for_their_tools() {
     assert!(made.grant.tools.iter().all(|tool| tool.effect == Effect::Read));
 }
 
+/// An owner who says "read" means what can be read within the bounds; one who names a tool means that tool.
+#[tokio::test]
+async fn of_an_effect_only_those_come_that_can_keep_to_the_bounds() {
+    let world = World::new().await;
+    let mut asked = ask("ann", &[], vec![within("label", &["Label_ai"])]);
+    asked.effects = vec![Effect::Read, Effect::Send];
+    let made = world.broker.add_grant(ADMIN, asked.clone()).await.unwrap();
+    assert!(made.grant.tool(&GET.parse().unwrap()).is_some());
+    assert!(made.grant.tool(&"gmail.send_message".parse().unwrap()).is_none());
+    assert!(made.warnings.iter().any(|line| line.contains("left out") && line.contains("send_message")));
+    asked.effects = vec![Effect::Send];
+    let none = world.broker.add_grant(ADMIN, asked.clone()).await;
+    assert!(matches!(none, Err(AdminError::Invalid { .. })), "{none:?}");
+    asked.effects = vec![Effect::Read];
+    asked.tools = vec!["gmail.send_message".parse().unwrap()];
+    let named = world.broker.add_grant(ADMIN, asked).await;
+    assert!(matches!(named, Err(AdminError::Invalid { .. })), "{named:?}");
+}
+
 #[tokio::test]
 async fn a_bound_that_a_tool_cannot_keep_to_is_refused_with_the_reason() {
     let world = World::new().await;

@@ -1,0 +1,125 @@
+//! Two adversaries, each with everything its role has, and a table of what they try.
+//!
+//! [`agent`] has an agent's proof keys and the adapters' sockets: it signs whatever it likes. [`adapter`] has an adapter's
+//! way to the vault: it mints what passes by and sends what it likes under it. Each attempt must be refused, or must do
+//! no harm, and then its row says how that shows. After the whole table nothing may have reached the upstream that a
+//! grant does not allow: that is looked at in the upstream's own log, not in what the vault says.
+
+mod adapter;
+mod agent;
+mod harm;
+
+use std::collections::BTreeMap;
+
+use claviger_tests::world::raw::{Thief, call_adapter};
+use claviger_tests::world::users::Who;
+use claviger_tests::world::{AGENT, World};
+use rmcp::RoleClient;
+use rmcp::service::RunningService;
+use serde_json::Value;
+
+/// What an attempt may end in.
+#[derive(Debug, Clone, Copy)]
+enum Must {
+    /// A refusal of one of these classes.
+    BeRefused(&'static [&'static str]),
+    /// An answer in which none of these texts stands.
+    NotTell(&'static [&'static str]),
+}
+
+/// Refused by the arguments' own form.
+const FORM: Must = Must::BeRefused(&["bad-arguments"]);
+/// Refused by scope, or as what is not there.
+const SCOPE: Must = Must::BeRefused(&["out-of-scope"]);
+/// Either: which of the two sees it first does not matter.
+const FORM_OR_SCOPE: Must = Must::BeRefused(&["bad-arguments", "out-of-scope"]);
+/// No grant says so.
+const UNGRANTED: Must = Must::BeRefused(&["not-granted", "bad-presentation"]);
+
+/// One attempt: what it is called, at which tool, with which arguments, and how it must end.
+struct Attempt {
+    what: String,
+    tool: &'static str,
+    args: Value,
+    must: Must,
+}
+
+fn attempt(what: impl Into<String>, tool: &'static str, args: Value, must: Must) -> Attempt {
+    Attempt { what: what.into(), tool, args, must }
+}
+
+/// The agent's side without our client: proof keys, and a plain MCP client at each adapter.
+struct Puppet {
+    thief: Thief,
+    adapters: BTreeMap<String, RunningService<RoleClient, ()>>,
+}
+
+impl Puppet {
+    async fn new(world: &World) -> Self {
+        let thief = world.thief(AGENT).await;
+        let mut adapters = BTreeMap::new();
+        for handle in &thief.opened.handles {
+            let name = handle.adapter.as_ref().unwrap().adapter.clone();
+            if !adapters.contains_key(&name) {
+                let client = world.mcp_client(&name, Who::Agent).await;
+                adapters.insert(name, client);
+            }
+        }
+        Self { thief, adapters }
+    }
+
+    /// Calls a tool with a good presentation; the class of the refusal, or the answer's whole text.
+    async fn call(&self, tool: &str, args: &Value) -> Result<String, String> {
+        let service = tool.split('.').next().unwrap();
+        let (presentation, _) = self.present(tool, args);
+        let result = call_adapter(&self.adapters[service], tool, args, &presentation).await;
+        let refusal = result.meta.as_ref().and_then(|meta| meta.get(claviger_agent::REFUSAL_KEY));
+        match refusal {
+            Some(refusal) => Err(refusal["class"].as_str().unwrap_or_default().to_owned()),
+            None if result.is_error == Some(true) => Err(format!("error: {:?}", result.content)),
+            None => Ok(serde_json::to_string(&result).unwrap()),
+        }
+    }
+
+    /// A presentation of any tool, granted or not: by the handle that has it, or else by one of its service.
+    fn present(&self, tool: &str, args: &Value) -> (String, Vec<u8>) {
+        let held = |name: &str| {
+            self.thief.opened.handles.iter().any(|handle| handle.tools.iter().any(|tool| tool.name == name))
+        };
+        if held(tool) {
+            return self.thief.present(tool, args);
+        }
+        let service = tool.split('.').next().unwrap();
+        let other = self
+            .thief
+            .opened
+            .handles
+            .iter()
+            .flat_map(|handle| &handle.tools)
+            .find(|tool| tool.name.starts_with(&format!("{service}.")))
+            .unwrap();
+        let canonical = claviger_canonical::Canonical::from_json(args).unwrap();
+        let (mut claim, key) = self.thief.claim(&other.name, &canonical);
+        claim.tool = tool.parse().unwrap();
+        (claviger_canonical::Presentation::sign(&key, claim).into_text(), canonical.bytes().to_vec())
+    }
+}
+
+/// Makes all attempts; the faults of those that did not end as they must.
+async fn play(puppet: &Puppet, attempts: &[Attempt]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for Attempt { what, tool, args, must } in attempts {
+        let got = puppet.call(tool, args).await;
+        let well = match (must, &got) {
+            (Must::BeRefused(classes), Err(class)) => classes.contains(&class.as_str()),
+            (Must::NotTell(texts), Ok(answer)) => !texts.iter().any(|text| answer.contains(text)),
+            // A refusal tells nothing.
+            (Must::NotTell(_), Err(class)) => !class.starts_with("error"),
+            (Must::BeRefused(_), Ok(_)) => false,
+        };
+        if !well {
+            faults.push(format!("{what} ({tool} {args}): {got:?}, and must {must:?}"));
+        }
+    }
+    faults
+}
