@@ -106,8 +106,8 @@ pub(super) struct ForgetArgs {
     /// A grant's id (gr_…).
     id: String,
     /// One of what `grant show` says is known, such as to:mona@example.com; all of it where left out.
-    #[arg(default_value = "")]
-    value: String,
+    #[arg(default_value = "", value_name = "KNOWN")]
+    known: String,
 }
 
 /// A grant's id.
@@ -263,11 +263,11 @@ async fn show(session: &mut Session<'_>, args: IdArgs) -> Result<Report, Failure
 }
 
 async fn forget(session: &mut Session<'_>, args: ForgetArgs) -> Result<Report, Failure> {
-    let ForgetArgs { id, value } = args;
-    let request = ForgetKnownRequest { grant: id, value: value.clone() };
+    let ForgetArgs { id, known } = args;
+    let request = ForgetKnownRequest { grant: id, value: known.clone() };
     let grant = session.admin().await?.forget_known(request).await.map_err(no_such_grant)?.into_inner();
     let mut page = session.page();
-    let what = if value.is_empty() { "everything it knew" } else { value.as_str() };
+    let what = if known.is_empty() { "everything it knew" } else { known.as_str() };
     page.line(format!("{} has forgotten {what}: you are asked again", grant.id));
     Ok(Report::new(json::grant(&grant), page))
 }
