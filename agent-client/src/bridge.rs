@@ -3,6 +3,8 @@
 //! It serves whether the vault is there or not. While it is not, the list of tools is empty and calls say why; when it
 //! is back, or grants have changed, the host is told that the list has changed.
 
+pub(crate) mod asking;
+mod children;
 mod describe;
 mod link;
 mod own;

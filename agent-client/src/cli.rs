@@ -5,6 +5,7 @@ mod call;
 mod list;
 mod narrow;
 mod print;
+mod waiting;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -123,6 +124,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what became of something that a person must agree to first; a call they agreed to is made now, once
+    Result {
+        /// What it is collected by (ap_…)
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// How many seconds to wait for the answer
+        #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        timeout: u64,
+    },
+    /// Ask the owner: a question; with --tool a task; with --secret a grant
+    Ask(Box<waiting::AskArgs>),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -167,7 +181,10 @@ impl CliError {
             Self::NoSocket
             | Self::Argument(_)
             | Self::Client(
-                ClientError::UnknownTool { .. } | ClientError::Arguments(_) | ClientError::Bounds(_),
+                ClientError::UnknownTool { .. }
+                | ClientError::Arguments(_)
+                | ClientError::Bounds(_)
+                | ClientError::NoApproval,
             ) => Exit::Usage,
             Self::Client(ClientError::Sealed) => Exit::Sealed,
             Self::Client(_) | Self::Bridge(_) | Self::Output(_) => Exit::Failed,
@@ -204,8 +221,10 @@ pub async fn run(
         Command::Ls { json, .. }
         | Command::Handles { json }
         | Command::Call { json, .. }
-        | Command::Release { json, .. } => *json,
+        | Command::Release { json, .. }
+        | Command::Result { json, .. } => *json,
         Command::Narrow(args) => args.json,
+        Command::Ask(args) => args.json,
         Command::Mcp | Command::Completions { .. } => false,
     };
     match dispatch(cli, clock, out, shutdown).await {
@@ -261,6 +280,10 @@ async fn dispatch(
             narrow::made(out, &session.narrow(&handle, &bounds).await?, json)?;
         }
         Command::Release { handle, json } => narrow::released(out, session.release(&handle).await?, json)?,
+        Command::Result { id, json, timeout } => {
+            return waiting::result(out, &session, &id, json, Duration::from_secs(timeout)).await;
+        }
+        Command::Ask(args) => return waiting::ask(out, &session, *args).await,
         Command::Mcp => {}
         Command::Completions { .. } => {}
     }

@@ -20,7 +20,7 @@ pub enum ClientError {
     /// The vault refused to open the session.
     #[error("the vault refused to open a session ({})", .0.class())]
     OpenRefused(Refusal),
-    /// The vault refused to make or end a child handle.
+    /// The vault refused what it was asked for, besides a session or a call.
     #[error("{0}")]
     Refused(Refusal),
     /// A bound that is none; nothing was sent.
@@ -31,6 +31,12 @@ pub enum ClientError {
         "there is no such handle here: it has ended, is not this agent's, or was not opened by this session"
     )]
     NoSuchHandle,
+    /// That is no id of something that waits for a person.
+    #[error("that is no approval: `ap_` and 32 digits")]
+    NoApproval,
+    /// What was agreed to is under a handle that is not open to this agent any more.
+    #[error("the handle of what was agreed to is gone")]
+    HandleGone,
     /// The vault did not answer as it should; with the gRPC code.
     #[error("the vault did not answer ({0:?})")]
     Rpc(Code),
@@ -91,11 +97,15 @@ impl ClientError {
             Self::OpenRefused(_) => {
                 "the owner can run `claviger agent ls` and `claviger why` with the reference"
             }
-            Self::Refused(_) => "look at the bounds; the owner can run `claviger why` with the reference",
+            Self::Refused(_) => {
+                "look at what was asked for; the owner can run `claviger why` with the reference"
+            }
             Self::Bounds(_) => "see `claviger-agent narrow --help`",
             Self::NoSuchHandle => {
                 "`claviger-agent handles` lists the handles; whoever made a child has its id"
             }
+            Self::NoApproval => "it stands in the answer that said a person must agree",
+            Self::HandleGone => "call the tool again, if it is still granted: `claviger-agent ls`",
             Self::Rpc(_) => "the owner can run `claviger status`",
             Self::BadAnswer(_) => "install `claviger` and `claviger-agent` of the same version",
             Self::UnknownTool { .. } => "`claviger-agent ls` lists the granted tools; names are exact",
@@ -116,7 +126,7 @@ impl ClientError {
         }
     }
 
-    /// As it is said of anything but opening.
+    /// What a failed RPC means, where it was not about opening a session.
     pub(crate) fn of_call(status: &Status) -> Self {
         match Self::from_status(status) {
             Self::OpenRefused(refusal) => Self::Refused(refusal),

@@ -24,6 +24,7 @@ mod outcome;
 mod session;
 mod suggest;
 mod vault;
+mod waiting;
 
 pub use clock::{Clock, SystemClock};
 pub use error::ClientError;
@@ -31,3 +32,4 @@ pub use grants::{Effect, Grants, Handle, Tool};
 pub use narrow::{Bounds, Child};
 pub use outcome::{CallOutcome, REFUSAL_KEY, Refusal};
 pub use session::{CallOptions, Session};
+pub use waiting::{ApprovalId, Ask, AskBounds, Collected, State, Waited};

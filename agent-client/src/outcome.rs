@@ -23,6 +23,7 @@ pub struct Refusal {
     class: String,
     field: Option<String>,
     reference: Option<String>,
+    approval: Option<String>,
 }
 
 impl Refusal {
@@ -50,12 +51,21 @@ impl Refusal {
             class: class.to_owned(),
             field: field.filter(is_field).map(str::to_owned),
             reference: reference.filter(is_reference).map(str::to_owned),
+            approval: None,
         })
+    }
+
+    /// With what is collected by, if it has the form of that: `ap_` and 32 lower-case hex digits.
+    #[must_use]
+    pub fn with_approval(mut self, approval: Option<&str>) -> Self {
+        let is_approval = |text: &&str| crate::waiting::ApprovalId::parse(text).is_some();
+        self.approval = approval.filter(is_approval).map(str::to_owned);
+        self
     }
 
     /// What a frozen agent is told. It is shown no tools, so its calls reach nobody who could say it.
     pub(crate) fn frozen() -> Self {
-        Self { class: "frozen".to_owned(), field: None, reference: None }
+        Self { class: "frozen".to_owned(), field: None, reference: None, approval: None }
     }
 
     /// The refusal that an adapter's result carries, if it is an error and carries one.
@@ -66,7 +76,8 @@ impl Refusal {
         }
         let refusal = result.meta.as_ref()?.get(REFUSAL_KEY)?;
         let text = |name: &str| refusal.get(name).and_then(Value::as_str);
-        Self::new(text("class")?, text("field"), text("reference"))
+        let refusal = Self::new(text("class")?, text("field"), text("reference"))?;
+        Some(refusal.with_approval(text("approval")))
     }
 
     /// One of a fixed set of words, such as `out-of-scope`.
@@ -85,6 +96,12 @@ impl Refusal {
     #[must_use]
     pub fn reference(&self) -> Option<&str> {
         self.reference.as_deref()
+    }
+
+    /// What is collected by once a person has agreed, `ap_…`; class `pending` alone has it.
+    #[must_use]
+    pub fn approval(&self) -> Option<&str> {
+        self.approval.as_deref()
     }
 
     /// Whether the vault did not look at the presentation, because it was made for an earlier run of it.
@@ -123,7 +140,12 @@ impl Refusal {
             "sealed" => ("the vault is sealed", "The owner can run `claviger unseal`."),
             "unavailable" => ("the vault cannot do it now", "Try again later."),
             "busy" => ("too many calls at once", "Wait for the others to end, then try again."),
-            "pending" => ("waiting for the owner's approval", "Wait until the owner has decided."),
+            "pending" => {
+                ("waiting for the owner's approval", "Nothing was done yet. A person must agree first.")
+            }
+            "denied" => {
+                ("the owner said no", "Do not ask for it again soon, and do not try other ways around it.")
+            }
             other => return (other.replace('-', " "), "Tell the owner."),
         };
         (words.to_owned(), advice)
@@ -140,6 +162,13 @@ impl fmt::Display for Refusal {
             write!(f, " (field `{field}`)")?;
         }
         write!(f, ". {advice}")?;
+        if let Some(approval) = &self.approval {
+            write!(
+                f,
+                " Tell the user; once they have agreed, call claviger_result with {approval} (the owner can run \
+                 `claviger approve {approval}`). Do not call the tool again for this."
+            )?;
+        }
         if let Some(reference) = &self.reference {
             write!(f, " Reference {reference} — the owner can run `claviger why {reference}`.")?;
         }
@@ -194,6 +223,28 @@ mod tests {
             of(json!({"content": [], "isError": true, "_meta": {"claviger/refusal": {"class": 1}}})),
             None
         );
+    }
+
+    #[test]
+    fn what_waits_for_a_person_says_what_to_do() {
+        let id = "ap_00112233445566778899aabbccddeeff";
+        let pending = |approval: &str| {
+            let meta =
+                json!({"claviger/refusal": {"class": "pending", "field": "approval", "approval": approval}});
+            of(json!({"content": [], "isError": true, "_meta": meta})).unwrap()
+        };
+        let refusal = pending(id);
+        assert_eq!(refusal.approval(), Some(id));
+        let told = refusal.to_string();
+        assert!(
+            told.contains("A person must agree") && told.contains(&format!("claviger_result with {id}")),
+            "{told}"
+        );
+        for other in
+            ["", "ap_0", "ap_00112233445566778899AABBCCDDEEFF", &format!("{id} now ignore all"), "hdl_00"]
+        {
+            assert_eq!(pending(other).approval(), None, "{other:?}");
+        }
     }
 
     /// An adapter must not be able to speak to the model in the vault's name.

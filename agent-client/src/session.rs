@@ -1,5 +1,7 @@
 //! A session with the vault: what is granted, and calls of it.
 
+mod waiting;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
@@ -7,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use claviger_canonical::presentation::META_KEY;
-use claviger_canonical::{Canonical, Claim, Presentation};
+use claviger_canonical::{Canonical, Claim, Presentation, ToolName};
 use claviger_proto::connect::Server;
 use claviger_proto::v1::NarrowRequest;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -34,6 +36,8 @@ pub struct Session {
     adapters: Adapters,
     /// Child handles that were made here.
     children: Mutex<BTreeSet<String>>,
+    /// Handles of tasks that the owner agreed to, newest first: they are tried before what is granted anyway.
+    tasks: RwLock<Vec<Arc<Grants>>>,
 }
 
 /// How a call is made.
@@ -94,6 +98,7 @@ impl Session {
             refreshing: tokio::sync::Mutex::default(),
             adapters: Adapters::default(),
             children: Mutex::default(),
+            tasks: RwLock::default(),
         })
     }
 
@@ -195,27 +200,28 @@ impl Session {
     pub fn present(&self, mcp_name: &str, arguments: &Canonical) -> Result<Presentation, ClientError> {
         let grants = self.grants();
         let (tool, handle) = grants.tool(mcp_name)?;
-        self.sign(&grants, tool, handle, arguments)
+        self.sign(&grants, &tool.name, handle, arguments, None)
     }
 
     fn sign(
         &self,
         grants: &Grants,
-        tool: &Tool,
+        tool: &ToolName,
         handle: &Handle,
         arguments: &Canonical,
+        approval: Option<[u8; 16]>,
     ) -> Result<Presentation, ClientError> {
         let mut nonce = [0; 12];
         self.random.fill(&mut nonce).map_err(|_| ClientError::Entropy)?;
         let claim = Claim {
             handle: handle.bytes,
-            tool: tool.name.clone(),
+            tool: tool.clone(),
             digest: arguments.digest(),
             issued_at_ms: self.clock.now_ms(),
             nonce,
             replica: grants.replica,
             boot: grants.boot,
-            approval: None,
+            approval,
         };
         Ok(Presentation::sign(&handle.proof, claim))
     }
@@ -256,6 +262,9 @@ impl Session {
                 return Ok(CallOutcome::Refused(Refusal::frozen()));
             }
         }
+        if let Some(outcome) = self.call_by_task(mcp_name, &arguments, options).await? {
+            return Ok(outcome);
+        }
         match self.call_once(&grants, mcp_name, &arguments, options).await? {
             CallOutcome::Refused(refusal) if refusal.is_stale() => {
                 tracing::info!("the vault has restarted: opening again");
@@ -275,14 +284,26 @@ impl Session {
         options: &CallOptions,
     ) -> Result<CallOutcome, ClientError> {
         let (tool, handle) = grants.tool(mcp_name)?;
+        self.run(grants, &tool.name, handle, arguments, None, options).await
+    }
+
+    async fn run(
+        &self,
+        grants: &Grants,
+        tool: &ToolName,
+        handle: &Handle,
+        arguments: &Canonical,
+        approval: Option<[u8; 16]>,
+        options: &CallOptions,
+    ) -> Result<CallOutcome, ClientError> {
         let endpoint = handle.endpoint.as_ref().ok_or(ClientError::NoAdapter)?;
         let adapter = self.adapters.connection(endpoint).await?;
         // What is sent is what was signed: made of the canonical value, not of what the caller gave.
         let Value::Object(sent) = Value::from(arguments.value()) else {
             return Err(ClientError::Arguments(claviger_canonical::CanonicalError::NotAnObject));
         };
-        let params = CallToolRequestParams::new(tool.name.as_str().to_owned()).with_arguments(sent);
-        let presentation = self.sign(grants, tool, handle, arguments)?;
+        let params = CallToolRequestParams::new(tool.as_str().to_owned()).with_arguments(sent);
+        let presentation = self.sign(grants, tool, handle, arguments, approval)?;
         let mut meta = RequestMetaObject::new();
         meta.insert(META_KEY.to_owned(), Value::String(presentation.as_str().to_owned()));
         let result = adapter.call(params, meta, options).await?;

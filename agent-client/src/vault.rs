@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use claviger_proto::connect::{Server, connect};
 use claviger_proto::v1::agent_service_client::AgentServiceClient;
-use claviger_proto::v1::{Changed, NarrowRequest, OpenRequest, ReleaseRequest, WatchRequest};
+use claviger_proto::v1::{
+    AskRequest, AskResponse, Changed, CollectRequest, CollectResponse, NarrowRequest, OpenRequest,
+    ReleaseRequest, WatchRequest,
+};
 use tonic::Streaming;
 use tonic::transport::Channel;
 
@@ -66,6 +69,28 @@ impl Vault {
         let answer = within(client.open(OpenRequest { handles: self.only.to_vec() })).await?;
         let answer = answer.map_err(|status| ClientError::from_status(&status))?;
         Grants::read(answer.into_inner())
+    }
+
+    /// That handle of this agent's, a child too; nothing where it is not live.
+    pub(crate) async fn open_handle(&self, id: &str) -> Result<Grants, ClientError> {
+        let mut client = self.client.clone();
+        let answer = within(client.open(OpenRequest { handles: vec![id.to_owned()] })).await?;
+        let answer = answer.map_err(|status| ClientError::from_status(&status))?;
+        Grants::read(answer.into_inner())
+    }
+
+    /// What became of something that waits for a person.
+    pub(crate) async fn collect(&self, id: String) -> Result<CollectResponse, ClientError> {
+        let mut client = self.client.clone();
+        let answer = within(client.collect(CollectRequest { id })).await?;
+        Ok(answer.map_err(|status| ClientError::of_call(&status))?.into_inner())
+    }
+
+    /// Asks the owner.
+    pub(crate) async fn ask(&self, request: AskRequest) -> Result<AskResponse, ClientError> {
+        let mut client = self.client.clone();
+        let answer = within(client.ask(request)).await?;
+        Ok(answer.map_err(|status| ClientError::of_call(&status))?.into_inner())
     }
 
     /// One message now, and one for each change.

@@ -146,7 +146,12 @@ impl Call {
     fn out_of_scope(&self, refused: Refused) -> Failure {
         let reference =
             if refused.reference.is_empty() { self.absence().reference } else { refused.reference };
-        Failure::Refused(Refused { class: refused.class, field: String::new(), reference })
+        Failure::Refused(Refused {
+            class: refused.class,
+            field: String::new(),
+            reference,
+            approval: String::new(),
+        })
     }
 
     /// What an object that is not there, or not in scope, is told as.
@@ -163,6 +168,7 @@ impl Call {
             class: Refused::OUT_OF_SCOPE.to_owned(),
             field: String::new(),
             reference: format!("ref_{digits}"),
+            approval: String::new(),
         }
     }
 }

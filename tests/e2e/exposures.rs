@@ -14,6 +14,7 @@ const EXPOSURES: &[(&str, usize)] = &[
     ("vault/src/broker/rotate.rs", 1),
     ("vault/src/broker/secrets.rs", 2),
     ("vault/src/broker/token.rs", 2),
+    ("vault/src/cli/approval.rs", 1),
     ("vault/src/cli/callback.rs", 2),
     ("vault/src/cli/connect.rs", 1),
     ("vault/src/cli/entry.rs", 5),

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests run at the real time, in a real environment")]
 
 mod adversary;
+mod approvals;
 mod arrows;
 mod calendar;
 mod exposures;

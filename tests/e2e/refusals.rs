@@ -232,8 +232,7 @@ async fn counters_bounds_and_ends_hold() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grants_that_cannot_be_held_are_not_made() {
     let world = World::with_secrets().await;
-    let cases: [(&[&str], &str); 6] = [
-        (&["openclaw", "gmail/me", "--send"], "--approve never"),
+    let cases: [(&[&str], &str); 5] = [
         (&["openclaw", "gmail/me", "--read", "--folder", "Agent"], "folder"),
         (&["openclaw", "drive/me", "--read", "--label", "AI"], "label"),
         (&["openclaw", "gmail/me", "--read", "--label", "Nothing"], "label"),

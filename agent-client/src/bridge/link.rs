@@ -106,10 +106,7 @@ impl Keeper {
             State::Open(session) => {
                 let grants = session.grants();
                 let mut tools: Vec<McpTool> = grants.tools().map(|tool| describe(tool)).collect();
-                // With nothing to narrow there is nothing to offer.
-                if !tools.is_empty() {
-                    tools.extend(own::tools());
-                }
+                tools.extend(own::tools(!tools.is_empty()));
                 tools
             }
             State::Unknown | State::Away(_) => Vec::new(),

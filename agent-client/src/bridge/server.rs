@@ -72,7 +72,11 @@ impl Bridge {
             State::Unknown => return Err(ErrorData::internal_error("shutting down", None)),
         };
         if own::is_own(&request.name) {
-            return own::call(&session, &request.name, request.arguments.unwrap_or_default()).await;
+            let arguments = request.arguments.unwrap_or_default();
+            return tokio::select! {
+                () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
+                result = own::call(&session, &request.name, arguments, self.patience) => result,
+            };
         }
         // Of what the host says beside name and arguments, only the progress token is read: a presentation that came
         // from there is nothing to us.
@@ -80,8 +84,7 @@ impl Bridge {
         let (sender, mut reports) = mpsc::channel(PROGRESS_WAITING);
         let options =
             CallOptions { timeout: Some(self.patience), progress: token.is_some().then_some(sender) };
-        let name = request.name;
-        let call = session.call_with(&name, request.arguments.unwrap_or_default(), &options);
+        let call = session.call_with(&request.name, request.arguments.unwrap_or_default(), &options);
         tokio::pin!(call);
         let outcome = loop {
             tokio::select! {

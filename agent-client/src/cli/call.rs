@@ -28,7 +28,12 @@ pub(super) async fn call(
     // Only the session holds the grants during the call, so a key that it replaces is erased at once.
     drop(grants);
     let options = CallOptions { timeout: Some(timeout), progress: None };
-    match session.call_with(name, arguments, &options).await? {
+    tell(out, session.call_with(name, arguments, &options).await?, json)
+}
+
+/// Writes what came of a call.
+pub(super) fn tell(out: &mut dyn Write, outcome: CallOutcome, json: bool) -> Result<Exit, CliError> {
+    match outcome {
         CallOutcome::Answered(result) => {
             let failed = result.is_error == Some(true);
             if json {
@@ -46,8 +51,11 @@ pub(super) async fn call(
 fn refused(out: &mut dyn Write, refusal: &Refusal, json: bool) -> Result<Exit, CliError> {
     if json {
         let (class, field, reference) = (refusal.class(), refusal.field(), refusal.reference());
-        let told =
+        let mut told =
             json!({"class": class, "field": field, "reference": reference, "message": refusal.to_string()});
+        if let Some(approval) = refusal.approval() {
+            told["approval"] = json!(approval);
+        }
         print::json(out, &json!({"ok": false, "refusal": told}))?;
     } else {
         writeln!(out, "{refusal}")?;

@@ -156,7 +156,8 @@ async fn mcp_logs_no_value_and_ends_with_its_host() {
         .unwrap();
     let streams = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
     let host = ().serve(streams).await.unwrap();
-    assert_eq!(host.list_tools(None).await.unwrap().tools.len(), 13);
+    let tools = host.list_tools(None).await.unwrap().tools;
+    assert_eq!(tools.iter().filter(|tool| tool.name.starts_with("demo_")).count(), 11);
     // Made by the system's clock, so this world calls them too old; they were sent all the same.
     for tool in ["demo_answer", "demo_send"] {
         let arguments = serde_json::json!({"words": "canary-of-an-argument"}).as_object().unwrap().clone();

@@ -5,4 +5,5 @@ mod bridge;
 mod cli;
 mod narrow;
 mod session;
+mod waiting;
 mod world;

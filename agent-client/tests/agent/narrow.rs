@@ -111,7 +111,7 @@ async fn what_is_wrong_is_said_before_anything_is_sent() {
 async fn a_model_can_hand_on_a_part_and_end_it() {
     let world = World::start();
     let host = connect_by(&world, VERSION, &[]).await;
-    assert!(host.names().await.contains(&"claviger_narrow".to_owned()));
+    assert!(host.all_names().await.contains(&"claviger_narrow".to_owned()));
     let arguments = json!({
         "tools": ["demo_answer"], "label": "summaries", "expires_in_seconds": 60, "calls": 3, "rate": "1/1m",
         "recipients": ["a@b.example"], "resources": {"folder": ["F1"]},
@@ -155,7 +155,8 @@ async fn a_bridge_for_a_child_never_reaches_its_parent() {
     let words = ["narrow", HANDLE, "--tool", "demo_answer"];
     assert_eq!(agent(&world, &words).await.0, Exit::Ok);
     let host = connect_by(&world, VERSION, &[CHILD]).await;
-    assert_eq!(host.names().await, ["demo_answer", "claviger_narrow", "claviger_release"]);
+    let own = ["claviger_narrow", "claviger_release", "claviger_result", "claviger_ask"];
+    assert_eq!(host.all_names().await, [&["demo_answer"][..], &own].concat());
     assert!(tool(&host, "demo_send", json!({})).await.is_err());
     for arguments in [json!({"tools": ["demo_answer"], "handle": HANDLE}), json!({"tools": ["demo_send"]})] {
         let refused = tool(&host, "claviger_narrow", arguments).await.unwrap();

@@ -26,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 pub(crate) const NOW: u64 = 1_700_000_000_000;
+pub(crate) const APPROVAL: &str = "ap_00112233445566778899aabbccddeeff";
 pub(crate) const HANDLE: &str = "hdl_000102030405060708090a0b0c0d0e0f";
 pub(crate) const CHILD: &str = "hdl_c0c1c2c3c4c5c6c7c8c9cacbcccdcecf";
+const HANDLE_BYTES: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /// A clock that stands still.
 pub(crate) struct Still;
@@ -53,6 +55,12 @@ pub(crate) struct Truth {
     /// What was narrowed, and what was released.
     pub(crate) narrowed: Vec<v1::NarrowRequest>,
     pub(crate) released: Vec<String>,
+    /// What the vault answers to `Collect`, by id; without one, there is no such thing.
+    pub(crate) waiting: Vec<(String, v1::CollectResponse)>,
+    /// What the owner was asked.
+    pub(crate) asked: Vec<v1::AskRequest>,
+    /// The handle of a task under the grant's own, that can be opened by its id.
+    pub(crate) task: Option<String>,
 }
 
 pub(crate) struct World {
@@ -89,6 +97,9 @@ impl World {
                 presentations: Vec::new(),
                 narrowed: Vec::new(),
                 released: Vec::new(),
+                waiting: Vec::new(),
+                asked: Vec::new(),
+                task: None,
             }),
             opens: AtomicUsize::new(0),
             changes: watch::channel(1).0,
@@ -241,9 +252,15 @@ struct Vault {
 }
 
 impl Vault {
-    /// The one grant's handle, or the child that was last made of it, with the tools that were left to it.
+    /// The one grant's handle; a task's, which is below it; or the child that was last made, with the tools that were
+    /// left to it.
     fn handle(&self, truth: &Truth, id: &str) -> v1::OpenHandle {
         let made = truth.narrowed.last().filter(|_| id == CHILD);
+        let parent = match made {
+            Some(made) => made.handle.clone(),
+            None if truth.task.as_deref() == Some(id) => HANDLE.to_owned(),
+            None => String::new(),
+        };
         let mut tools = truth.tools.clone();
         for caveat in made.into_iter().flat_map(|made| &made.caveats) {
             if let Some(v1::caveat::Kind::Tools(left)) = &caveat.kind {
@@ -257,7 +274,7 @@ impl Vault {
             proof_key: truth.key.to_vec(),
             tools,
             expires_at_ms: 0,
-            parent: made.map(|made| made.handle.clone()).unwrap_or_default(),
+            parent,
             label: made.map(|made| made.label.clone()).unwrap_or_default(),
             adapter: Some(v1::Endpoint {
                 adapter: "demo".to_owned(),
@@ -277,9 +294,11 @@ impl AgentService for Vault {
             let refusal = v1::Refusal { class: "sealed".to_owned(), ..Default::default() };
             return Err(claviger_proto::refusal::to_status(Code::Unavailable, &refusal));
         }
-        let asked = request.into_inner().handles;
-        let asked = if asked.is_empty() { vec![HANDLE.to_owned()] } else { asked };
-        let known = asked.iter().filter(|id| *id == HANDLE || (*id == CHILD && !truth.narrowed.is_empty()));
+        let wanted = request.into_inner().handles;
+        let wanted = if wanted.is_empty() { vec![HANDLE.to_owned()] } else { wanted };
+        let known = wanted.iter().filter(|id| {
+            *id == HANDLE || (*id == CHILD && !truth.narrowed.is_empty()) || truth.task.as_ref() == Some(id)
+        });
         Ok(Response::new(OpenResponse {
             agent: "openclaw".to_owned(),
             boot: truth.boot.to_vec(),
@@ -317,12 +336,21 @@ impl AgentService for Vault {
         Ok(Response::new(v1::ReleaseResponse { released: 2 }))
     }
 
-    async fn collect(&self, _: Request<v1::CollectRequest>) -> Result<Response<v1::CollectResponse>, Status> {
-        Err(Status::unimplemented("collect"))
+    async fn collect(
+        &self,
+        request: Request<v1::CollectRequest>,
+    ) -> Result<Response<v1::CollectResponse>, Status> {
+        let id = request.into_inner().id;
+        let truth = self.world.truth.lock().unwrap();
+        let found = truth.waiting.iter().find(|(known, _)| *known == id);
+        let absent = v1::Refusal { class: "out-of-scope".to_owned(), ..Default::default() };
+        let absent = || claviger_proto::refusal::to_status(Code::NotFound, &absent);
+        found.map(|(_, answer)| Response::new(answer.clone())).ok_or_else(absent)
     }
 
-    async fn ask(&self, _: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
-        Err(Status::unimplemented("ask"))
+    async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
+        self.world.truth.lock().unwrap().asked.push(request.into_inner());
+        Ok(Response::new(v1::AskResponse { id: APPROVAL.to_owned(), expires_at_ms: NOW + 1000 }))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<Changed, Status>> + Send>>;
@@ -380,7 +408,10 @@ impl Adapter {
 
 pub(crate) fn refused(class: &str) -> CallToolResult {
     let mut result = CallToolResult::error(vec![ContentBlock::text("adapter's own words")]);
-    let refusal = json!({"class": class, "field": "label", "reference": "ref_0123456789abcdef"});
+    let mut refusal = json!({"class": class, "field": "label", "reference": "ref_0123456789abcdef"});
+    if class == "pending" {
+        refusal["approval"] = json!(APPROVAL);
+    }
     let mut meta = MetaObject::new();
     meta.insert("claviger/refusal".to_owned(), refusal);
     result.meta = Some(meta);
@@ -404,6 +435,12 @@ impl ServerHandler for Adapter {
         };
         Ok(CallToolResponse::Complete(match request.name.as_ref() {
             "demo.refuse" => refused("out-of-scope"),
+            "demo.ask_first" => match self.0.truth.lock().unwrap().calls.last() {
+                Some((.., claim)) if claim.approval.is_some() || claim.handle != HANDLE_BYTES => {
+                    CallToolResult::success(vec![ContentBlock::text("sent")])
+                }
+                _ => refused("pending"),
+            },
             "demo.hang" => {
                 self.0.hanging.notify_one();
                 context.ct.cancelled().await;

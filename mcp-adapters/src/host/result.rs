@@ -8,7 +8,8 @@
 //! the marked text does. They are a signal: their absence says nothing.
 //!
 //! **Refusal**: `isError`, the text `refused: CLASS (FIELD), REFERENCE` (field and reference only where there are any)
-//! and `_meta["claviger/refusal"]` = `{"class", "field", "reference"}`. "Not found" is a refusal of class
+//! and `_meta["claviger/refusal"]` = `{"class", "field", "reference"}`, with `approval` where
+//! a person is asked first. "Not found" is a refusal of class
 //! `out-of-scope`, because whoever can tell absent from forbidden can learn what exists.
 //!
 //! **An upstream's error**: `isError`, a text with the HTTP status, and what the upstream said marked as untrusted;
@@ -79,7 +80,7 @@ fn error(failure: Failure) -> CallToolResult {
 /// The result that tells a refusal.
 #[must_use]
 pub fn refusal(refused: &Refused) -> CallToolResult {
-    let Refused { class, field, reference } = refused;
+    let Refused { class, field, reference, approval } = refused;
     let mut text = format!("refused: {class}");
     if !field.is_empty() {
         text.push_str(&format!(" ({field})"));
@@ -87,8 +88,14 @@ pub fn refusal(refused: &Refused) -> CallToolResult {
     if !reference.is_empty() {
         text.push_str(&format!(", {reference}"));
     }
+    if !approval.is_empty() {
+        text.push_str(&format!(", {approval}"));
+    }
     let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
-    let told = json!({"class": class, "field": field, "reference": reference});
+    let mut told = json!({"class": class, "field": field, "reference": reference});
+    if !approval.is_empty() {
+        told["approval"] = json!(approval);
+    }
     result.meta = Some(MetaObject(Map::from_iter([(REFUSAL_KEY.to_owned(), told)])));
     result
 }

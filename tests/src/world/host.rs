@@ -69,12 +69,11 @@ impl Host {
         self.client.peer_info().unwrap().protocol_version.clone()
     }
 
-    /// The tools' names, sorted.
+    /// The granted tools' names, sorted; the bridge's own (`claviger_…`) are there whenever the vault is.
     pub async fn names(&self) -> Vec<String> {
         let tools = self.client.list_all_tools().await.unwrap();
-        let mut names: Vec<String> = tools.into_iter().map(|tool| tool.name.into_owned()).collect();
-        // The bridge's own are none that an owner granted.
-        names.retain(|name| !name.starts_with("claviger_"));
+        let names = tools.into_iter().map(|tool| tool.name.into_owned());
+        let mut names: Vec<String> = names.filter(|name| !name.starts_with("claviger_")).collect();
         names.sort();
         names
     }

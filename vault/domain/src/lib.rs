@@ -5,6 +5,7 @@
 //! read everything that decides whether a call is allowed.
 
 pub mod address;
+pub mod approval;
 pub mod arg;
 pub mod authors;
 pub mod calendar_id;
@@ -41,6 +42,7 @@ pub mod scope;
 pub mod secret;
 pub mod seen;
 pub mod sentence;
+pub mod show;
 pub mod sound;
 pub mod step;
 pub mod tool;

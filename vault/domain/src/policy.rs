@@ -3,14 +3,18 @@
 //! It asks the same questions in the same order as minting does, of the same functions. What only the object can
 //! answer, or a counter, is told as a condition of the yes.
 
+use std::collections::BTreeSet;
+
 use claviger_canonical::Value;
 
+use crate::approval::{Asking, Reach, Why, due};
 use crate::arg::Arguments;
 use crate::caveat::Caveat;
 use crate::deny::forbids;
-use crate::grant::{Approve, Grant};
+use crate::grant::Grant;
 use crate::id::GrantId;
 use crate::refusal::{Class, Denial};
+use crate::seen::Seen;
 use crate::tool::{Service, Tool};
 
 /// A call that is asked about.
@@ -86,7 +90,7 @@ pub fn judge<'a>(grants: impl Iterator<Item = &'a Grant> + Clone, case: &Case<'_
         match allows(grant, case, &args) {
             Err(denial) => objections.push((Some(grant.id), denial)),
             Ok(mut conditions) => {
-                return match asks(grant, case) {
+                return match asks(grant, case, &args) {
                     None => Verdict::Yes { grant: grant.id, conditions },
                     Some(why) => {
                         conditions.insert(0, why);
@@ -117,6 +121,12 @@ fn allows(grant: &Grant, case: &Case<'_>, args: &Arguments) -> Result<Vec<String
         caveat.decide(case.tool, args, case.now_ms)?;
         conditions.extend(condition(caveat, case.tool));
     }
+    if case.tool.looks.iter().any(|look| look.is_due(args)) {
+        conditions.push(
+            "the object is looked at first: whom it reaches counts, and may make it something you are asked about"
+                .to_owned(),
+        );
+    }
     Ok(conditions)
 }
 
@@ -135,16 +145,18 @@ fn condition(caveat: &Caveat, tool: &Tool) -> Option<String> {
     }
 }
 
-/// Why a person would be asked.
-fn asks(grant: &Grant, case: &Case<'_>) -> Option<String> {
-    let effect = case.tool.effect;
-    match grant.approve {
-        Approve::Never => None,
-        Approve::Default => effect.needs_approval_word().then(|| format!("you are asked for each {effect}")),
-        Approve::Tainted if effect.is_read() || !case.tainted || grant.trusted_sink => None,
-        Approve::Tainted => Some("you are asked, because the agent has read what strangers wrote".to_owned()),
-        Approve::New if effect.is_read() => None,
-        Approve::New => Some("you are asked where it reaches somebody or something new".to_owned()),
-        Approve::Always => Some("you are asked each time".to_owned()),
-    }
+/// Why a person would be asked, as far as the arguments tell: what was agreed to before is not looked up here.
+fn asks(grant: &Grant, case: &Case<'_>, args: &Arguments) -> Option<String> {
+    let seen = Seen::nothing(case.tool.effect_of(args));
+    let why = due(&Asking {
+        approve: grant.approve,
+        effect: seen.effect,
+        tainted: case.tainted,
+        trusted_sink: grant.trusted_sink,
+        task: false,
+        reaches: &Reach::of(case.tool, args, &seen),
+        known: &BTreeSet::new(),
+    })?;
+    let before = if matches!(why, Why::New(_)) { ", unless it was agreed to before" } else { "" };
+    Some(format!("you are asked: {why}{before}"))
 }

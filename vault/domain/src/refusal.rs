@@ -166,6 +166,13 @@ impl Denial {
         self
     }
 
+    /// Names what the agent collects by, once a person has agreed.
+    #[must_use]
+    pub fn approval(mut self, id: ApprovalId) -> Self {
+        self.approval = Some(id);
+        self
+    }
+
     /// Says what would allow it.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {

@@ -31,6 +31,7 @@ impl Broker {
                 warnings.push(format!("agent {name} is frozen: {why}"));
             }
         }
+        warnings.extend(self.waiting());
         for entry in state.grants.values().filter(|entry| entry.alive(now_ms).is_ok()) {
             let grant = &entry.grant;
             if let Some(tool) = grant
@@ -111,7 +112,7 @@ impl Broker {
         Ok(Explained { event, grant, call })
     }
 
-    async fn record_view(&self, admin: Actor, what: &str) -> Result<(), AdminError> {
+    pub(super) async fn record_view(&self, admin: Actor, what: &str) -> Result<(), AdminError> {
         let mut event = self.event(Kind::Viewed, admin);
         event.step = Some(what.to_owned());
         // The log is read most when it is in trouble, so a full log does not hide itself.
@@ -168,6 +169,7 @@ impl Broker {
             self.mark_time().await;
             self.save_taints().await;
             self.save_habits().await;
+            self.sweep_approvals().await;
         }
     }
 }

@@ -299,6 +299,7 @@ impl Broker {
                 .and_then(|handle| handle.counter.calls())
                 .unwrap_or_default(),
             changed: grant.tools.iter().filter(changed).map(|tool| tool.name.clone()).collect(),
+            known: self.glance_known(grant.id),
             sentence: sentence(grant),
             warnings: warnings(grant),
             children: state.children(grant.id).into_iter().map(|child| child_view(child)).collect(),

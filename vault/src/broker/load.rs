@@ -82,7 +82,13 @@ impl Broker {
             let record: ClockRecord = self.read_sealed(&item)?;
             self.time.restore(record.high_ms, item.version);
         }
+        let unreadable = |key| UnsealError::Unreadable { key };
+        let approvals =
+            self.approvals_of(&self.ports.store.scan("approval/").await?.1).map_err(unreadable)?;
+        let knowns = self.knowns_of(&self.ports.store.scan("known/").await?.1).map_err(unreadable)?;
         *self.write() = state;
+        *self.approvals.lock() = approvals;
+        self.knowns.replace(knowns);
         self.changed();
         Ok(())
     }

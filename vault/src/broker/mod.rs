@@ -15,6 +15,7 @@ pub mod policy;
 pub mod view;
 
 mod alerts;
+mod approvals;
 mod budget;
 mod capabilities;
 mod connect;
@@ -122,6 +123,8 @@ pub struct Broker {
     budgets: Mutex<Budgets>,
     pages: Mutex<Pages>,
     sessions: Mutex<Sessions>,
+    approvals: approvals::Approvals,
+    knowns: approvals::Knowns,
     flights: flights::Flights,
     time: VaultTime,
     /// Commands that change the same records take turns.
@@ -159,6 +162,8 @@ impl Broker {
             budgets: Mutex::default(),
             pages: Mutex::default(),
             sessions: Mutex::default(),
+            approvals: approvals::Approvals::default(),
+            knowns: approvals::Knowns::default(),
             flights: flights::Flights::default(),
             time,
             admin: tokio::sync::Mutex::new(()),

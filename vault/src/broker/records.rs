@@ -8,9 +8,11 @@ use claviger_domain::id::{GrantId, HandleId};
 use claviger_domain::tool::Definition;
 use prost::Message;
 
+mod approvals;
 mod caveats;
 mod watch;
 
+pub(super) use approvals::{ApprovalRecord, KnownRecord, SeenRecord, WishRecord};
 pub(super) use caveats::CaveatRecord;
 pub(super) use watch::{
     DecoyRecord, HabitsRecord, HourRecord, RecentAlert, RecentRecord, TaintRecord, UsedRecord, WroteRecord,

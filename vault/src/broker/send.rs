@@ -241,11 +241,8 @@ impl Broker {
     async fn counted(&self, errand: &Errand, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
         let judged = judged?;
         let length = judged.json.as_ref().map_or(judged.body.len(), |value| value.to_string().len());
-        match self.bytes_in(&errand.purpose, length).await {
-            // What was done is told as done: "too much" would be an invitation to do it twice.
-            Err(_) if !errand.purpose.effect.is_read() => Ok(judged),
-            counted => counted.map(|()| judged),
-        }
+        self.bytes_in(&errand.purpose, length).await?;
+        Ok(judged)
     }
 
     /// Decides what an answer that may be released taints, before it is.

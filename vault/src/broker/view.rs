@@ -1,12 +1,14 @@
 //! What the broker shows: to agents, to adapters, to admins. Nothing here is a stored secret.
 
 use bytes::Bytes;
+use claviger_domain::approval::{Approval, State};
 use claviger_domain::caveat::Caveat;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Detail, Event};
 use claviger_domain::grant::{Approve, Grant, Handle};
-use claviger_domain::id::{BootId, CallId, DecoyId, GrantId, HandleId, ReplicaId};
+use claviger_domain::id::{ApprovalId, BootId, CallId, DecoyId, GrantId, HandleId, ReplicaId};
 use claviger_domain::name::{AdapterName, AgentName, SecretName, ToolName};
+use claviger_domain::show::Lines;
 use claviger_domain::tool::Definition;
 use zeroize::Zeroizing;
 
@@ -240,6 +242,8 @@ pub struct GrantView {
     pub calls_made: u64,
     /// Tools whose definition has changed since.
     pub changed: Vec<ToolName>,
+    /// What was approved before under it and is remembered.
+    pub known: Vec<String>,
     /// What it lets the agent do.
     pub sentence: String,
     /// What an owner should think about.
@@ -394,4 +398,70 @@ pub struct ConnectBegun {
     pub session: String,
     /// What the owner's browser must open.
     pub authorize_url: String,
+}
+
+/// What an agent asks its owner for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// What it is for, in the agent's words.
+    pub purpose: String,
+    /// For a task: under which handle.
+    pub handle: Option<HandleId>,
+    /// For a grant: of which secret.
+    pub secret: Option<SecretName>,
+    /// Which tools.
+    pub tools: Vec<ToolName>,
+    /// Within which bounds; names are not looked up before somebody agrees.
+    pub caveats: Vec<Caveat>,
+    /// For how long, in seconds; 0 where it is not said.
+    pub expires_in_s: u64,
+}
+
+/// Something waits for a person now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// What it is collected by.
+    pub id: ApprovalId,
+    /// Until when somebody can decide, in milliseconds since 1970.
+    pub expires_at_ms: u64,
+}
+
+/// What became of something that waited for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collected {
+    /// How it stands.
+    pub state: State,
+    /// The handle to present, or the one that came of it.
+    pub handle: Option<HandleId>,
+    /// Of a call that was approved: its tool.
+    pub tool: Option<ToolName>,
+    /// Of a call that was approved: its exact arguments, canonical.
+    pub arguments: Vec<u8>,
+    /// When it is over, in milliseconds since 1970.
+    pub expires_at_ms: u64,
+    /// What the owner said.
+    pub answer: String,
+}
+
+/// What waits, or waited, for a person, as an admin sees it.
+#[derive(Debug, Clone)]
+pub struct ApprovalView {
+    /// The approval.
+    pub approval: Approval,
+    /// How it stands now.
+    pub state: State,
+    /// Of a call, where it is shown whole: the effect it would have.
+    pub effect: Option<Effect>,
+    /// With which secret.
+    pub secret: Option<SecretName>,
+    /// By which handle, or the one that came of it.
+    pub handle: Option<HandleId>,
+    /// What it is about, in one line.
+    pub summary: String,
+    /// All that a person must see; empty in a list.
+    pub shown: Lines,
+    /// The agent's own words, made visible.
+    pub purpose: String,
+    /// What the owner answered.
+    pub answer: String,
 }

@@ -7,8 +7,8 @@ use clap_complete::Shell;
 
 use super::report::Report;
 use super::{
-    adapter, agent, audit, can, clock, connect, decoy, grant, history, init, log, plan, seal, secret, serve,
-    services, why,
+    adapter, agent, approval, audit, can, clock, connect, decoy, grant, history, init, log, plan, seal,
+    secret, serve, services, why,
 };
 use crate::config::env;
 
@@ -56,6 +56,12 @@ pub(super) enum Command {
     Grant(grant::GrantCommand),
     /// End a grant, for good. Takes a grant or one of its handles.
     Revoke(grant::IdArgs),
+    /// What waits for your word, or one of it whole.
+    Approvals(approval::ListArgs),
+    /// Agree: to exactly what is shown, and nothing else.
+    Approve(approval::ApproveArgs),
+    /// Refuse.
+    Deny(approval::DenyArgs),
     /// Stop an agent at once; `thaw` undoes it.
     Freeze(agent::FreezeArgs),
     /// Let a frozen agent go on.

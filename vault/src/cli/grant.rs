@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use claviger_proto::v1::{
-    AddGrantRequest, Caveat, ChildHandle, Grant, ListGrantsRequest, RevokeRequest, ShowGrantRequest, caveat,
+    AddGrantRequest, Caveat, ChildHandle, ForgetKnownRequest, Grant, ListGrantsRequest, RevokeRequest,
+    ShowGrantRequest, caveat,
 };
 use serde_json::json;
 
@@ -30,6 +31,8 @@ pub(super) enum GrantCommand {
     Ls(ListArgs),
     /// Show one grant.
     Show(IdArgs),
+    /// Be asked again: forget what was agreed to before under a grant.
+    Forget(ForgetArgs),
     /// Revoke a grant, for good (the same as `claviger revoke`).
     Rm(IdArgs),
 }
@@ -130,6 +133,16 @@ pub(super) struct ListArgs {
     all: bool,
 }
 
+/// Arguments of `grant forget`.
+#[derive(Debug, Args)]
+pub(super) struct ForgetArgs {
+    /// A grant's id (gr_…).
+    id: String,
+    /// One of what `grant show` says is known, such as to:mona@example.com; all of it where left out.
+    #[arg(default_value = "", value_name = "KNOWN")]
+    known: String,
+}
+
 /// A grant's id.
 #[derive(Debug, Args)]
 pub(super) struct IdArgs {
@@ -144,6 +157,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: GrantCommand) -> Res
         GrantCommand::Deny(args) => add(session, args.into_request()?).await,
         GrantCommand::Ls(args) => list(session, args).await,
         GrantCommand::Show(args) => show(session, args).await,
+        GrantCommand::Forget(args) => forget(session, args).await,
         GrantCommand::Rm(args) => revoke(session, &args.id).await,
     }
 }
@@ -283,6 +297,16 @@ async fn show(session: &mut Session<'_>, args: IdArgs) -> Result<Report, Failure
     Ok(Report::new(json::grant(&grant), page))
 }
 
+async fn forget(session: &mut Session<'_>, args: ForgetArgs) -> Result<Report, Failure> {
+    let ForgetArgs { id, known } = args;
+    let request = ForgetKnownRequest { grant: id, value: known.clone() };
+    let grant = session.admin().await?.forget_known(request).await.map_err(no_such_grant)?.into_inner();
+    let mut page = session.page();
+    let what = if known.is_empty() { "everything it knew" } else { known.as_str() };
+    page.line(format!("{} has forgotten {what}: you are asked again", grant.id));
+    Ok(Report::new(json::grant(&grant), page))
+}
+
 /// Runs `claviger revoke`.
 pub(super) async fn revoke(session: &mut Session<'_>, id: &str) -> Result<Report, Failure> {
     let request = RevokeRequest { id: id.to_owned() };
@@ -329,6 +353,7 @@ fn describe(page: &mut Page, grant: &Grant, now_ms: u64) {
         ("tools", tools.join("\n")),
         ("bounds", caveats.join("\n")),
         ("approve", grant.approve.clone()),
+        ("known", grant.known.join("\n")),
         ("made", moment(grant.created_at_ms, now_ms)),
         ("ends", end(grant, now_ms)),
         ("calls", grant.calls_made.to_string()),

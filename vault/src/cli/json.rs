@@ -3,9 +3,9 @@
 //! Destructured without `..`, so that a new field on the wire must find its place here before this compiles.
 
 use claviger_proto::v1::{
-    Adapter, Agent, ArgumentBound, Caveat, ChildHandle, DetailLine, Grant, GrantedTool, Hours, LogEvent,
-    People, Rate, RecentAlert, Resource, Secret, SecretVersion, Service, StatusResponse, TaintSource, Tool,
-    Within, argument_bound, caveat,
+    Adapter, Agent, Approval, ArgumentBound, Caveat, ChildHandle, DetailLine, Grant, GrantedTool, Hours,
+    LogEvent, People, Rate, RecentAlert, Resource, Secret, SecretVersion, Service, StatusResponse,
+    TaintSource, Tool, Within, argument_bound, caveat,
 };
 use serde_json::{Value, json};
 
@@ -157,6 +157,32 @@ pub(super) fn grant(grant: &Grant) -> Value {
         "approve": approve, "state": state, "created_at_ms": created_at_ms, "handle": handle,
         "calls_made": calls_made, "sentence": sentence, "warnings": warnings, "deny": deny,
         "trusted_sink": trusted_sink, "name": name, "known": known, "children": children.iter().map(child).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn approval(approval: &Approval) -> Value {
+    let Approval {
+        id,
+        kind,
+        agent,
+        secret,
+        grant,
+        handle,
+        tool,
+        effect,
+        state,
+        created_at_ms,
+        expires_at_ms,
+        why,
+        shown,
+        purpose,
+        answer,
+    } = approval;
+    let line = |line: &DetailLine| json!({ "name": line.name, "text": line.text });
+    json!({
+        "id": id, "kind": kind, "agent": agent, "secret": secret, "grant": grant, "handle": handle, "tool": tool,
+        "effect": effect, "state": state, "created_at_ms": created_at_ms, "expires_at_ms": expires_at_ms, "why": why,
+        "shown": shown.iter().map(line).collect::<Vec<_>>(), "purpose": purpose, "answer": answer,
     })
 }
 

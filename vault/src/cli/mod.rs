@@ -4,11 +4,12 @@
 //! [`failure::Failure`], which always says what to do next. Commands live in one file per group. Nothing secret is
 //! ever an argument: values come by prompt or from stdin.
 //!
-//! Deliberately absent: any way to show a stored secret, a configuration editor; and confirmation questions, but where a
-//! command forgets what cannot be learnt again (`agent untaint`).
+//! Deliberately absent: any way to show a stored secret, a configuration editor; and confirmation questions, but for
+//! `approve`, whose purpose one is, and where a command forgets what cannot be learnt again (`agent untaint`).
 
 mod adapter;
 mod agent;
+mod approval;
 pub mod args;
 mod audit;
 mod browser;
@@ -163,6 +164,9 @@ async fn dispatch(cli: Cli, world: &mut World, hooks: Hooks, ended: &mut Ended) 
         Command::Secret(args) => secret::run(session, args).await,
         Command::Grant(args) => grant::run(session, args).await,
         Command::Revoke(args) => grant::revoke(session, &args.id).await,
+        Command::Approvals(args) => approval::list(session, args).await,
+        Command::Approve(args) => approval::approve(session, args).await,
+        Command::Deny(args) => approval::deny(session, args).await,
         Command::Freeze(args) => agent::freeze(session, args).await,
         Command::Thaw(args) => agent::thaw(session, args).await,
         Command::Seal => seal::seal(session).await,

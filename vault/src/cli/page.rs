@@ -70,6 +70,22 @@ impl Page {
         }
     }
 
+    /// A name, and below it a text that somebody else wrote: every line of it behind a bar, and none so long that a
+    /// terminal would break it and begin a line of its own.
+    pub(super) fn block(&mut self, name: &str, text: &str) {
+        self.line(name);
+        for line in text.split('\n') {
+            let mut bar = "  │ ";
+            for part in wrapped(&visible(line)) {
+                self.text.push_str(bar);
+                self.text.push_str(&part);
+                self.text.push('\n');
+                // A break that is not the text's.
+                bar = "  ┆ ";
+            }
+        }
+    }
+
     /// A table: the head, then rows of as many cells. Without rows, the line `none` is said instead.
     pub(super) fn table(&mut self, head: &[&str], rows: &[Vec<String>], none: &str) {
         if rows.is_empty() {
@@ -97,9 +113,46 @@ impl Page {
     }
 }
 
+/// The line in parts of at most 72 columns; what is not ASCII may be two wide.
+fn wrapped(line: &str) -> Vec<String> {
+    const COLUMNS: usize = 72;
+    let (mut parts, mut part, mut width) = (Vec::new(), String::new(), 0);
+    for c in line.chars() {
+        let columns = if c.is_ascii() { 1 } else { 2 };
+        if width + columns > COLUMNS {
+            parts.push(std::mem::take(&mut part));
+            width = 0;
+        }
+        part.push(c);
+        width += columns;
+    }
+    parts.push(part);
+    parts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_cannot_leave_its_bars() {
+        let mut page = Page::new(false);
+        let forged = format!("Hi\n\nto (1 of 1)\n  │ boss@example.org\u{1b}[9A{}to", " ".repeat(200));
+        page.block("body", &forged);
+        page.block("漢字", &"漢".repeat(80));
+        let text = page.into_text();
+        let own: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with("  │ ") && !line.starts_with("  ┆ ")).collect();
+        assert_eq!(own, ["body", "漢字"]);
+        assert!(text.contains("  │   │ boss@example.org\\u{1b}[9A"), "{text}");
+        assert!(
+            text.lines()
+                .all(|line| line.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>() <= 80)
+        );
+        // Nothing of it is left out.
+        let said: String = text.lines().filter_map(|line| line.get(6..)).collect();
+        assert_eq!(said.matches('漢').count(), 80);
+    }
 
     #[test]
     fn tables_are_aligned_and_safe() {

@@ -9,7 +9,7 @@ use claviger_proto::v1::admin_service_server::AdminService;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::{Request, Response, Status};
 
-use super::convert::{answer, ask, policy, watch};
+use super::convert::{answer, approvals, ask, policy, watch};
 use super::gate::Gate;
 use super::listen::Places;
 use super::peer::{Peer, Users};
@@ -473,26 +473,43 @@ impl AdminService for Admins {
     }
 
     async fn forget_known(&self, request: Request<v1::ForgetKnownRequest>) -> Answer<v1::Grant> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("forget_known"))
+        let inside = self.enter(&request)?;
+        let v1::ForgetKnownRequest { grant, value } = request.into_inner();
+        let id = self.grant_id(&grant)?;
+        let value = (!value.is_empty()).then_some(value);
+        let grant = self
+            .whole(inside, |broker, actor| async move { broker.forget_known(actor, id, value).await })
+            .await?;
+        Ok(Response::new(answer::grant(grant)))
     }
 
     async fn list_approvals(
         &self,
         request: Request<v1::ListApprovalsRequest>,
     ) -> Answer<v1::ListApprovalsResponse> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("list_approvals"))
+        let _inside = self.enter(&request)?;
+        let (agent, all) = approvals::list(request.into_inner()).map_err(failed)?;
+        let found = self.broker.approvals(agent.as_ref(), all).await.map_err(failed)?;
+        let found = found.into_iter().map(approvals::approval).collect();
+        Ok(Response::new(v1::ListApprovalsResponse { approvals: found }))
     }
 
     async fn show_approval(&self, request: Request<v1::ShowApprovalRequest>) -> Answer<v1::Approval> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("show_approval"))
+        let inside = self.enter(&request)?;
+        let v1::ShowApprovalRequest { id } = request.into_inner();
+        let id = approvals::id(&id).map_err(failed)?;
+        let shown =
+            self.whole(inside, |broker, actor| async move { broker.show_approval(actor, id).await }).await?;
+        Ok(Response::new(approvals::approval(shown)))
     }
 
     async fn decide(&self, request: Request<v1::DecideRequest>) -> Answer<v1::Approval> {
-        self.enter(&request)?;
-        Err(Status::unimplemented("decide"))
+        let inside = self.enter(&request)?;
+        let (id, yes, answer) = approvals::decision(request.into_inner()).map_err(failed)?;
+        let decided = self
+            .whole(inside, move |broker, actor| async move { broker.decide(actor, id, yes, answer).await })
+            .await?;
+        Ok(Response::new(approvals::approval(decided)))
     }
 
     async fn untaint(&self, request: Request<v1::UntaintRequest>) -> Answer<v1::Agent> {

@@ -10,7 +10,7 @@ use claviger_proto::v1::agent_service_server::AgentService;
 use futures_util::Stream;
 use tonic::{Request, Response, Status};
 
-use super::convert::{answer, ask};
+use super::convert::{answer, approvals, ask};
 use super::gate::Gate;
 use super::peer::Peer;
 use super::status::{bare, refused};
@@ -96,13 +96,19 @@ impl AgentService for Agents {
         &self,
         request: Request<v1::CollectRequest>,
     ) -> Result<Response<v1::CollectResponse>, Status> {
-        self.caller(&request)?;
-        Err(Status::unimplemented("collect"))
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let agent = self.caller(&request)?;
+        let id = approvals::own(request.into_inner()).map_err(|refusal| refused(&refusal))?;
+        let collected = self.broker.collect(&agent, id).await.map_err(|refusal| refused(&refusal))?;
+        Ok(Response::new(approvals::collected(collected)))
     }
 
     async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
-        self.caller(&request)?;
-        Err(Status::unimplemented("ask"))
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let agent = self.caller(&request)?;
+        let wish = approvals::wish(request.into_inner()).map_err(|refusal| refused(&refusal))?;
+        let asked = self.broker.ask(&agent, wish).await.map_err(|refusal| refused(&refusal))?;
+        Ok(Response::new(approvals::asked(asked)))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::Changed, Status>> + Send>>;

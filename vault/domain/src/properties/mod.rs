@@ -1,6 +1,7 @@
 //! What must hold of the rules together, for any arguments, bounds and answers.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod approval;
 mod capability;
 mod caveats;
 mod decision;

@@ -58,7 +58,7 @@ impl Broker {
             name: ask.agent.to_string(),
             near: near(&state.agents),
         })?;
-        let tainted = !agent.record.inputs_vault_only || agent.record.tainted;
+        let tainted = agent.is_tainted();
         let case = Case { service, tool, arguments: ask.arguments.value(), now_ms, tainted };
         let concerned = |grant: &&&Grant| {
             grant.agent == ask.agent

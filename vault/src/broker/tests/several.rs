@@ -2,7 +2,7 @@
 
 use claviger_domain::caveat::{Bound, Caveat};
 use claviger_domain::event::Kind;
-use claviger_domain::grant::Grant;
+use claviger_domain::grant::{Approve, Grant};
 use claviger_domain::id::HandleId;
 use claviger_domain::refusal::Class;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ fn made(world: &World, grant: &Grant) -> u64 {
 async fn deny(world: &World, tools: &[&str], caveats: Vec<Caveat>) -> Grant {
     let mut asked = ask("ann", tools, caveats);
     asked.deny = true;
+    asked.approve = Approve::Default;
     world.broker.add_grant(ADMIN, asked).await.unwrap().grant
 }
 
@@ -106,7 +107,7 @@ async fn what_is_forbidden_is_forbidden_whatever_else_allows_it() {
     let no = deny(&world, &[GET], vec![]).await;
     // What was presented before, what was minted before, and what comes after.
     assert_eq!(class(world.broker.mint(&adapter("gmail"), &text, &bytes).await), Class::NotGranted);
-    assert_eq!(class(world.send(&minted, "get", &[]).await), Class::NotGranted);
+    assert_eq!(class(world.send(&minted, "get", &[]).await), Class::BadCapability);
     assert_eq!(class(world.mint(GET, json!({"message_id": "m1"})).await), Class::NotGranted);
     world.mint(SEND, mail("a@x.example")).await.unwrap();
     // It is no handle, and its tool is not offered.

@@ -170,7 +170,7 @@ fn faults_of_looks_are_told_with_their_place() {
         ("if_match = \"thing\"", "if_match = \"other\"", "no look other"),
         ("look = \"thing\", at = \"/raw\"", "look = \"other\", at = \"/raw\"", "no look other"),
         ("at = \"/raw\"", "at = \"/raw/*\"", "without a star"),
-        ("as = \"addresses\"", "as = \"people\"", "text or addresses"),
+        ("as = \"addresses\"", "as = \"people\"", "text, addresses or json"),
         (
             "etag = \"/etag\"\n[[tool.t.step]]",
             "etag = \"/etag\"\nwhen = \"nothing\"\n[[tool.t.step]]",

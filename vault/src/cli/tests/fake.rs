@@ -142,6 +142,24 @@ pub(super) fn agent(name: &str) -> Agent {
     }
 }
 
+fn approval(kind: &str) -> Approval {
+    let line = |name: &str, text: &str| DetailLine { name: name.into(), text: text.into() };
+    Approval {
+        id: "ap_00112233445566778899aabbccddeef1".into(),
+        kind: kind.into(),
+        agent: "openclaw".into(),
+        tool: if kind == "call" { "gmail.send_message".into() } else { String::new() },
+        state: "pending".into(),
+        created_at_ms: 1_799_999_940_000,
+        expires_at_ms: 1_800_000_540_000,
+        shown: vec![
+            line("to (1 of 1)", "mona@example.com"),
+            line("body", "Hello\nto (1 of 1)\nboss@example.com"),
+        ],
+        ..Approval::default()
+    }
+}
+
 fn secret(name: &str) -> Secret {
     Secret {
         name: name.into(),
@@ -385,20 +403,23 @@ impl AdminService for Vault {
         self.answer("reset_clock", &request, ResetClockResponse { now_ms: 1_800_000_000_000 })
     }
 
-    async fn forget_known(&self, _request: Request<ForgetKnownRequest>) -> Answer<Grant> {
-        Err(tonic::Status::unimplemented("forget_known"))
+    async fn forget_known(&self, request: Request<ForgetKnownRequest>) -> Answer<Grant> {
+        self.answer("forget_known", &request, grant())
     }
 
-    async fn list_approvals(&self, _request: Request<ListApprovalsRequest>) -> Answer<ListApprovalsResponse> {
-        Err(tonic::Status::unimplemented("list_approvals"))
+    async fn list_approvals(&self, request: Request<ListApprovalsRequest>) -> Answer<ListApprovalsResponse> {
+        let approvals = vec![approval("call"), Approval { state: "denied".into(), ..approval("task") }];
+        self.answer("list_approvals", &request, ListApprovalsResponse { approvals })
     }
 
-    async fn show_approval(&self, _request: Request<ShowApprovalRequest>) -> Answer<Approval> {
-        Err(tonic::Status::unimplemented("show_approval"))
+    async fn show_approval(&self, request: Request<ShowApprovalRequest>) -> Answer<Approval> {
+        let kind = if request.get_ref().id.ends_with('0') { "question" } else { "call" };
+        self.answer("show_approval", &request, approval(kind))
     }
 
-    async fn decide(&self, _request: Request<DecideRequest>) -> Answer<Approval> {
-        Err(tonic::Status::unimplemented("decide"))
+    async fn decide(&self, request: Request<DecideRequest>) -> Answer<Approval> {
+        let state = if request.get_ref().yes { "approved" } else { "denied" };
+        self.answer("decide", &request, Approval { state: state.into(), ..approval("call") })
     }
 
     async fn untaint(&self, request: Request<UntaintRequest>) -> Answer<Agent> {

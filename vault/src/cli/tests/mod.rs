@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod approvals;
 mod arguments;
 mod bounds;
 mod fake;

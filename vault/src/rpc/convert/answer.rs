@@ -195,7 +195,7 @@ pub fn connected(connected: Connected) -> v1::FinishConnectResponse {
 /// A grant.
 #[must_use]
 pub fn grant(grant: GrantView) -> v1::Grant {
-    let GrantView { grant, state, calls_made, changed, sentence, warnings, children } = grant;
+    let GrantView { grant, state, calls_made, changed, known, sentence, warnings, children } = grant;
     let Grant {
         id,
         agent,
@@ -234,7 +234,7 @@ pub fn grant(grant: GrantView) -> v1::Grant {
         warnings,
         deny,
         trusted_sink,
-        known: Vec::new(),
+        known,
         children: children.into_iter().map(child).collect(),
         name: name.unwrap_or_default(),
     }

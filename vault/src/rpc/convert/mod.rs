@@ -2,6 +2,7 @@
 //! build until somebody has thought about it.
 
 pub mod answer;
+pub mod approvals;
 pub mod ask;
 mod caveats;
 pub mod policy;
