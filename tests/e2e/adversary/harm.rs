@@ -35,7 +35,7 @@ pub(super) fn done(world: &World) -> Vec<String> {
             ["/settings", "/filters", "/forwardingaddresses", "/watch", "/history", "/changes", "/about"]
         {
             if path.contains(forbidden) {
-                harm.push(format!("{way}"));
+                harm.push(way.clone());
             }
         }
         let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -48,7 +48,7 @@ pub(super) fn done(world: &World) -> Vec<String> {
         }
         for parameter in ["key=", "access_token=", "oauth_token=", "callback=", "$.xgafv", "quotauser="] {
             if request.query.to_ascii_lowercase().contains(parameter) {
-                harm.push(format!("{way}"));
+                harm.push(way.clone());
             }
         }
     }

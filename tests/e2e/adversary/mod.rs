@@ -10,6 +10,7 @@ mod agent;
 mod harm;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use claviger_tests::world::raw::{Thief, call_adapter};
 use claviger_tests::world::users::Who;
@@ -60,9 +61,9 @@ impl Puppet {
         let mut adapters = BTreeMap::new();
         for handle in &thief.opened.handles {
             let name = handle.adapter.as_ref().unwrap().adapter.clone();
-            if !adapters.contains_key(&name) {
-                let client = world.mcp_client(&name, Who::Agent).await;
-                adapters.insert(name, client);
+            if let Entry::Vacant(place) = adapters.entry(name) {
+                let client = world.mcp_client(place.key(), Who::Agent).await;
+                place.insert(client);
             }
         }
         Self { thief, adapters }

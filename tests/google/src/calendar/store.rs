@@ -70,6 +70,9 @@ impl Event {
     }
 }
 
+/// Names, each with an id.
+pub(crate) type Named = Vec<(String, String)>;
+
 /// All calendars and events.
 #[derive(Debug)]
 pub(crate) struct Calendars {
@@ -310,7 +313,7 @@ impl Calendars {
     }
 
     /// Names and ids of all calendars, and titles and ids of all events.
-    pub(crate) fn names(&self) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    pub(crate) fn names(&self) -> (Named, Named) {
         let calendars = self.calendars.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
         let events = self.events.values().map(|one| (one.title.clone(), one.id.clone())).collect();
         (calendars, events)
