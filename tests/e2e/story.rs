@@ -1,5 +1,6 @@
 //! The main job, from connecting an account to a sent mail.
 
+use claviger_tests::world::host::Host;
 use claviger_tests::world::{AGENT, World};
 use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
@@ -117,6 +118,28 @@ async fn an_account_is_connected_and_an_agent_works_with_it() {
     assert_eq!(world.admin(&line).await["whole"], true);
 }
 
+/// A thread, an attachment, and whatever changes where a mail stands and how it looks.
+async fn sorts_mail_over_mcp(world: &World, host: &Host) {
+    let id = mail(world, "Minutes of the garden meeting");
+    let read = host.ok("gmail_get_message", json!({"message_id": id})).await;
+    let thread = host.ok("gmail_get_thread", json!({"thread_id": read["thread_id"]})).await;
+    assert_eq!(thread["messages"].as_array().unwrap().len(), 2);
+    let part = &read["attachments"][0]["part"];
+    let minutes = host.ok("gmail_get_attachment", json!({"message_id": id, "part": part})).await;
+    assert!(minutes.to_string().contains("New fence"), "{minutes}");
+    let has = |label: &str| world.google.mail_labels(&id).unwrap().contains(&label.to_owned());
+    let _ = host.ok("gmail_label_messages", json!({"message_ids": [id], "add": ["IMPORTANT"]})).await;
+    assert!(has("IMPORTANT"));
+    let _ = host.ok("gmail_mark_unread", json!({"message_ids": [id]})).await;
+    assert!(has("UNREAD"));
+    let _ = host.ok("gmail_mark_read", json!({"message_ids": [id]})).await;
+    assert!(!has("UNREAD"));
+    let _ = host.ok("gmail_trash_message", json!({"message_id": id})).await;
+    assert!(has("TRASH"));
+    let _ = host.ok("gmail_untrash_message", json!({"message_id": id})).await;
+    assert!(!has("TRASH"));
+}
+
 async fn works_over_mcp(version: ProtocolVersion) {
     let world = World::ready().await;
     let host = world.host(version.clone()).await;
@@ -125,13 +148,21 @@ async fn works_over_mcp(version: ProtocolVersion) {
         "drive_create_file",
         "drive_get_file_metadata",
         "drive_list_folder",
+        "drive_list_permissions",
         "drive_read_file",
         "drive_search_files",
+        "gmail_get_attachment",
         "gmail_get_message",
+        "gmail_get_thread",
         "gmail_label_message",
+        "gmail_label_messages",
         "gmail_list_labels",
+        "gmail_mark_read",
+        "gmail_mark_unread",
         "gmail_search_messages",
         "gmail_send_message",
+        "gmail_trash_message",
+        "gmail_untrash_message",
     ];
     assert_eq!(host.names().await, expected);
     let said = host.tools().await.to_string();
@@ -144,6 +175,7 @@ async fn works_over_mcp(version: ProtocolVersion) {
     let _ = host.ok("gmail_list_labels", json!({})).await;
     let _ = host.ok("gmail_label_message", json!({"message_id": id, "add": ["STARRED"]})).await;
     assert!(world.google.mail_labels(id.as_str().unwrap()).unwrap().contains(&"STARRED".to_owned()));
+    sorts_mail_over_mcp(&world, &host).await;
     let letter = json!({"to": ["mona@example.com"], "subject": "Hello", "body": "Hello."});
     let _ = host.ok("gmail_send_message", letter).await;
     assert_eq!(world.google.outbox().len(), 1);
@@ -152,6 +184,7 @@ async fn works_over_mcp(version: ProtocolVersion) {
     let _ = host.ok("drive_list_folder", json!({"folder_id": agent})).await;
     let notes = file(&world, "Agent/Notes.txt");
     let _ = host.ok("drive_get_file_metadata", json!({"file_id": notes})).await;
+    let _ = host.ok("drive_list_permissions", json!({"file_id": notes})).await;
     let text = host.ok("drive_read_file", json!({"file_id": notes})).await;
     assert!(text["text"].as_str().unwrap().contains("The fence is green."));
     let made =
