@@ -73,6 +73,8 @@ pub struct Minting {
     pub requests: u32,
     /// Keyed digest of the arguments, for the log.
     pub digest: [u8; 32],
+    /// Which rules of the agent's the call was decided by: once they have changed, it is worth nothing.
+    pub rules: u64,
     /// Monotonic time, in microseconds.
     pub now_us: u64,
 }

@@ -116,8 +116,9 @@ impl Broker {
     }
 
     /// Makes a proposed grant count.
-    pub(super) async fn make_grant(&self, admin: Actor, grant: Grant) -> Result<GrantView, AdminError> {
+    pub(super) async fn make_grant(&self, admin: Actor, mut grant: Grant) -> Result<GrantView, AdminError> {
         let _turn = self.admin.lock().await;
+        grant.created_at_ms = self.next_moment(&grant.agent).max(grant.created_at_ms);
         // The names were looked up before the turn came; they may have gone since.
         self.asked_service(&grant.agent, &grant.secret)?;
         let now_ms = self.now_ms();
@@ -178,6 +179,11 @@ impl Broker {
             if let Some(agent) = state.agents.get_mut(&grant.agent) {
                 agent.grants.push(id);
             }
+            if grant.deny
+                && let Some(agent) = state.agents.get_mut(&grant.agent)
+            {
+                agent.rules += 1;
+            }
             state.handles.insert(handle.id, Arc::new(HandleEntry { handle, counter: Counter::default() }));
             state
                 .grants
@@ -191,6 +197,13 @@ impl Broker {
         }
         self.changed();
         Ok(made)
+    }
+
+    /// A moment after every grant of the agent's: they are asked in the order they were made, after a restart too.
+    fn next_moment(&self, agent: &AgentName) -> u64 {
+        let state = self.read();
+        let of_agent = state.grants.values().filter(|entry| entry.grant.agent == *agent);
+        of_agent.map(|entry| entry.grant.created_at_ms + 1).max().unwrap_or_default()
     }
 
     /// The service of the secret asked for, once agent and secret are known to be there.
@@ -219,7 +232,7 @@ impl Broker {
 
     /// Two accounts' tools may come to one name, such as `x_a_b` of one and `a_b` of an account `x`: a host would call
     /// the one and mean the other.
-    fn require_own_names(&self, grant: &Grant, now_ms: u64) -> Result<(), AdminError> {
+    pub(super) fn require_own_names(&self, grant: &Grant, now_ms: u64) -> Result<(), AdminError> {
         // What forbids is offered under no name.
         if grant.deny {
             return Ok(());

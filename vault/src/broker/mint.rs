@@ -34,6 +34,8 @@ pub(super) struct Presented {
     pub(super) ancestors: Vec<Arc<HandleEntry>>,
     pub(super) grant: Arc<GrantEntry>,
     pub(super) frozen: bool,
+    /// Which rules of the agent's this was read under.
+    pub(super) rules: u64,
 }
 
 /// A call that its arguments allow, before anybody has looked further.
@@ -89,7 +91,21 @@ impl State {
         let grant = self.grants.get(&handle.handle.grant)?.clone();
         let agent = self.agents.get(&grant.grant.agent)?;
         let frozen = agent.record.frozen.is_some();
-        (!grant.grant.deny).then_some(Presented { handle, ancestors, grant, frozen })
+        let rules = agent.rules;
+        (!grant.grant.deny).then_some(Presented { handle, ancestors, grant, frozen, rules })
+    }
+}
+
+impl State {
+    /// Whether nothing was taken away from what the agent's grants say since a call was decided.
+    pub(super) fn same_rules(&self, about: &About) -> Result<(), Denial> {
+        let now = about.agent.as_ref().and_then(|agent| self.agents.get(agent)).map(|entry| entry.rules);
+        match about.rules {
+            Some(then) if now != Some(then) => Err(Denial::new(Class::Revoked)
+                .field("grant")
+                .fix("the owner changed what is granted meanwhile; the call can be made anew")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -142,6 +158,7 @@ impl Broker {
         about.handle = Some(id);
         about.tool = verified.claim().tool.as_str().parse().ok();
         about.opaque = self.is_opaque(&grant.agent);
+        about.rules = Some(presented.rules);
         let service = self.catalog.service_of(&grant.secret).ok_or_else(|| {
             Denial::new(Class::ToolChanged).field("service").fix("the catalog no longer has it")
         })?;
@@ -213,6 +230,7 @@ impl Broker {
         now.grant.alive(self.now_ms())?;
         permit::alive(&Question { now_ms: self.now_ms(), frozen: now.frozen, ..question })?;
         self.not_forbidden(&self.read(), about, &seen.people)?;
+        self.read().same_rules(about)?;
 
         self.notice(&calling, &seen);
         let (capability, secret, minted) =
@@ -360,6 +378,7 @@ impl Broker {
             effect: seen.effect,
             seen: seen.digest,
             requests,
+            rules: presented.rules,
             digest: *digest,
             now_us: self.ports.clock.mono_us(),
         };

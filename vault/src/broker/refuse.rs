@@ -22,6 +22,8 @@ pub(super) struct About {
     pub(super) arguments: Option<String>,
     /// The arguments as they were understood: a deny grant may come while the call is under way.
     pub(super) args: Option<std::sync::Arc<claviger_domain::arg::Arguments>>,
+    /// Which rules of the agent's it was decided by; `None` for what stands under no grant.
+    pub(super) rules: Option<u64>,
     /// Whether the agent is told class and reference only.
     pub(super) opaque: bool,
 }

@@ -121,6 +121,7 @@ impl Broker {
         about.handle = Some(minted.handle);
         about.call = Some(minted.call);
         about.tool = Some(held.tool().clone());
+        about.rules = Some(minted.rules);
         about.opaque = self.is_opaque(&minted.agent);
 
         let changed = || Denial::new(Class::ToolChanged).field("tool");

@@ -49,12 +49,15 @@ pub(super) struct AgentEntry {
     pub(super) taint: Arc<Taint>,
     /// Its grants, in the order they were made.
     pub(super) grants: Vec<GrantId>,
+    /// Grows in this run whenever something is taken away from what its grants say: a grant is changed, or one is made
+    /// that forbids. What was decided before must be decided anew.
+    pub(super) rules: u64,
 }
 
 impl AgentEntry {
     pub(super) fn new(record: AgentRecord, version: u64) -> Self {
         let taint = Taint::of(&record);
-        Self { record, version, echoes: Arc::default(), freezes: 0, taint, grants: Vec::new() }
+        Self { record, version, echoes: Arc::default(), freezes: 0, taint, grants: Vec::new(), rules: 0 }
     }
 }
 

@@ -111,6 +111,7 @@ impl Broker {
                 state.handles.get(handle).ok_or_else(gone)?.handle.alive(now_ms)?;
             }
             self.not_forbidden(&state, &purpose.about, &[])?;
+            state.same_rules(&purpose.about)?;
         }
         if let Some(agent) = &purpose.about.agent {
             let entry = state.agents.get(agent).ok_or_else(|| Denial::new(Class::Revoked).field("agent"))?;

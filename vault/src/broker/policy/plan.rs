@@ -7,6 +7,7 @@ use claviger_canonical::Digest;
 use claviger_domain::caveat::Caveat;
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::grant::Grant;
+use claviger_domain::id::{GrantId, HandleId};
 use claviger_domain::sentence::sentence;
 
 use super::super::error::AdminError;
@@ -61,7 +62,9 @@ impl Broker {
             desired.push(grant);
         }
         let mut planned = self.compare(desired, prune);
-        let after: Vec<&Grant> = planned.changes.iter().filter_map(|change| change.after.as_ref()).collect();
+        planned.changes.sort_by_key(turn);
+        planned.digest = digest(&planned.changes);
+        let after = in_order(&planned.changes);
         {
             let (state, now_ms) = (self.read(), self.now_ms());
             for test in tests {
@@ -114,7 +117,7 @@ impl Broker {
             after: (rest == ChangeKind::Unmanaged).then(|| grant.clone()),
             before: Some(grant),
         }));
-        Planned { digest: digest(&changes), changes, tests: Vec::new(), applied: false }
+        Planned { digest: String::new(), changes, tests: Vec::new(), applied: false }
     }
 
     async fn carry_out(self: &Arc<Self>, admin: Actor, change: &Change) -> Result<(), AdminError> {
@@ -129,13 +132,19 @@ impl Broker {
     }
 
     /// Puts a grant in the place of what it was: the same id, the same handle, the same counters.
-    async fn change_grant(&self, admin: Actor, before: &Grant, after: Grant) -> Result<(), AdminError> {
-        let _turn = self.admin.lock().await;
+    async fn change_grant(
+        self: &Arc<Self>,
+        admin: Actor,
+        before: &Grant,
+        after: Grant,
+    ) -> Result<(), AdminError> {
+        let turn = self.admin.lock().await;
         let id = after.id;
         let entry = self.read().grants.get(&id).cloned();
         let entry = entry.filter(|entry| entry.grant == *before && entry.alive(self.now_ms()).is_ok());
         let entry = entry.ok_or(AdminError::Conflict)?;
-        let mut event = self.event(Kind::GrantChanged, admin);
+        self.require_own_names(&after, self.now_ms())?;
+        let mut event = self.event(Kind::GrantChanged, admin.clone());
         event.agent = Some(after.agent.clone());
         event.secret = Some(after.secret.clone());
         event.grant = Some(id);
@@ -151,11 +160,32 @@ impl Broker {
             let revoked =
                 state.grants.get(&id).is_none_or(|now| now.revoked.load(std::sync::atomic::Ordering::SeqCst));
             let revoked = AtomicBool::new(revoked);
+            // What was decided under the old words carries the old bounds.
+            if let Some(agent) = state.agents.get_mut(&after.agent) {
+                agent.rules += 1;
+            }
             state.grants.insert(id, Arc::new(GrantEntry { grant: after, version, revoked }));
         }
-        // What was minted under the old words carries the old bounds.
-        lock(&self.capabilities).forget(|minted| minted.grant == id);
+        let agent = before.agent.clone();
+        lock(&self.capabilities).forget(|minted| minted.agent == agent);
         self.changed();
+        drop(turn);
+        self.end_tasks(admin, id).await
+    }
+
+    /// Ends what the owner agreed to as a task under the old words: nobody agreed to it under the new ones.
+    async fn end_tasks(self: &Arc<Self>, admin: Actor, grant: GrantId) -> Result<(), AdminError> {
+        let tasks: Vec<HandleId> = {
+            let state = self.read();
+            let of_grant = state.handles.values().filter(|entry| entry.handle.grant == grant);
+            of_grant.filter(|entry| entry.handle.task).map(|entry| entry.handle.id).collect()
+        };
+        for task in tasks {
+            match self.revoke_handle(admin.clone(), task).await {
+                Ok(_) | Err(AdminError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 }
@@ -189,16 +219,55 @@ fn difference(found: Option<Grant>, mut wanted: Grant, now_ms: u64) -> Vec<Chang
             wanted.root = before.root;
             wanted.created_at_ms = before.created_at_ms;
             wanted.state = before.state;
-            if wanted.lasts_s == before.lasts_s {
-                wanted.expires_at_ms = before.expires_at_ms;
-            } else {
-                wanted.expires_at_ms = wanted.lasts_s.map(|seconds| now_ms + seconds * 1000);
-            }
+            wanted.expires_at_ms = end(&before, &wanted, now_ms);
             let kind = if same(&before, &wanted) { ChangeKind::Keep } else { ChangeKind::Change };
             let after = if kind == ChangeKind::Keep { before.clone() } else { wanted };
             vec![Change { kind, before: Some(before), after: Some(after) }]
         }
     }
+}
+
+/// When a changed grant ends: as it was where neither its span nor a moment among its bounds is another, or else by what
+/// they say now.
+fn end(before: &Grant, wanted: &Grant, now_ms: u64) -> Option<u64> {
+    let moments = |grant: &Grant| {
+        let moments = grant.caveats.iter().filter_map(|caveat| match caveat {
+            Caveat::Expires(at_ms) => Some(*at_ms),
+            _ => None,
+        });
+        moments.collect::<Vec<_>>()
+    };
+    let (then, now) = (moments(before), moments(wanted));
+    if wanted.lasts_s == before.lasts_s && then == now {
+        return before.expires_at_ms;
+    }
+    let from = if wanted.lasts_s == before.lasts_s { before.created_at_ms } else { now_ms };
+    now.into_iter().chain(wanted.lasts_s.map(|seconds| from + seconds * 1000)).min()
+}
+
+/// When a change has its turn: what forbids comes before what allows, and goes after it, so that a plan that stops on the
+/// way never allows what its whole would not.
+fn turn(change: &Change) -> u8 {
+    let deny = change.after.as_ref().or(change.before.as_ref()).is_some_and(|grant| grant.deny);
+    match (change.kind, deny) {
+        (ChangeKind::Add | ChangeKind::Change, true) => 0,
+        (ChangeKind::Revoke, false) => 1,
+        (ChangeKind::Add | ChangeKind::Change | ChangeKind::Keep | ChangeKind::Unmanaged, _) => 2,
+        (ChangeKind::Revoke, true) => 3,
+    }
+}
+
+/// The grants that would stand, in the order in which they would be asked: those that are there as they were made, then
+/// the new ones.
+fn in_order(changes: &[Change]) -> Vec<&Grant> {
+    let there = |change: &&Change| change.before.is_some();
+    let mut old: Vec<&Grant> =
+        changes.iter().filter(there).filter_map(|change| change.after.as_ref()).collect();
+    old.sort_by_key(|grant| (grant.created_at_ms, grant.id));
+    old.extend(
+        changes.iter().filter(|change| change.before.is_none()).filter_map(|change| change.after.as_ref()),
+    );
+    old
 }
 
 /// Whether two grants say the same; what people call the ids, and the moment they were made, aside.

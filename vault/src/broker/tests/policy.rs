@@ -263,7 +263,7 @@ async fn what_the_list_does_not_name_stays_unless_it_is_pruned() {
     assert_eq!(kinds(&planned), [ChangeKind::Add, ChangeKind::Unmanaged]);
     let prune = PlanAsk { grants: list, tests: Vec::new(), prune: true, apply: None };
     let planned = world.broker.plan(ADMIN, prune.clone()).await.unwrap();
-    assert_eq!(kinds(&planned), [ChangeKind::Keep, ChangeKind::Revoke]);
+    assert_eq!(kinds(&planned), [ChangeKind::Revoke, ChangeKind::Keep], "what goes comes first");
     world.broker.plan(ADMIN, PlanAsk { apply: Some(planned.digest), ..prune }).await.unwrap();
     assert_eq!(world.broker.grant(other).unwrap().state, "revoked");
     assert_eq!(world.broker.grants(Some(&agent("bob")), false).unwrap().len(), 1, "not an agent of the list");
@@ -332,4 +332,85 @@ async fn a_simulation_tells_what_a_wider_list_would_let_through() {
     let later = crate::port::Clock::wall_ms(&*world.clock) + 1;
     let none = world.broker.simulate(ADMIN, Vec::new(), None, later).await.unwrap();
     assert_eq!((none.same, none.differing.len()), (0, 0), "nothing is on record since then");
+}
+
+/// What forbids is there before what it is to forbid, and goes after it: a plan that stops on the way allows no more than
+/// its whole.
+#[tokio::test]
+async fn what_forbids_has_the_first_turn() {
+    let world = World::new().await;
+    let mut deny = ask("ann", &[SEND], vec![to(&["eve@evil.example"])]);
+    deny.deny = true;
+    deny.approve = Approve::Default;
+    let list = vec![called("all", ask("ann", &[SEND], vec![])), deny];
+    let planned = plan(&world, list, true).await.unwrap();
+    let denies: Vec<bool> =
+        planned.changes.iter().map(|change| change.after.as_ref().unwrap().deny).collect();
+    assert_eq!(denies, [true, false]);
+    assert_eq!(class(world.mint(SEND, mail("eve@evil.example")).await), Class::NotGranted);
+    world.mint(SEND, mail("a@example.com")).await.unwrap();
+}
+
+/// Tests of a list ask the grants in the order in which calls will: an older one that asks nobody comes first.
+#[tokio::test]
+async fn an_older_grant_answers_the_tests_of_a_list() {
+    let mut world = World::new().await;
+    world.grant(&[SEND], vec![]).await;
+    let mut asked = ask("ann", &[SEND], vec![to(&["*@example.com"])]);
+    asked.approve = Approve::Always;
+    let test = Expectation { call: call(SEND, mail("a@example.com")), word: "approval" };
+    let list = PlanAsk { grants: vec![called("new", asked)], tests: vec![test], prune: false, apply: None };
+    let planned = world.broker.plan(ADMIN, list).await.unwrap();
+    assert_eq!(planned.tests[0].1.word(), "yes", "{planned:?}");
+    // Grants of one moment are asked in the order they were made, after a restart too.
+    let made: Vec<_> =
+        (0..4).map(|n| called(&n.to_string(), ask("ann", &[GET], vec![Caveat::Calls(n + 1)]))).collect();
+    plan(&world, made, true).await.unwrap();
+    for _ in 0..2 {
+        let views = world.broker.grants(None, false).unwrap();
+        let order: Vec<_> = views.iter().filter_map(|view| view.grant.name.as_deref()).collect();
+        assert_eq!(order, ["0", "1", "2", "3"]);
+        world.restart().await;
+    }
+}
+
+/// A use that is under way when its grant is changed was decided by rules that are gone: it sends nothing more.
+#[tokio::test]
+async fn a_change_bites_uses_that_are_under_way() {
+    let world = World::new().await;
+    let label = "gmail.label_message";
+    let list = |bound: &str| vec![called("sort", ask("ann", &[label], vec![within("label", &[bound])]))];
+    plan(&world, list("Label_ai"), true).await.unwrap();
+    let args = json!({"message_id": "m1", "add": ["STARRED"]});
+    let minted = world.mint(label, args).await.unwrap();
+    world.upstream.gate(false);
+    let before = world.upstream.calls().len();
+    let change = async {
+        // Its token is asked for first.
+        world.upstream.wait_for(1).await;
+        plan(&world, list("Label_other"), true).await.unwrap();
+        world.upstream.gate(true);
+    };
+    let (sent, ()) = tokio::join!(world.send(&minted, "modify", &[]), change);
+    assert_eq!(class(sent), Class::Revoked);
+    assert!(
+        world.upstream.calls()[before..].iter().all(|call| call.method == "GET"),
+        "it was done all the same"
+    );
+}
+
+/// A moment among the bounds counts as it is now, in both directions.
+#[tokio::test]
+async fn another_moment_is_another_end() {
+    use crate::port::Clock;
+    let world = World::new().await;
+    let at = world.clock.wall_ms() + 100_000;
+    let list = |end: u64| vec![called("x", ask("ann", &[GET], vec![Caveat::Expires(end)]))];
+    plan(&world, list(at), true).await.unwrap();
+    let end =
+        |world: &World| world.broker.grants(None, false).unwrap().remove(0).grant.expires_at_ms.unwrap();
+    for moment in [at + 50_000, at - 50_000] {
+        assert_eq!(kinds(&plan(&world, list(moment), true).await.unwrap()), [ChangeKind::Change]);
+        assert_eq!(end(&world), moment);
+    }
 }
