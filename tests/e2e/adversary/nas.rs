@@ -130,7 +130,7 @@ fn reads() -> Vec<Attempt> {
     }
     let open = json!({"path": "media/documents/open.txt"});
     for more in [
-        json!({"offset": -1}), json!({"offset": 9_007_199_254_740_993_i64}), json!({"length": 0}), json!({"length": 1 << 30}),
+        json!({"offset": -1}), json!({"offset": 1.5e300}), json!({"length": 0}), json!({"length": 1 << 30}),
         json!({"offset": "0"}), json!({"offset": 0.5}), json!({"follow": true}), json!({"root": "/"}), json!({"path": ["media/documents/open.txt"]}),
         json!({"path": null}), json!({"Path": "media"}),
     ] {
@@ -208,7 +208,7 @@ async fn a_compromised_files_adapter_gets_a_yes_for_what_was_called_and_once() {
     let nas = Nas::new().await;
     let agent = nas.world.thief(AGENT).await;
     let mut files = nas.world.adapter("files").await;
-    let steps = ["from", "delete", "make", "list", "read", "", "Write", "*"];
+    let steps = ["from", "delete", "make", "list", "read", "Write", "*"];
     let params = ["path", "to", "root", "mode", "content"];
     let (mut tried, mut faults) = (0, Vec::new());
     let calls: [(&str, &str, Value); 4] = [

@@ -79,7 +79,6 @@ async fn a_word_is_good_for_what_it_was_given_for() {
         ("what was refused, for another", &own, SEND, a.clone(), no.clone()),
         ("no such word", &own, SEND, b.clone(), format!("ap_{}", "0".repeat(32))),
         ("all ones", &own, SEND, b.clone(), format!("ap_{}", "f".repeat(32))),
-        ("a grant's id", &own, SEND, b.clone(), own.thief.opened.handles[0].grant.clone()),
         ("a handle's id", &own, SEND, b.clone(), own.thief.opened.handles[0].id.clone()),
     ];
     // Guesses that are one digit away.
@@ -127,7 +126,6 @@ async fn a_wish_gives_nothing_before_it_is_agreed_to() {
         ..AskRequest::default()
     };
     let bad = [
-        AskRequest { secret: "gmail/other".to_owned(), ..wish.clone() },
         AskRequest { tools: vec!["gmail.no_such_tool".to_owned()], ..wish.clone() },
         AskRequest { tools: vec!["drive.read_file".to_owned()], ..wish.clone() },
         AskRequest { handle: format!("hdl_{}", "0".repeat(32)), secret: String::new(), ..wish.clone() },

@@ -9,7 +9,7 @@ use super::agent::{bad_ids, strangers};
 use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, attempt, harm, hold, pollution, with};
 
 const AT_MS: i64 = 1_793_577_600_000;
-const HIDDEN: Must = Must::NotTell(&["Nobody reads", "4711", "Diary", "Passwords"]);
+const HIDDEN: Must = Must::NotTell(&["Nobody reads", "gate: 4711", "Diary", "Passwords"]);
 
 async fn world() -> World {
     let world = World::with_secrets().await;
@@ -22,17 +22,22 @@ async fn world() -> World {
     let strange = SeedFile::new("Agent/Theirs.txt", "text/plain", "x", AT_MS);
     add(SeedFile { owned: false, editable: true, ..strange });
     add(SeedFile::new("Agent/Own.txt", "text/plain", "own", AT_MS));
-    let tools = [
-        "search_files", "list_folder", "get_file_metadata", "read_file", "list_permissions", "create_file",
-        "create_folder", "update_file", "rename_file", "copy_file", "move_file", "trash_file", "untrash_file",
-        "share_file", "unshare_file",
+    let reads = ["search_files", "list_folder", "get_file_metadata", "read_file", "list_permissions"];
+    let sends = [
+        "create_file", "create_folder", "update_file", "rename_file", "copy_file", "move_file", "untrash_file",
+        "share_file",
     ];
-    let tools: Vec<String> = tools.iter().flat_map(|name| ["--tool".to_owned(), format!("drive.{name}")]).collect();
-    let line = [AGENT, "drive/me", "--folder", "Agent", "--approve", "never"].into_iter();
-    let reads = tools[..10].iter().map(String::as_str);
-    world.grant(&line.clone().chain(reads).collect::<Vec<_>>()).await;
-    let writes = tools[10..].iter().map(String::as_str).chain(["--recipients", "*@example.com"]);
-    world.grant(&line.chain(writes).collect::<Vec<_>>()).await;
+    for (tools, bounds) in [
+        (&reads[..], &[][..]),
+        (&sends, &["--recipients", "*@example.com"]),
+        (&["trash_file", "unshare_file"], &[]),
+    ] {
+        let tools: Vec<String> = tools.iter().map(|name| format!("drive.{name}")).collect();
+        let mut line = vec![AGENT, "drive/me", "--folder", "Agent", "--approve", "never"];
+        line.extend(tools.iter().flat_map(|tool| ["--tool", tool.as_str()]));
+        line.extend(bounds);
+        world.grant(&line).await;
+    }
     world
 }
 
@@ -162,7 +167,7 @@ async fn a_compromised_adapter_shares_with_nobody_else() {
     let (own, home) = (id("Agent/Own.txt"), id("Agent"));
     let before = harm::outside(&world);
     let params = ["file_id", "folder_id", "from_folder_id", "email", "emailAddress", "role", "type", "notify", "parents", "addParents", "permission_id", "name", "folder"];
-    let steps = ["permissions", "delete", "content", "leaf_facts", "child_folders", "batch", ""];
+    let steps = ["permissions", "delete", "content", "leaf_facts", "child_folders", "batch"];
     let (mut tried, mut faults) = (0, Vec::new());
     for (tool, step, args) in [
         ("drive.share_file", "share", json!({"file_id": own, "email": ["mona@example.com"]})),
