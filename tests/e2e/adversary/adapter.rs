@@ -46,9 +46,9 @@ async fn under(
 /// What a compromised adapter tries at each call: other steps, and parameters that are not its to give.
 pub(super) fn strange(step: &'static str, steps: &[&'static str], params: &[&'static str]) -> Vec<Misuse> {
     let elsewhere = steps.iter().map(|other| misuse(format!("the step {other:?}"), other, &[]));
-    let given = params.iter().map(|name| {
-        misuse(format!("another {name} at {step}"), step, &[(*name, "attacker@evil.example")])
-    });
+    let given = params
+        .iter()
+        .map(|name| misuse(format!("another {name} at {step}"), step, &[(*name, "attacker@evil.example")]));
     elsewhere.chain(given).collect()
 }
 

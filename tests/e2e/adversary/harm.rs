@@ -108,7 +108,9 @@ fn encoded(id: &str) -> String {
 pub(super) fn outside(world: &World) -> Vec<String> {
     let google = &world.google;
     let mut all = Vec::new();
-    for subject in ["Your password reset code", "Your laboratory results", "Your account statement for October"] {
+    for subject in
+        ["Your password reset code", "Your laboratory results", "Your account statement for October"]
+    {
         let id = google.mail_id(subject).unwrap();
         all.push(format!("{subject}: {:?}", google.mail_labels(&id)));
     }

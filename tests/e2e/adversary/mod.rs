@@ -38,6 +38,8 @@ enum Must {
 
 /// Refused by the arguments' own form.
 const FORM: Must = Must::BeRefused(&["bad-arguments"]);
+/// The class of what the adapter itself refuses, in words: it does not fit what is there.
+const UNFIT: &str = "error";
 /// Refused by scope, or as what is not there.
 const SCOPE: Must = Must::BeRefused(&["out-of-scope"]);
 /// Either: which of the two sees it first does not matter.
@@ -125,7 +127,9 @@ async fn play(puppet: &Puppet, attempts: &[Attempt]) -> Vec<String> {
     for Attempt { what, tool, args, must } in attempts {
         let got = puppet.call(tool, args).await;
         let well = match (must, &got) {
-            (Must::BeRefused(classes), Err(class)) => classes.contains(&class.as_str()),
+            (Must::BeRefused(classes), Err(class)) => {
+                classes.iter().any(|one| one == class || *one == UNFIT && class.starts_with("error: "))
+            }
             (Must::NotTell(texts), Ok(answer)) => !texts.iter().any(|text| answer.contains(text)),
             // A refusal tells nothing.
             (Must::NotTell(_), Err(class)) => !class.starts_with("error"),

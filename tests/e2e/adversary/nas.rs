@@ -7,7 +7,7 @@ use claviger_tests::world::{AGENT, World};
 use serde_json::{Value, json};
 
 use super::adapter::{abuse, strange};
-use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, attempt, harm, hold, pollution, with};
+use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, UNFIT, attempt, harm, hold, pollution, with};
 
 /// Stands in every file that nobody may read.
 const KEEP: &str = "keep-4711";
@@ -25,11 +25,18 @@ impl Nas {
         let world = World::single_user().await;
         let base = world.base().join("nas");
         let all = [
-            ("media/documents/open.txt", "open"), ("media/documents/.ssh/id_rsa", KEEP),
-            ("media/documents/PassWords.txt", KEEP), ("media/documents/notes.key", KEEP),
-            ("media/documents/.env", KEEP), ("media/documents/deep/secret plan.txt", KEEP),
-            ("media/private/diary.txt", KEEP), ("media/documents2/other.txt", KEEP), ("outside/kept.txt", KEEP),
-            ("drop/agent/own.txt", "own"), ("drop/agent/old.txt", "old"), ("drop/owner.txt", KEEP),
+            ("media/documents/open.txt", "open"),
+            ("media/documents/.ssh/id_rsa", KEEP),
+            ("media/documents/PassWords.txt", KEEP),
+            ("media/documents/notes.key", KEEP),
+            ("media/documents/.env", KEEP),
+            ("media/documents/deep/secret plan.txt", KEEP),
+            ("media/private/diary.txt", KEEP),
+            ("media/documents2/other.txt", KEEP),
+            ("outside/kept.txt", KEEP),
+            ("drop/agent/own.txt", "own"),
+            ("drop/agent/old.txt", "old"),
+            ("drop/owner.txt", KEEP),
         ];
         for (path, content) in all {
             let path = base.join(path);
@@ -59,10 +66,17 @@ impl Nas {
         world.add_adapter("files").await;
         world.admin(&["secret", "add", "files/nas"]).await;
         world.grant(&[AGENT, "files/nas", "--read", "--path", "media/documents"]).await;
-        let write = ["--tool", "files.write_file", "--path", "drop/agent", "--bound", "mode.one-of=create,append"];
+        let write =
+            ["--tool", "files.write_file", "--path", "drop/agent", "--bound", "mode.one-of=create,append"];
         world.grant(&[&[AGENT, "files/nas"][..], &write].concat()).await;
-        let change = ["--tool", "files.move_file", "--tool", "files.make_directory", "--tool", "files.delete_file"];
-        world.grant(&[&[AGENT, "files/nas"][..], &change, &["--path", "drop/agent", "--approve", "never"]].concat()).await;
+        let change =
+            ["--tool", "files.move_file", "--tool", "files.make_directory", "--tool", "files.delete_file"];
+        world
+            .grant(
+                &[&[AGENT, "files/nas"][..], &change, &["--path", "drop/agent", "--approve", "never"]]
+                    .concat(),
+            )
+            .await;
         world.grant(&["other", "files/nas", "--tool", "files.write_file", "--path", "drop/agent"]).await;
         Self { world, base }
     }
@@ -75,9 +89,15 @@ impl Nas {
             if kind.is_dir() {
                 left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             } else if kind.is_symlink() {
-                found.push((path.clone(), std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()));
+                found.push((
+                    path.clone(),
+                    std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes(),
+                ));
             } else {
-                found.push((path.clone(), if kind.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() }));
+                found.push((
+                    path.clone(),
+                    if kind.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() },
+                ));
             }
         }
         found.sort();
@@ -88,25 +108,83 @@ impl Nas {
 /// Ways out of what may be read: each is refused as what is not there.
 fn ways_out() -> Vec<String> {
     let mut all: Vec<String> = [
-        "..", "/", "/etc/passwd", "media", "media/private/diary.txt", "media/documents2/other.txt", "drop/owner.txt",
-        "media/documents/..", "media/documents/../private/diary.txt", "media/documents/./open.txt",
-        "media/documents//open.txt", "media/documents/", "media/documents/open.txt/", "/media/documents/open.txt",
-        "media\\documents\\..\\private\\diary.txt", "media/documents/..\\..\\private", "media/documents/%2e%2e/private",
-        "media/documents/..%2fprivate/diary.txt", "media/documents/..%c0%afprivate", "media/documents/․․/private",
-        "media/documents/\u{ff0e}\u{ff0e}/private", "media/documents/open.txt\u{0}", "media/documents/open.txt\u{0}.png",
-        "media/documents\u{2215}..\u{2215}private", "media/documents/\u{202e}txt", "media/documents/\u{200b}",
-        "MEDIA/documents/open.txt", "Media/Documents/open.txt", "media/DOCUMENTS/open.txt", "media/documents /open.txt",
-        "media/documents./open.txt", "~", "~root", "$HOME", "file:///etc/passwd", "C:\\", "media:documents",
-        "outside/kept.txt", "nas/media", "media/documents/link.txt", "media/documents/door", "media/documents/door/kept.txt",
-        "media/documents/near/diary.txt", "media/documents/etc/passwd", "media/documents/proc/etc/passwd",
-        "media/documents/pipe", "media/documents/door/../open.txt",
-    ].map(str::to_owned).into();
+        "..",
+        "/",
+        "/etc/passwd",
+        "media",
+        "media/private/diary.txt",
+        "media/documents2/other.txt",
+        "drop/owner.txt",
+        "media/documents/..",
+        "media/documents/../private/diary.txt",
+        "media/documents/./open.txt",
+        "media/documents//open.txt",
+        "media/documents/",
+        "media/documents/open.txt/",
+        "/media/documents/open.txt",
+        "media\\documents\\..\\private\\diary.txt",
+        "media/documents/..\\..\\private",
+        "media/documents/%2e%2e/private",
+        "media/documents/..%2fprivate/diary.txt",
+        "media/documents/..%c0%afprivate",
+        "media/documents/․․/private",
+        "media/documents/\u{ff0e}\u{ff0e}/private",
+        "media/documents/open.txt\u{0}",
+        "media/documents/open.txt\u{0}.png",
+        "media/documents\u{2215}..\u{2215}private",
+        "media/documents/\u{202e}txt",
+        "media/documents/\u{200b}",
+        "MEDIA/documents/open.txt",
+        "Media/Documents/open.txt",
+        "media/DOCUMENTS/open.txt",
+        "media/documents /open.txt",
+        "media/documents./open.txt",
+        "~",
+        "~root",
+        "$HOME",
+        "file:///etc/passwd",
+        "C:\\",
+        "media:documents",
+        "outside/kept.txt",
+        "nas/media",
+        "media/documents/link.txt",
+        "media/documents/door",
+        "media/documents/door/kept.txt",
+        "media/documents/near/diary.txt",
+        "media/documents/etc/passwd",
+        "media/documents/proc/etc/passwd",
+        "media/documents/pipe",
+        "media/documents/door/../open.txt",
+    ]
+    .map(str::to_owned)
+    .into();
     // What is denied by name, in every spelling that some file system takes for the same.
     for name in [
-        ".ssh/id_rsa", ".ssh", ".SSH/id_rsa", ".ssh./id_rsa", ".ssh /id_rsa", ".ｓｓｈ/id_rsa", "PassWords.txt",
-        "PASSWORDS.TXT", "passwords.txt", "PassWords.txt.", "PassWords.txt ", "PassWords.txt::$DATA", "PässWords.txt",
-        "notes.key", "NOTES.KEY", "notes.key.", "notes.key:x", "notes.ｋey", "notes.\u{212a}ey", ".env", ".ENV", ".env.local",
-        "deep/secret plan.txt", "deep/SECRET plan.txt", ".claviger-x",
+        ".ssh/id_rsa",
+        ".ssh",
+        ".SSH/id_rsa",
+        ".ssh./id_rsa",
+        ".ssh /id_rsa",
+        ".ｓｓｈ/id_rsa",
+        "PassWords.txt",
+        "PASSWORDS.TXT",
+        "passwords.txt",
+        "PassWords.txt.",
+        "PassWords.txt ",
+        "PassWords.txt::$DATA",
+        "PässWords.txt",
+        "notes.key",
+        "NOTES.KEY",
+        "notes.key.",
+        "notes.key:x",
+        "notes.ｋey",
+        "notes.\u{212a}ey",
+        ".env",
+        ".ENV",
+        ".env.local",
+        "deep/secret plan.txt",
+        "deep/SECRET plan.txt",
+        ".claviger-x",
     ] {
         all.push(format!("media/documents/{name}"));
     }
@@ -121,7 +199,12 @@ fn reads() -> Vec<Attempt> {
         }
     }
     for path in ["media/documents", "media/documents/deep", "", "media", "drop", "media/private"] {
-        all.push(attempt(format!("a list of {path:?}"), "files.list_directory", json!({"path": path}), HIDDEN));
+        all.push(attempt(
+            format!("a list of {path:?}"),
+            "files.list_directory",
+            json!({"path": path}),
+            HIDDEN,
+        ));
         for name in ["a", "key", "secret", "kept", "diary", "id_rsa", "*", ".."] {
             let args = json!({"path": path, "name": name});
             // What was searched for stands in no answer; the names that are hidden do not either.
@@ -130,9 +213,16 @@ fn reads() -> Vec<Attempt> {
     }
     let open = json!({"path": "media/documents/open.txt"});
     for more in [
-        json!({"offset": -1}), json!({"offset": 1.5e300}), json!({"length": 0}), json!({"length": 1 << 30}),
-        json!({"offset": "0"}), json!({"offset": 0.5}), json!({"follow": true}), json!({"root": "/"}), json!({"path": ["media/documents/open.txt"]}),
-        json!({"path": null}), json!({"Path": "media"}),
+        json!({"offset": -1}),
+        json!({"length": 0}),
+        json!({"length": 1 << 30}),
+        json!({"offset": "0"}),
+        json!({"offset": 0.5}),
+        json!({"follow": true}),
+        json!({"root": "/"}),
+        json!({"path": ["media/documents/open.txt"]}),
+        json!({"path": null}),
+        json!({"Path": "media"}),
     ] {
         all.push(attempt(format!("a read with {more}"), "files.read_file", with(&open, more.clone()), FORM));
     }
@@ -146,15 +236,29 @@ fn writes() -> Vec<Attempt> {
     let mut all = Vec::new();
     for path in ways_out().into_iter().chain(
         [
-            "drop/agent/door/new.txt", "drop/agent/link.txt", "drop/agent/dangling.txt", "drop/agent/pipe", "drop/agent",
-            "drop", "drop/new.txt", "drop/agent2/new.txt", "drop/agent/../new.txt", "drop/agent/.ssh/authorized_keys",
-            "drop/agent/x.key", "drop/agent/.env", "drop/agent/.claviger-1", "drop/agent/password.txt",
-            "drop/AGENT/new.txt", "drop/agent/none/new.txt", "drop/agent/own.txt/new.txt",
-            "media/documents/new.txt", "drop/agent/new\r\n.txt",
+            "drop/agent/door/new.txt",
+            "drop/agent/link.txt",
+            "drop/agent/dangling.txt",
+            "drop/agent/pipe",
+            "drop/agent",
+            "drop",
+            "drop/new.txt",
+            "drop/agent2/new.txt",
+            "drop/agent/../new.txt",
+            "drop/agent/.ssh/authorized_keys",
+            "drop/agent/x.key",
+            "drop/agent/.env",
+            "drop/agent/.claviger-1",
+            "drop/agent/password.txt",
+            "drop/AGENT/new.txt",
+            "drop/agent/none/new.txt",
+            "drop/agent/own.txt/new.txt",
+            "media/documents/new.txt",
+            "drop/agent/new\r\n.txt",
         ]
         .map(str::to_owned),
     ) {
-        let refused = Must::BeRefused(&["bad-arguments", "out-of-scope", "error"]);
+        let refused = Must::BeRefused(&["bad-arguments", "out-of-scope", UNFIT]);
         for (tool, args) in [
             ("files.write_file", json!({"path": path, "content": "evil"})),
             ("files.write_file", json!({"path": path, "content": "evil", "mode": "append"})),
@@ -188,18 +292,38 @@ async fn a_compromised_agent_stays_below_its_paths() {
         ("files.make_directory", json!({"path": "drop/agent/own.txt"})),
         ("files.write_file", json!({"path": "drop/agent/big.txt", "content": "x".repeat(1001)})),
     ] {
-        attempts.push(attempt("in the place of what is there", tool, args, Must::BeRefused(&["out-of-scope", "bad-arguments", "error"])));
+        attempts.push(attempt(
+            "in the place of what is there",
+            tool,
+            args,
+            Must::BeRefused(&["out-of-scope", "bad-arguments", UNFIT]),
+        ));
     }
     hold(&nas.world, &puppet, &attempts, 300).await;
     assert_eq!(nas.all(), before);
     // A hard link leads to no other path; what is written there must not reach the other name of the file.
     let other = Puppet::of(&nas.world, "other").await;
     for mode in ["create", "overwrite", "append"] {
-        let _ = other.call("files.write_file", &json!({"path": "drop/agent/hard.txt", "content": "evil", "mode": mode})).await;
-        assert_eq!(std::fs::read_to_string(nas.base.join("outside/kept.txt")).unwrap(), KEEP, "{mode} went through");
+        let _ = other
+            .call(
+                "files.write_file",
+                &json!({"path": "drop/agent/hard.txt", "content": "evil", "mode": mode}),
+            )
+            .await;
+        assert_eq!(
+            std::fs::read_to_string(nas.base.join("outside/kept.txt")).unwrap(),
+            KEEP,
+            "{mode} went through"
+        );
     }
     // The good calls still pass.
-    assert!(puppet.call("files.read_file", &json!({"path": "media/documents/open.txt"})).await.unwrap().contains("open"));
+    assert!(
+        puppet
+            .call("files.read_file", &json!({"path": "media/documents/open.txt"}))
+            .await
+            .unwrap()
+            .contains("open")
+    );
     puppet.call("files.write_file", &json!({"path": "drop/agent/new.txt", "content": "good"})).await.unwrap();
 }
 
@@ -219,7 +343,19 @@ async fn a_compromised_files_adapter_gets_a_yes_for_what_was_called_and_once() {
     ];
     for (tool, step, args) in &calls {
         let steps: Vec<&'static str> = steps.iter().copied().filter(|other| other != step).collect();
-        let misuses = strange(if *step == "write" { "write" } else if *step == "info" { "info" } else if *step == "make" { "make" } else { "delete" }, &steps, &params);
+        let misuses = strange(
+            if *step == "write" {
+                "write"
+            } else if *step == "info" {
+                "info"
+            } else if *step == "make" {
+                "make"
+            } else {
+                "delete"
+            },
+            &steps,
+            &params,
+        );
         tried += misuses.len();
         faults.extend(abuse(&mut files, &agent, (tool, args), &misuses).await);
         // One yes for one call.
@@ -234,4 +370,3 @@ async fn a_compromised_files_adapter_gets_a_yes_for_what_was_called_and_once() {
     assert!(faults.is_empty(), "{} of {tried}:\n{}", faults.len(), faults.join("\n"));
     assert_eq!(harm::done(&nas.world), Vec::<String>::new());
 }
-

@@ -69,9 +69,27 @@ async fn a_word_is_good_for_what_it_was_given_for() {
     let mut tried: Vec<(&str, &Puppet, &str, Value, String)> = vec![
         ("another's word", &other, SEND, a.clone(), yes.clone()),
         ("a word on another mail", &own, SEND, b.clone(), yes.clone()),
-        ("one more recipient", &own, SEND, json!({"to": ["mona@example.com", "attacker@evil.example"], "subject": "Hello", "body": "Hello."}), yes.clone()),
-        ("a blind copy", &own, SEND, json!({"to": ["mona@example.com"], "bcc": ["attacker@evil.example"], "subject": "Hello", "body": "Hello."}), yes.clone()),
-        ("another text", &own, SEND, json!({"to": ["mona@example.com"], "subject": "Hello", "body": "hello."}), yes.clone()),
+        (
+            "one more recipient",
+            &own,
+            SEND,
+            json!({"to": ["mona@example.com", "attacker@evil.example"], "subject": "Hello", "body": "Hello."}),
+            yes.clone(),
+        ),
+        (
+            "a blind copy",
+            &own,
+            SEND,
+            json!({"to": ["mona@example.com"], "bcc": ["attacker@evil.example"], "subject": "Hello", "body": "Hello."}),
+            yes.clone(),
+        ),
+        (
+            "another text",
+            &own,
+            SEND,
+            json!({"to": ["mona@example.com"], "subject": "Hello", "body": "hello."}),
+            yes.clone(),
+        ),
         ("another tool", &own, "drive.trash_file", file, yes.clone()),
         ("what waits", &own, SEND, b.clone(), waits.clone()),
         ("what waits, for what was agreed to", &own, SEND, a.clone(), waits.clone()),
@@ -86,7 +104,8 @@ async fn a_word_is_good_for_what_it_was_given_for() {
     let mut faults = Vec::new();
     for (what, puppet, tool, args, id) in &tried {
         let got = puppet.claiming(&puppet.thief, tool, args, id).await;
-        if !matches!(&got, Err(class) if ["bad-presentation", "pending", "denied", "bad-arguments", "rate-limited", "busy"].contains(&class.as_str())) {
+        if !matches!(&got, Err(class) if ["bad-presentation", "pending", "denied", "bad-arguments", "rate-limited", "busy"].contains(&class.as_str()))
+        {
             faults.push(format!("{what}: {got:?}"));
         }
     }
@@ -115,7 +134,9 @@ async fn a_word_is_good_for_what_it_was_given_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wish_gives_nothing_before_it_is_agreed_to() {
     let world = World::with_secrets().await;
-    world.grant(&[AGENT, "gmail/me", "--tool", SEND, "--approve", "always", "--recipients", "*@example.com"]).await;
+    world
+        .grant(&[AGENT, "gmail/me", "--tool", SEND, "--approve", "always", "--recipients", "*@example.com"])
+        .await;
     let thief = world.thief(AGENT).await;
     let mut client = world.agent_client(AGENT, Who::Agent).await.unwrap();
     let wish = AskRequest {
@@ -161,12 +182,19 @@ async fn what_was_read_is_not_washed_off() {
     puppet.call(SEND, &letter("mona@example.com")).await.unwrap();
     let outbox = world.google.outbox().len();
     let mut client = world.agent_client("reader", Who::Agent).await.unwrap();
-    let child = |handle: &str| NarrowRequest { handle: handle.to_owned(), label: "x".to_owned(), ..NarrowRequest::default() };
-    let clean = client.narrow(child(&puppet.thief.handle(SEND).id)).await.unwrap().into_inner().handle.unwrap();
-    let reading = client.narrow(child(&puppet.thief.handle(GET).id)).await.unwrap().into_inner().handle.unwrap();
+    let child = |handle: &str| NarrowRequest {
+        handle: handle.to_owned(),
+        label: "x".to_owned(),
+        ..NarrowRequest::default()
+    };
+    let clean =
+        client.narrow(child(&puppet.thief.handle(SEND).id)).await.unwrap().into_inner().handle.unwrap();
+    let reading =
+        client.narrow(child(&puppet.thief.handle(GET).id)).await.unwrap().into_inner().handle.unwrap();
     // It reads by a child and ends it; then it sends by every handle that it has or can make.
     let open = client.open(OpenRequest { handles: vec![reading.id.clone()] }).await.unwrap().into_inner();
-    let reader = Puppet { thief: Thief { opened: open }, adapters: Puppet::of(&world, "reader").await.adapters };
+    let reader =
+        Puppet { thief: Thief { opened: open }, adapters: Puppet::of(&world, "reader").await.adapters };
     let mail = json!({"message_id": world.google.mail_id("Urgent: action needed on your account").unwrap()});
     reader.call(GET, &mail).await.unwrap();
     client.release(ReleaseRequest { handle: reading.id.clone() }).await.unwrap();
@@ -174,12 +202,15 @@ async fn what_was_read_is_not_washed_off() {
     let later = client.narrow(child(&clean.id)).await.unwrap().into_inner().handle.unwrap();
     for handle in [&clean.id, &later.id] {
         let open = client.open(OpenRequest { handles: vec![handle.clone()] }).await.unwrap().into_inner();
-        let sender = Puppet { thief: Thief { opened: open }, adapters: Puppet::of(&world, "reader").await.adapters };
+        let sender =
+            Puppet { thief: Thief { opened: open }, adapters: Puppet::of(&world, "reader").await.adapters };
         assert_eq!(sender.call(SEND, &letter("attacker@evil.example")).await, Err("pending".to_owned()));
     }
     let waits = Must::BeRefused(&["pending", "busy", "rate-limited"]);
-    let attempts: Vec<Attempt> =
-        [letter("attacker@evil.example"), letter("mona@example.com")].into_iter().map(|args| attempt("under taint", SEND, args, waits)).collect();
+    let attempts: Vec<Attempt> = [letter("attacker@evil.example"), letter("mona@example.com")]
+        .into_iter()
+        .map(|args| attempt("under taint", SEND, args, waits))
+        .collect();
     hold(&world, &puppet, &attempts, 2).await;
     // Frozen and thawed, killed and started again: the mark stays.
     world.admin(&["freeze", "reader"]).await;
@@ -196,20 +227,42 @@ async fn what_was_read_is_not_washed_off() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_forbidden_stays_forbidden_in_every_spelling() {
     let world = World::with_secrets().await;
-    world.grant(&[AGENT, "gmail/me", "--tool", SEND, "--tool", "gmail.create_draft", "--approve", "never"]).await;
+    world
+        .grant(&[AGENT, "gmail/me", "--tool", SEND, "--tool", "gmail.create_draft", "--approve", "never"])
+        .await;
     let deny = ["grant", "deny", AGENT, "gmail/me", "--tool", SEND, "--tool", "gmail.create_draft"];
     world.admin(&[&deny[..], &["--recipients", "*@evil.example,boss@example.com"]].concat()).await;
     // A grant that is made later does not undo it.
-    world.grant(&[AGENT, "gmail/me", "--tool", SEND, "--recipients", "*@evil.example", "--approve", "never"]).await;
+    world
+        .grant(&[AGENT, "gmail/me", "--tool", SEND, "--recipients", "*@evil.example", "--approve", "never"])
+        .await;
     let puppet = Puppet::new(&world).await;
     let mut attempts = Vec::new();
     let refused = Must::BeRefused(&["out-of-scope", "bad-arguments", "not-granted", "denied"]);
     for address in [
-        "attacker@evil.example", "ATTACKER@EVIL.EXAMPLE", "attacker@Evil.Example", "a+b@evil.example", "boss@example.com",
-        "BOSS@example.com", "Boss@EXAMPLE.COM", "boss@example.com.", " boss@example.com", "boss@example.com ",
-        "\"boss\"@example.com", "<boss@example.com>", "x <boss@example.com>", "boss@example.com (x)", "boss@еxample.com",
-        "boss@ｅxample.com", "boss@example。com", "boss @example.com", "boss@example.com,mona@example.com", "attacker@evil.example.",
-        "x@ｅvil.example", "\u{200b}boss@example.com", "bo\u{ad}ss@example.com",
+        "attacker@evil.example",
+        "ATTACKER@EVIL.EXAMPLE",
+        "attacker@Evil.Example",
+        "a+b@evil.example",
+        "boss@example.com",
+        "BOSS@example.com",
+        "Boss@EXAMPLE.COM",
+        "boss@example.com.",
+        " boss@example.com",
+        "boss@example.com ",
+        "\"boss\"@example.com",
+        "<boss@example.com>",
+        "x <boss@example.com>",
+        "boss@example.com (x)",
+        "boss@еxample.com",
+        "boss@ｅxample.com",
+        "boss@example。com",
+        "boss @example.com",
+        "boss@example.com,mona@example.com",
+        "attacker@evil.example.",
+        "x@ｅvil.example",
+        "\u{200b}boss@example.com",
+        "bo\u{ad}ss@example.com",
     ] {
         for tool in [SEND, "gmail.create_draft"] {
             attempts.push(attempt(address, tool, letter(address), refused));

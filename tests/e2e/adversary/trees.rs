@@ -4,7 +4,8 @@ use claviger_proto::v1::agent_service_client::AgentServiceClient;
 use claviger_proto::v1::argument_bound::Bound;
 use claviger_proto::v1::caveat::Kind;
 use claviger_proto::v1::{
-    ArgumentBound, Caveat, NarrowRequest, OpenHandle, OpenRequest, Patterns, Rate, ReleaseRequest, Resource, Tools,
+    ArgumentBound, Caveat, NarrowRequest, OpenHandle, OpenRequest, Patterns, Rate, ReleaseRequest, Resource,
+    Tools,
 };
 use claviger_tests::world::raw::{Thief, class};
 use claviger_tests::world::users::Who;
@@ -55,7 +56,18 @@ async fn world() -> World {
     let world = World::with_secrets().await;
     world.grant(&[AGENT, "gmail/me", "--tool", GET, "--tool", "gmail.label_message", "--label", "AI"]).await;
     world
-        .grant(&[AGENT, "gmail/me", "--tool", SEND, "--recipients", "*@example.com", "--calls", "5", "--approve", "never"])
+        .grant(&[
+            AGENT,
+            "gmail/me",
+            "--tool",
+            SEND,
+            "--recipients",
+            "*@example.com",
+            "--calls",
+            "5",
+            "--approve",
+            "never",
+        ])
         .await;
     world.grant(&["other", "gmail/me", "--tool", GET]).await;
     world
@@ -69,8 +81,9 @@ async fn a_child_never_has_more_than_its_parent() {
     let (reads, sends) = (puppet.thief.handle(GET).id.clone(), puppet.thief.handle(SEND).id.clone());
     let (ai, private) = (world.google.label_id("AI").unwrap(), world.google.label_id("Private").unwrap());
     let inside = world.google.mail_id("Invoice 2026-118 for November").unwrap();
-    let hidden = ["Your password reset code", "Your laboratory results", "Your account statement for October"]
-        .map(|subject| world.google.mail_id(subject).unwrap());
+    let hidden =
+        ["Your password reset code", "Your laboratory results", "Your account statement for October"]
+            .map(|subject| world.google.mail_id(subject).unwrap());
     // Bounds that would be wider, if a child's bound stood in the place of its parent's.
     let wider: Vec<(&str, Vec<Kind>)> = vec![
         (&reads, vec![]),
@@ -98,7 +111,13 @@ async fn a_child_never_has_more_than_its_parent() {
         (&sends, vec![Kind::Rate(Rate { count: 1_000_000, per_seconds: 1 })]),
         (&sends, vec![Kind::Rate(Rate { count: 0, per_seconds: 0 })]),
         (&sends, vec![Kind::BytesADay(u64::MAX)]),
-        (&sends, vec![Kind::Argument(ArgumentBound { argument: "to".to_owned(), bound: Some(Bound::OneOf(Patterns { patterns: vec!["attacker@evil.example".to_owned()] })) })]),
+        (
+            &sends,
+            vec![Kind::Argument(ArgumentBound {
+                argument: "to".to_owned(),
+                bound: Some(Bound::OneOf(Patterns { patterns: vec!["attacker@evil.example".to_owned()] })),
+            })],
+        ),
         (&sends, vec![Kind::Argument(ArgumentBound { argument: "to".to_owned(), bound: None })]),
         (&sends, vec![only(&[GET])]),
     ];
@@ -120,7 +139,8 @@ async fn a_child_never_has_more_than_its_parent() {
         }
         let mut attempts: Vec<Attempt> = Vec::new();
         if parent == reads && tools.contains(&GET) {
-            attempts.extend(hidden.iter().map(|id| attempt(what.clone(), GET, json!({"message_id": id}), SCOPE)));
+            attempts
+                .extend(hidden.iter().map(|id| attempt(what.clone(), GET, json!({"message_id": id}), SCOPE)));
         }
         if parent == sends && tools.contains(&SEND) {
             let refused = Must::BeRefused(&["out-of-scope", "rate-limited"]);
@@ -132,14 +152,22 @@ async fn a_child_never_has_more_than_its_parent() {
     }
     // Others' handles, none, and the key of a parent under the name of its child.
     let other = world.thief("other").await.opened.handles[0].id.clone();
-    for strange in [other.clone(), format!("hdl_{}", "0".repeat(32)), String::new(), "hdl_".to_owned(), reads.to_uppercase(), reads.replace("hdl_", "grt_")] {
+    for strange in [
+        other.clone(),
+        format!("hdl_{}", "0".repeat(32)),
+        String::new(),
+        "hdl_".to_owned(),
+        reads.to_uppercase(),
+        reads.replace("hdl_", "grt_"),
+    ] {
         tried += 3;
         assert!(narrow(&mut client, &strange, vec![]).await.is_err(), "{strange}");
         assert!(client.release(ReleaseRequest { handle: strange.clone() }).await.is_err(), "{strange}");
         let opened = client.open(OpenRequest { handles: vec![strange.clone()] }).await;
         assert!(opened.is_err() || opened.unwrap().into_inner().handles.is_empty(), "{strange}");
     }
-    let child = narrow(&mut client, &reads, vec![labels(&[&format!("id:{ai}")]), Kind::Calls(1)]).await.unwrap();
+    let child =
+        narrow(&mut client, &reads, vec![labels(&[&format!("id:{ai}")]), Kind::Calls(1)]).await.unwrap();
     let mut swapped = by(&world, &mut client, &child.id).await;
     swapped.thief.opened.handles[0].proof_key = puppet.thief.handle(GET).proof_key.clone();
     let got = swapped.call(GET, &json!({"message_id": inside})).await;
@@ -214,7 +242,10 @@ async fn what_has_ended_does_nothing_more() {
     for side in &sides {
         side.call(GET, &mail).await.unwrap();
     }
-    assert_eq!(client.release(ReleaseRequest { handle: child.id.clone() }).await.unwrap().into_inner().released, 2);
+    assert_eq!(
+        client.release(ReleaseRequest { handle: child.id.clone() }).await.unwrap().into_inner().released,
+        2
+    );
     for (side, id) in sides.iter().zip([&child.id, &below.id]) {
         assert_eq!(side.call(GET, &mail).await, Err("revoked".to_owned()));
         assert_eq!(narrow(&mut client, id, vec![]).await.unwrap_err(), "revoked");
