@@ -17,7 +17,7 @@ const SCOPES: [&str; 5] = [
 ];
 const HIDDEN: Must = Must::NotTell(&["Surgery", "Weber", "Budget", "corp.example", "Garden", "Long ago"]);
 
-async fn world() -> World {
+pub(super) async fn world() -> World {
     let world = World::single_user().await;
     world.add_adapter("calendar").await;
     let token = world.google.direct_refresh_token(&SCOPES);
@@ -258,6 +258,8 @@ async fn a_compromised_agent_invites_and_sees_nobody_else() {
     // A friend's invitation is answered, and by nothing of this was that stopped.
     let yes = with(&on(&world, "Party"), json!({"response": "accepted"}));
     puppet.call("calendar.respond_to_event", &yes).await.unwrap();
+    let tea = with(&making(&world), json!({"title": "Tea", "attendees": ["mona@example.com"]}));
+    puppet.call("calendar.create_event", &tea).await.unwrap();
     // Somebody else invites a stranger, or lets one read the calendar.
     let plants = world.google.event_id("Water the plants").unwrap();
     assert!(world.google.invite(&plants, "attacker@evil.example"));

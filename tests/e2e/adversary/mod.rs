@@ -4,13 +4,15 @@
 //! way to the vault: it mints what passes by and sends what it likes under it. Each attempt must be refused, or must do
 //! no harm, and then its row says how that shows. What they try is told by theme: [`mailbox`], [`shares`], [`calendar`] and
 //! [`nas`] are the services' further tools, [`people`] is about consent, taint and decoys, [`trees`] about child handles
-//! and counters; `agent` and `adapter` have the first tools of mail and drive. After the whole table nothing may have reached the upstream that a
+//! and counters, [`changes`] about what changes between a look and a use; `agent` and `adapter` have the first tools of mail and drive. After the whole table nothing may have reached the upstream that a
 //! grant does not allow: that is looked at in the upstream's own log, not in what the vault says.
 
 mod adapter;
 mod agent;
 mod calendar;
+mod changes;
 mod harm;
+mod letters;
 mod mailbox;
 mod nas;
 mod people;

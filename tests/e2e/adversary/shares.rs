@@ -198,6 +198,7 @@ async fn a_compromised_agent_shares_copies_and_moves_only_what_it_may() {
     let id = |path: &str| world.google.file_id(path).unwrap();
     // It is moved out of scope by its owner: what it was called no longer helps.
     let (own, private, home) = (id("Agent/Own.txt"), id("Private"), id("Agent"));
+    puppet.call("drive.share_file", &json!({"file_id": own, "email": ["mona@example.com"]})).await.unwrap();
     assert!(puppet.call("drive.read_file", &json!({"file_id": own})).await.is_ok());
     assert!(world.google.move_file(&own, &private));
     let mut after: Vec<Attempt> = changing(&own, &home)
