@@ -1,5 +1,7 @@
 //! Consent, taint and decoys: a person's word used for something else, a mark that should wash off, bait that is taken.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use claviger_canonical::{Canonical, Presentation};
 use claviger_proto::v1::agent_service_client::AgentServiceClient;
 use claviger_proto::v1::{AskRequest, CollectRequest, NarrowRequest, OpenRequest, ReleaseRequest};
@@ -286,12 +288,19 @@ async fn who_takes_a_bait_is_frozen() {
     let credential = world.admin(&["decoy", "add", "credential"]).await["value"].as_str().unwrap().to_owned();
     let handle = world.admin(&["decoy", "add", "handle"]).await["value"].as_str().unwrap().to_owned();
     let puppet = Puppet::new(&world).await;
+    let percent: String = credential.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let hex: String = credential.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let (packed, shifted) = (STANDARD.encode(&credential), STANDARD.encode(format!("k={credential}")));
     // Wherever it stands, however it is embedded; even in a call that would have been refused for its form.
     for args in [
         json!({"to": ["mona@example.com"], "subject": credential, "body": "x"}),
         json!({"to": ["mona@example.com"], "subject": "x", "body": format!("key={credential};")}),
         json!({"to": [format!("{credential}@example.com")], "subject": "x", "body": "x"}),
         json!({"no_such": {"deep": [credential]}}),
+        json!({"to": ["mona@example.com"], "subject": "x", "body": percent}),
+        json!({"to": ["mona@example.com"], "subject": "x", "body": hex}),
+        json!({"to": ["mona@example.com"], "subject": "x", "body": packed}),
+        json!({"to": ["mona@example.com"], "subject": "x", "body": shifted}),
         json!({"to": ["mona@example.com"], "subject": "x", "body": "x", "attachments": [{"name": credential, "type": "text/plain", "data": ""}]}),
     ] {
         assert_eq!(puppet.call(SEND, &args).await, Err("frozen".to_owned()), "{args}");
