@@ -9,20 +9,20 @@ use tonic::transport::Channel;
 
 use super::harm;
 
-type Adapter = AdapterServiceClient<Channel>;
+pub(super) type Adapter = AdapterServiceClient<Channel>;
 
 const SEARCH: &str = "gmail.search_messages";
 const GET: &str = "gmail.get_message";
 const SEND: &str = "gmail.send_message";
 
 /// One request under a capability: what is tried, which step, which parameters.
-struct Misuse {
+pub(super) struct Misuse {
     what: String,
     step: &'static str,
     params: Vec<(&'static str, String)>,
 }
 
-fn misuse(what: impl Into<String>, step: &'static str, params: &[(&'static str, &str)]) -> Misuse {
+pub(super) fn misuse(what: impl Into<String>, step: &'static str, params: &[(&'static str, &str)]) -> Misuse {
     let params = params.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     Misuse { what: what.into(), step, params }
 }
@@ -41,6 +41,36 @@ async fn under(
         Ok(answer) => Ok(String::from_utf8_lossy(&answer.body).into_owned()),
         Err(status) => Err(class(&status)),
     }
+}
+
+/// What a compromised adapter tries at each call: other steps, and parameters that are not its to give.
+pub(super) fn strange(step: &'static str, steps: &[&'static str], params: &[&'static str]) -> Vec<Misuse> {
+    let elsewhere = steps.iter().map(|other| misuse(format!("the step {other:?}"), other, &[]));
+    let given = params
+        .iter()
+        .map(|name| misuse(format!("another {name} at {step}"), step, &[(*name, "attacker@evil.example")]));
+    elsewhere.chain(given).collect()
+}
+
+/// Under a fresh capability of that call for each, makes the requests; what was not refused.
+pub(super) async fn abuse(
+    adapter: &mut Adapter,
+    agent: &Thief,
+    call: (&str, &Value),
+    misuses: &[Misuse],
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    for misuse in misuses {
+        let minted = mint(adapter, agent.present(call.0, call.1)).await;
+        let capability = minted.unwrap_or_else(|status| panic!("{call:?}: {status:?}")).capability;
+        let params: Vec<(&str, &str)> =
+            misuse.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let got = send(adapter, &capability, misuse.step, &params).await.map_err(|status| class(&status));
+        if !matches!(&got, Err(class) if ["bad-step", "out-of-scope"].contains(&class.as_str())) {
+            faults.push(format!("{} ({}): {got:?}", misuse.what, call.0));
+        }
+    }
+    faults
 }
 
 const PATHS: [&str; 18] = [

@@ -21,7 +21,8 @@ const OUTSIDE: &[&str] = &[
     "no-reply@accounts.example",
     "Diary",
     "Nobody reads",
-    "4711",
+    // Not the number alone: the random marks around an answer have digits, too.
+    "gate: 4711",
     "laboratory",
     "8,120.44",
     "bank.example",
@@ -69,7 +70,7 @@ fn letter(more: Value) -> Value {
 }
 
 /// Addresses that are no allowed recipient, however they look.
-fn strangers() -> Vec<(&'static str, Must)> {
+pub(super) fn strangers() -> Vec<(&'static str, Must)> {
     vec![
         ("attacker@evil.example", SCOPE),
         ("ATTACKER@EVIL.EXAMPLE", SCOPE),
@@ -221,7 +222,7 @@ fn labels(world: &World) -> Vec<Attempt> {
 }
 
 /// What is no id of anything, and would be another path, query or method upstream.
-fn bad_ids() -> [&'static str; 16] {
+pub(super) fn bad_ids() -> [&'static str; 16] {
     [
         "",
         ".",

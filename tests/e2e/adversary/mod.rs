@@ -2,12 +2,22 @@
 //!
 //! [`agent`] has an agent's proof keys and the adapters' sockets: it signs whatever it likes. [`adapter`] has an adapter's
 //! way to the vault: it mints what passes by and sends what it likes under it. Each attempt must be refused, or must do
-//! no harm, and then its row says how that shows. After the whole table nothing may have reached the upstream that a
+//! no harm, and then its row says how that shows. What they try is told by theme: [`mailbox`], [`shares`], [`calendar`] and
+//! [`nas`] are the services' further tools, [`people`] is about consent, taint and decoys, [`trees`] about child handles
+//! and counters, [`changes`] about what changes between a look and a use; `agent` and `adapter` have the first tools of mail and drive. After the whole table nothing may have reached the upstream that a
 //! grant does not allow: that is looked at in the upstream's own log, not in what the vault says.
 
 mod adapter;
 mod agent;
+mod calendar;
+mod changes;
 mod harm;
+mod letters;
+mod mailbox;
+mod nas;
+mod people;
+mod shares;
+mod trees;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -30,6 +40,8 @@ enum Must {
 
 /// Refused by the arguments' own form.
 const FORM: Must = Must::BeRefused(&["bad-arguments"]);
+/// The class of what the adapter itself refuses, in words: it does not fit what is there.
+const UNFIT: &str = "error";
 /// Refused by scope, or as what is not there.
 const SCOPE: Must = Must::BeRefused(&["out-of-scope"]);
 /// Either: which of the two sees it first does not matter.
@@ -57,7 +69,12 @@ struct Puppet {
 
 impl Puppet {
     async fn new(world: &World) -> Self {
-        let thief = world.thief(AGENT).await;
+        Self::of(world, AGENT).await
+    }
+
+    /// The side of the agent of that name, in a world of one user.
+    async fn of(world: &World, agent: &str) -> Self {
+        let thief = world.thief(agent).await;
         let mut adapters = BTreeMap::new();
         for handle in &thief.opened.handles {
             let name = handle.adapter.as_ref().unwrap().adapter.clone();
@@ -112,7 +129,9 @@ async fn play(puppet: &Puppet, attempts: &[Attempt]) -> Vec<String> {
     for Attempt { what, tool, args, must } in attempts {
         let got = puppet.call(tool, args).await;
         let well = match (must, &got) {
-            (Must::BeRefused(classes), Err(class)) => classes.contains(&class.as_str()),
+            (Must::BeRefused(classes), Err(class)) => {
+                classes.iter().any(|one| one == class || *one == UNFIT && class.starts_with("error: "))
+            }
             (Must::NotTell(texts), Ok(answer)) => !texts.iter().any(|text| answer.contains(text)),
             // A refusal tells nothing.
             (Must::NotTell(_), Err(class)) => !class.starts_with("error"),
@@ -123,4 +142,40 @@ async fn play(puppet: &Puppet, attempts: &[Attempt]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Either way, as long as no harm is done: what it would be stands in the upstream's state.
+const HARMLESS: Must = Must::NotTell(&[]);
+
+/// Makes all attempts; each must end as it must, and none may have done harm upstream.
+async fn hold(world: &World, puppet: &Puppet, attempts: &[Attempt], least: usize) {
+    assert!(attempts.len() >= least, "{} attempts", attempts.len());
+    let faults = play(puppet, attempts).await;
+    let harm = harm::done(world);
+    let all: Vec<&str> = faults.iter().chain(&harm).map(String::as_str).collect();
+    assert!(all.is_empty(), "{} of {} attempts:\n{}", all.len(), attempts.len(), all.join("\n"));
+}
+
+/// An object with more members, or others in their place.
+fn with(base: &Value, more: Value) -> Value {
+    let mut all = base.clone();
+    let members = more.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.clone()));
+    all.as_object_mut().unwrap().extend(members);
+    all
+}
+
+/// Arguments that no schema has, and that would be another request upstream.
+fn pollution() -> Vec<(&'static str, Value)> {
+    use serde_json::json;
+    vec![
+        ("a method override", json!({"X-HTTP-Method-Override": "DELETE"})),
+        ("another method override", json!({"$httpMethod": "DELETE"})),
+        ("other fields", json!({"fields": "*"})),
+        ("media", json!({"alt": "media"})),
+        ("an upload", json!({"uploadType": "resumable"})),
+        ("another user", json!({"quotaUser": "x"})),
+        ("a key", json!({"key": "AIza"})),
+        ("a path", json!({"path_override": "/batch"})),
+        ("an escaped name", json!({"%66ields": "*"})),
+    ]
 }

@@ -41,6 +41,11 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Reads a mail that came from elsewhere: nobody kept its sender from saying a thing twice.
+    pub(crate) fn arrived(raw: &[u8]) -> Result<Self, MimeError> {
+        parse_part(raw, String::new(), 0)
+    }
+
     /// Reads a whole mail.
     pub(crate) fn parse(raw: &[u8]) -> Result<Self, MimeError> {
         let mail = parse_part(raw, String::new(), 0)?;

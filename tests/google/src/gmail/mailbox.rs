@@ -150,7 +150,8 @@ impl Mailbox {
         labels: BTreeSet<String>,
         thread_id: Option<String>,
     ) -> Result<String, MimeError> {
-        let parsed = Part::parse(&raw)?;
+        let own = labels.contains("SENT") || labels.contains("DRAFT");
+        let parsed = if own { Part::parse(&raw)? } else { Part::arrived(&raw)? };
         self.made += 1;
         self.history += 1;
         // Gmail's ids are the time in their upper bits; 44 bits of milliseconds and 20 of a counter look the same.
