@@ -123,11 +123,15 @@ impl Caveat {
         match self {
             Caveat::Rate(_)
             | Caveat::Calls(_)
-            | Caveat::BytesADay(_)
             | Caveat::Expires(_)
             | Caveat::NotBefore(_)
             | Caveat::Hours(_)
             | Caveat::Tools(_) => Ok(()),
+            // What an adapter does itself passes the vault by.
+            Caveat::BytesADay(_) if tool.steps.iter().any(|step| step.local) => {
+                Err(format!("the vault does not see the bytes of {}", tool.name))
+            }
+            Caveat::BytesADay(_) => Ok(()),
             Caveat::Links(_) => links::enforceable(tool),
             Caveat::People(PeopleBound { role: Role::Attendee, .. }) if tool.tells_attendees() => Ok(()),
             Caveat::People(bound) => tool.checks(bound.role.as_str()),

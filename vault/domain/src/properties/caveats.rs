@@ -153,6 +153,10 @@ fn a_bound_that_says_nothing_about_the_argument_is_not_granted() {
     }
     let label = ResourceBound { resource: ident("label"), ids: Vec::new(), shown: Vec::new(), nested: false };
     assert!(Caveat::Resource(label).enforceable(&tool).is_err());
+    assert_eq!(Caveat::BytesADay(9).enforceable(&tool), Ok(()));
+    let mut local = everything();
+    local.steps.iter_mut().for_each(|step| step.local = true);
+    assert!(Caveat::BytesADay(9).enforceable(&local).unwrap_err().contains("does not see the bytes"));
     let mut silent = everything();
     silent.steps.iter_mut().for_each(|step| step.recipients.clear());
     assert!(Caveat::Recipients(Vec::new()).enforceable(&silent).is_err());
