@@ -44,6 +44,7 @@ fn minted(effect: Effect, bounds: &[&[&str]]) -> Capability {
         Scope::of(&caveats),
     );
     let minting = Minting {
+        rules: 0,
         id: CapabilityId::from_bytes([1; 16]),
         call: CallId::from_bytes([1; 8]),
         adapter: adapter(),
