@@ -22,6 +22,8 @@ pub(super) struct About {
     pub(super) arguments: Option<String>,
     /// The arguments as they were understood: a deny grant may come while the call is under way.
     pub(super) args: Option<std::sync::Arc<claviger_domain::arg::Arguments>>,
+    /// How many requests the vault has made to decide it.
+    pub(super) looked: std::sync::Arc<std::sync::atomic::AtomicU32>,
     /// Whether the agent is told class and reference only.
     pub(super) opaque: bool,
 }
