@@ -190,7 +190,8 @@ impl Pointer {
 
     /// Whether the value is an object that lacks even the member where the way begins. `false` for a pointer that begins
     /// with `*`, or to the whole value.
-    pub(crate) fn is_left_out(&self, value: &Value) -> bool {
+    #[must_use]
+    pub fn is_left_out(&self, value: &Value) -> bool {
         match (self.0.first(), value) {
             (Some(Part::Name(name)), Value::Object(members)) => !members.contains_key(name),
             _ => false,

@@ -194,6 +194,11 @@ impl Filling<'_> {
                     full_text: text.as_deref(),
                     mime_type: mime.as_deref(),
                     modified_after: fields.date("modified_after")?,
+                    with_trashed: match fields.text("trashed")?.as_deref() {
+                        None => false,
+                        Some("any") => true,
+                        Some(_) => return Err(unfit()),
+                    },
                 };
                 Part::Text(drive_query::render(&terms).map_err(|error| fields.refuse(error.field, &error))?)
             }

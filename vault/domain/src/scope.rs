@@ -135,8 +135,10 @@ pub struct Scope {
 pub struct Found {
     /// The ids of what the agent itself made, by the vault's own record.
     pub made: Vec<String>,
-    /// Per resource and id: the ids of all that lies below.
+    /// Per resource and id: the ids of what lies below, as far as it was found. To leave some out only narrows.
     pub below: BTreeMap<Ident, BTreeMap<String, BTreeSet<String>>>,
+    /// The same below what is forbidden. An id is here only if all that lies below it was found.
+    pub forbidden: BTreeMap<Ident, BTreeMap<String, BTreeSet<String>>>,
 }
 
 impl Scope {
@@ -189,15 +191,19 @@ impl Scope {
     /// The ids of resources whose bounds reach further down, each once.
     #[must_use]
     pub fn roots(&self) -> BTreeMap<Ident, BTreeSet<String>> {
-        let mut roots: BTreeMap<Ident, BTreeSet<String>> = BTreeMap::new();
-        for limit in &self.limits {
-            if let Limit::Resource(bound) | Limit::Not(bound) = limit
-                && bound.nested
-            {
-                roots.entry(bound.resource.clone()).or_default().extend(bound.ids.iter().cloned());
-            }
-        }
-        roots
+        roots(self.limits.iter().filter_map(|limit| match limit {
+            Limit::Resource(bound) => Some(bound),
+            _ => None,
+        }))
+    }
+
+    /// The same of what is forbidden: below these, all must be found.
+    #[must_use]
+    pub fn forbidden_roots(&self) -> BTreeMap<Ident, BTreeSet<String>> {
+        roots(self.limits.iter().filter_map(|limit| match limit {
+            Limit::Not(bound) => Some(bound),
+            _ => None,
+        }))
     }
 
     /// The same bounds, with all that they speak of named; decided anew on the arguments. Whom a call of that tool would
@@ -395,12 +401,25 @@ pub fn judge_probe(limit: &Limit, probe: &Probe, args: &Arguments, answer: &Valu
         .map_err(|denial| denial.fix(format!("it would leave the {} that bounds this grant", bound.resource)))
 }
 
-/// Adds to what is forbidden all that lies below it. What lies there must have been looked up.
+fn roots<'a>(bounds: impl Iterator<Item = &'a ResourceBound>) -> BTreeMap<Ident, BTreeSet<String>> {
+    let mut roots: BTreeMap<Ident, BTreeSet<String>> = BTreeMap::new();
+    for bound in bounds.filter(|bound| bound.nested) {
+        roots.entry(bound.resource.clone()).or_default().extend(bound.ids.iter().cloned());
+    }
+    roots
+}
+
+/// Adds to what is forbidden all that lies below it. All of it must have been found.
 fn below_forbidden(bound: &mut ResourceBound, found: &Found) -> Result<(), Denial> {
     let mut more = BTreeSet::new();
     for root in &bound.ids {
-        let below = found.below.get(&bound.resource).and_then(|below| below.get(root));
-        more.extend(below.ok_or_else(|| Limit::Not(bound.clone()).outside())?.iter().cloned());
+        let below = found.forbidden.get(&bound.resource).and_then(|below| below.get(root));
+        let below = below.ok_or_else(|| {
+            Limit::Not(bound.clone())
+                .outside()
+                .fix("not all that lies below what is forbidden could be found")
+        })?;
+        more.extend(below.iter().cloned());
     }
     bound.ids.extend(more.into_iter().filter(|id| !bound.ids.contains(id)).collect::<Vec<_>>());
     bound.nested = false;

@@ -139,7 +139,7 @@ impl Codec {
         (
             Codec::DriveQuery,
             "drive_query",
-            &["parent", "name", "name_contains", "full_text", "mime_type", "modified_after"],
+            &["parent", "name", "name_contains", "full_text", "mime_type", "modified_after", "trashed"],
         ),
         (Codec::MultipartRelated, "multipart_related", &["metadata", "content", "content_type"]),
         (Codec::PlainWords, "plain_words", &["words"]),

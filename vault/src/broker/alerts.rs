@@ -211,6 +211,7 @@ impl Habits {
 impl Broker {
     /// Looks at a call that was minted: is it one that this agent usually makes?
     pub(super) fn notice(&self, calling: &Calling<'_>, seen: &Seen) {
+        self.looks_stand(calling);
         let (Some(agent), Some(secret), Some(grant)) =
             (&calling.about.agent, &calling.about.secret, calling.about.grant)
         else {

@@ -1,4 +1,5 @@
-//! How much of the log one agent may fill: its calls are recorded with their arguments, and a grant need have no rate.
+//! How much of the log one agent may fill: its calls are recorded with their arguments, and a grant need have no rate. And
+//! how much it may have looked at for calls that come to nothing, and so are charged to no grant.
 
 use std::collections::HashMap;
 
@@ -51,6 +52,39 @@ impl Budgets {
     }
 }
 
+/// How many requests the vault makes at once for an agent's calls that then do not stand.
+const LOOKS: u64 = 600;
+
+/// How long until one of them comes back, in microseconds: all of them do within ten minutes.
+const LOOK_US: u64 = 1_000_000;
+
+/// When each agent's looks will all have come back (GCRA). Time is monotonic and comes in.
+#[derive(Default)]
+pub(super) struct Looks(HashMap<AgentName, u64>);
+
+impl Looks {
+    /// Takes one look from the agent's; `false`, and takes nothing, where they are used up.
+    pub(super) fn spend(&mut self, agent: &AgentName, now_us: u64) -> bool {
+        if self.0.len() >= SWEEP_AT {
+            self.0.retain(|_, back_us| *back_us > now_us);
+        }
+        let back_us = self.0.entry(agent.clone()).or_insert(now_us);
+        let next = (*back_us).max(now_us).saturating_add(LOOK_US);
+        let fits = next <= now_us.saturating_add(LOOKS * LOOK_US);
+        if fits {
+            *back_us = next;
+        }
+        fits
+    }
+
+    /// Gives so many back: the call stands, and its grant counts it.
+    pub(super) fn give_back(&mut self, agent: &AgentName, looks: u32) {
+        if let Some(back_us) = self.0.get_mut(agent) {
+            *back_us = back_us.saturating_sub(u64::from(looks) * LOOK_US);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
@@ -77,6 +111,21 @@ mod tests {
         // Tens of thousands of small calls within a minute are honest use.
         let cat = "cat".parse().unwrap();
         assert!((0..100_000).all(|_| budgets.spend(&cat, 200, late)));
+    }
+
+    #[test]
+    fn looks_come_back_one_by_one_or_with_their_call() {
+        let (mut looks, ann) = (Looks::default(), "ann".parse().unwrap());
+        assert_eq!((0..1000).filter(|_| looks.spend(&ann, 5)).count(), 600);
+        assert!(looks.spend(&"bob".parse().unwrap(), 5), "another's are its own");
+        looks.give_back(&ann, 2);
+        assert_eq!((0..9).filter(|_| looks.spend(&ann, 5)).count(), 2);
+        assert!(!looks.spend(&ann, LOOK_US));
+        assert!(looks.spend(&ann, LOOK_US + 5));
+        // Never more than all of them.
+        assert_eq!((0..1000).filter(|_| looks.spend(&ann, DAY_US)).count(), 600);
+        looks.give_back(&ann, 600);
+        assert_eq!((0..1000).filter(|_| looks.spend(&ann, DAY_US)).count(), 600);
     }
 
     #[test]

@@ -280,8 +280,18 @@ impl Broker {
 
     async fn charge_bytes(&self, purpose: &Purposeful, bytes: usize, anyway: bool) -> Result<(), Denial> {
         let Some(handle) = purpose.about.handle else { return Ok(()) };
-        // Where it was taken away meanwhile, whatever begins a use says so; nothing is left to be counted.
-        let Ok(presented) = self.presented(handle) else { return Ok(()) };
+        // Where it was taken away meanwhile, the nearest above it counts: an agent may release its own child while it reads.
+        let mut chain = std::iter::once(&handle).chain(&purpose.ancestors);
+        let Some(presented) = chain.find_map(|handle| self.presented(*handle).ok()) else {
+            // The whole grant is gone, which is no agent's to do. Whatever is about to be sent is stopped where its use
+            // begins; what may have been bounded is not released uncounted.
+            let bounded = !purpose.ancestors.is_empty()
+                || purpose.about.grant.and_then(|id| self.read().grants.get(&id).cloned()).is_none_or(
+                    |entry| entry.grant.caveats.iter().any(|caveat| matches!(caveat, Caveat::BytesADay(_))),
+                );
+            let gone = Denial::new(Class::Revoked).field("grant");
+            return if anyway && bounded { Err(gone) } else { Ok(()) };
+        };
         let nodes: Vec<Node> = presented.nodes().into_iter().filter(|node| node.bytes.is_some()).collect();
         if nodes.is_empty() {
             return Ok(());

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use claviger_domain::address::Address;
@@ -24,7 +25,8 @@ use claviger_domain::step::{ParamSource, Step};
 use claviger_domain::tool::Tool;
 use serde_json::Value;
 
-use super::mint::Calling;
+use super::mint::{Calling, shown};
+use super::refuse::About;
 use super::send::{Errand, Judged, objects, parse};
 use super::usage::Purposeful;
 use super::{Broker, lock};
@@ -44,10 +46,12 @@ impl Looker {
     /// The looker of a call that is being decided.
     pub(super) fn of(calling: &Calling<'_>) -> Self {
         let grant = &calling.presented.grant.grant;
+        // A call is recorded whole once, at its mint; it may cause many looks.
+        let about = About { arguments: Some(shown(calling.tool, calling.args)), ..calling.about.clone() };
         Self {
             purpose: Purposeful {
                 actor: Actor::Adapter(calling.adapter.clone()),
-                about: calling.about.clone(),
+                about,
                 effect: Effect::Read,
                 ancestors: calling.presented.handle.handle.ancestors.clone(),
                 digest: None,
@@ -217,6 +221,15 @@ impl Broker {
                 .fix("the agent has used up its room in the log"));
         }
         let request = render(step, Filling { args: &looker.args, params, page_token })?;
+        // A call that is refused, or waits for a person, is charged to no grant; one that is minted has its probes.
+        if let Some(agent) = agent.filter(|_| purpose.about.call.is_none()) {
+            if !lock(&self.looks).spend(agent, now_us) {
+                return Err(Denial::new(Class::Busy)
+                    .field("looks")
+                    .fix("too much was looked at for calls that came to nothing; wait some minutes"));
+            }
+            purpose.about.looked.fetch_add(1, Ordering::SeqCst);
+        }
         let scopes = &step.scope;
         let performed = self.perform(&looker.secret, scopes, &purpose, request).await;
         let (begun, answer) = performed.map_err(unseen)?;
@@ -228,6 +241,13 @@ impl Broker {
             .map_err(unseen);
         let judged = self.conclude(begun, &answer, judged).await?;
         judged.json.ok_or_else(|| unseen(Denial::new(Class::Upstream).field("answer")))
+    }
+
+    /// The call stands and was charged: what was looked at for it does not count on its own.
+    pub(super) fn looks_stand(&self, calling: &Calling<'_>) {
+        if let Some(agent) = &calling.about.agent {
+            lock(&self.looks).give_back(agent, calling.about.looked.swap(0, Ordering::SeqCst));
+        }
     }
 
     /// The address that the account of a secret says is its own.

@@ -68,7 +68,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::port::{AuditSink, Clock, Entropy, Sealer, Store, Upstream};
 
-use budget::Budgets;
+use budget::{Budgets, Looks};
 use capabilities::Capabilities;
 use connect::Sessions;
 use error::AdminError;
@@ -121,6 +121,7 @@ pub struct Broker {
     capabilities: Mutex<Capabilities>,
     nonces: Mutex<Nonces>,
     budgets: Mutex<Budgets>,
+    looks: Mutex<Looks>,
     pages: Mutex<Pages>,
     sessions: Mutex<Sessions>,
     approvals: approvals::Approvals,
@@ -160,6 +161,7 @@ impl Broker {
             capabilities: Mutex::default(),
             nonces: Mutex::default(),
             budgets: Mutex::default(),
+            looks: Mutex::default(),
             pages: Mutex::default(),
             sessions: Mutex::default(),
             approvals: approvals::Approvals::default(),

@@ -20,7 +20,8 @@ use super::Broker;
 use super::look::Looker;
 use super::mint::Calling;
 
-/// How many folders below its roots one bound may come to. Those that are found first count, breadth first.
+/// How many folders below its roots one bound may come to. Those that are found first count, breadth first. A bound that
+/// allows is narrowed by it; one that forbids cannot be kept to, and then nothing is in scope.
 const FOLDERS: usize = 200;
 
 /// How deep they may lie.
@@ -28,6 +29,13 @@ const LEVELS: usize = 16;
 
 /// How many are listed at once.
 const AT_ONCE: usize = 8;
+
+/// What was found below one id.
+struct Below {
+    ids: BTreeSet<String>,
+    /// Whether that is all there is.
+    complete: bool,
+}
 
 impl Broker {
     /// Finds what the call's bounds speak of, and settles them with it.
@@ -41,30 +49,47 @@ impl Broker {
         if calling.scope.is_made() {
             found.made = self.made_ids(&grant.agent, &grant.secret);
         }
-        let roots = calling.scope.roots();
-        if !roots.is_empty() {
+        let (allowed, forbidden) = (calling.scope.roots(), calling.scope.forbidden_roots());
+        if !allowed.is_empty() || !forbidden.is_empty() {
             let _flight = self.flights.begin(&grant.agent)?;
-            for (resource, roots) in roots {
-                // What is listed is the vault's to choose: an argument of that name would beat its parameter.
-                let looker = Looker { args: Arguments::default(), ..Looker::of(calling) };
-                let broker = Arc::clone(self);
-                let name = resource.clone();
-                let task = self.tasks.spawn(async move { broker.below(&looker, &name, roots).await });
-                let below = task.await.unwrap_or_else(|_| Err(Denial::new(Class::Unavailable)))?;
-                found.below.insert(resource, below);
+            // What is forbidden is looked for apart: what is allowed must not use up its requests.
+            for (resource, roots) in forbidden {
+                let all = self.list_all(calling, &resource, roots).await?;
+                let whole = all.into_iter().filter(|(_, below)| below.complete);
+                found.forbidden.insert(resource, whole.map(|(root, below)| (root, below.ids)).collect());
+            }
+            for (resource, roots) in allowed {
+                let all = self.list_all(calling, &resource, roots).await?;
+                found
+                    .below
+                    .insert(resource, all.into_iter().map(|(root, below)| (root, below.ids)).collect());
             }
         }
         let scope = calling.scope.settle(&found, calling.tool, calling.args)?;
         Ok((found, scope))
     }
 
-    /// All that lies below each of these.
+    /// What lies below each of these, found in a task of the vault's own.
+    async fn list_all(
+        self: &Arc<Self>,
+        calling: &Calling<'_>,
+        resource: &Ident,
+        roots: BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Below>, Denial> {
+        // What is listed is the vault's to choose: an argument of that name would beat its parameter.
+        let looker = Looker { args: Arguments::default(), ..Looker::of(calling) };
+        let (broker, name) = (Arc::clone(self), resource.clone());
+        let task = self.tasks.spawn(async move { broker.below(&looker, &name, roots).await });
+        task.await.unwrap_or_else(|_| Err(Denial::new(Class::Unavailable)))
+    }
+
+    /// What lies below each of these, and whether that is all.
     async fn below(
         self: &Arc<Self>,
         looker: &Looker,
         resource: &Ident,
         roots: BTreeSet<String>,
-    ) -> Result<BTreeMap<String, BTreeSet<String>>, Denial> {
+    ) -> Result<BTreeMap<String, Below>, Denial> {
         let service = self.catalog.service(&looker.service).ok_or_else(|| Denial::new(Class::ToolChanged))?;
         let nested = service.resources.get(resource).and_then(|resource| resource.nested.as_ref());
         let Some(nested) = nested else {
@@ -76,22 +101,31 @@ impl Broker {
         let mut children: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut known = roots.clone();
         let mut level: Vec<String> = roots.iter().cloned().collect();
+        // Those of which not all children are known.
+        let mut partial: BTreeSet<String> = BTreeSet::new();
         for _ in 0..LEVELS {
             let mut next = Vec::new();
             for batch in level.chunks(AT_ONCE) {
                 let lists = batch.iter().map(|id| self.list_below(looker, nested, id, &requests));
                 for (id, list) in batch.iter().zip(join_all(lists).await) {
-                    let list = list?;
+                    let (list, complete) = list?;
                     for child in &list {
                         if known.len() < FOLDERS + roots.len() && known.insert(child.clone()) {
                             next.push(child.clone());
                         }
                     }
-                    children.insert(id.clone(), list.into_iter().filter(|id| known.contains(id)).collect());
+                    let (kept, left): (Vec<_>, Vec<_>) =
+                        list.into_iter().partition(|child| known.contains(child));
+                    if !complete || !left.is_empty() {
+                        partial.insert(id.clone());
+                    }
+                    children.insert(id.clone(), kept);
                 }
             }
             level = next;
         }
+        // Too deep to be listed.
+        partial.extend(level);
         let below = |root: &String| {
             let mut found = BTreeSet::new();
             let mut open = vec![root];
@@ -102,43 +136,55 @@ impl Broker {
                     }
                 }
             }
-            found
+            let complete = !partial.contains(root) && found.is_disjoint(&partial);
+            Below { ids: found, complete }
         };
         Ok(roots.iter().map(|root| (root.clone(), below(root))).collect())
     }
 
-    /// What lies directly below one, all pages of it, as long as requests are left. Nothing lies below what is not there.
+    /// What lies directly below one, all pages of it, as long as requests are left; and whether that is all of it. Of what
+    /// cannot be listed nothing is known: it may be gone, and it may be somebody who hides it.
     async fn list_below(
         self: &Arc<Self>,
         looker: &Looker,
         nested: &Nested,
         id: &str,
         requests: &AtomicU32,
-    ) -> Result<Vec<String>, Denial> {
+    ) -> Result<(Vec<String>, bool), Denial> {
         let gone = || Denial::new(Class::ToolChanged);
         let service = self.catalog.service(&looker.service).ok_or_else(gone)?;
         let step = service.steps.get(&nested.step).ok_or_else(gone)?;
         let params = BTreeMap::from([(nested.param.clone(), id.to_owned())]);
         let word = format!("probe {}", step.name);
         let mut found = Vec::new();
+        let mut complete = true;
         let mut token: Option<String> = None;
         loop {
             let take = |left: u32| left.checked_sub(1);
             if requests.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_err() {
-                return Ok(found);
+                return Ok((found, false));
             }
             let answer = self.read_object(looker, step, &word, &params, token.as_deref(), &|_| Ok(())).await;
             let answer = match answer {
-                Err(denial) if denial.class == Class::OutOfScope => return Ok(found),
+                Err(denial) if denial.class == Class::OutOfScope => return Ok((found, false)),
                 answer => answer?,
             };
-            let items = nested.list.select(&answer).into_iter().filter_map(Value::as_array).flatten();
-            let ids = items.filter_map(|item| nested.id.select(item).first()?.as_str());
-            found.extend(ids.filter(|id| parse_id(id).is_ok()).map(str::to_owned));
-            let next = step.page.as_ref().and_then(|page| page.take.select(&answer).first()?.as_str());
-            match next.map(str::to_owned) {
-                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                _ => return Ok(found),
+            let list = nested.list.select(&answer).first().and_then(|list| list.as_array());
+            // An empty list is left out by some upstreams.
+            complete &= list.is_some() || nested.list.is_left_out(&answer);
+            for item in list.into_iter().flatten() {
+                let id = nested.id.select(item).first().and_then(|id| id.as_str()).map(str::to_owned);
+                match id.filter(|id| parse_id(id).is_ok()) {
+                    Some(id) => found.push(id),
+                    None => complete = false,
+                }
+            }
+            let next = step.page.as_ref().and_then(|page| page.take.select(&answer).first().copied());
+            match next {
+                None | Some(Value::Null) => return Ok((found, complete)),
+                Some(Value::String(next)) if token.as_ref() != Some(next) => token = Some(next.clone()),
+                // No page, or the same one again: what follows is not known.
+                Some(_) => return Ok((found, false)),
             }
         }
     }

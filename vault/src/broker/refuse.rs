@@ -24,6 +24,8 @@ pub(super) struct About {
     pub(super) args: Option<std::sync::Arc<claviger_domain::arg::Arguments>>,
     /// Which rules of the agent's it was decided by; `None` for what stands under no grant.
     pub(super) rules: Option<u64>,
+    /// How many requests the vault has made to decide it.
+    pub(super) looked: std::sync::Arc<std::sync::atomic::AtomicU32>,
     /// Whether the agent is told class and reference only.
     pub(super) opaque: bool,
 }

@@ -16,12 +16,31 @@ use super::{Broker, lock};
 use crate::port::Purpose;
 
 impl Broker {
-    /// Revokes a grant with all its handles. Revoking it again changes nothing and succeeds.
+    /// Revokes a grant with all its handles. Revoking it again changes nothing and succeeds. To revoke one that forbids
+    /// gives something: it bites only once it is recorded and durable.
     ///
     /// # Errors
-    /// No such grant; or [`AdminError::NotDurable`], and then it holds until the vault is restarted.
+    /// No such grant; or [`AdminError::NotDurable`], and then it holds until the vault is restarted. Of one that forbids:
+    /// it could not be recorded or made durable, and then it still forbids.
     pub async fn revoke(&self, admin: Actor, id: GrantId) -> Result<GrantView, AdminError> {
         self.require_unsealed()?;
+        let gives = self.read().grants.get(&id).ok_or_else(|| missing(id))?.grant.deny;
+        if !gives {
+            self.forget_grant(id)?;
+        }
+        let _turn = self.admin.lock().await;
+        let entry = self.read().grants.get(&id).cloned().ok_or_else(|| missing(id))?;
+        if entry.grant.state == GrantState::Active {
+            self.make_durable(admin, &entry).await?;
+        }
+        if gives {
+            self.forget_grant(id)?;
+        }
+        self.grant(id)
+    }
+
+    /// Takes a grant with all its handles out of use, in memory.
+    fn forget_grant(&self, id: GrantId) -> Result<(), AdminError> {
         let gone = {
             let mut state = self.write();
             let entry = state.grants.get(&id).ok_or_else(|| missing(id))?;
@@ -32,12 +51,7 @@ impl Broker {
             lock(&self.pages).forget(handle);
         }
         self.changed();
-        let _turn = self.admin.lock().await;
-        let entry = self.read().grants.get(&id).cloned().ok_or_else(|| missing(id))?;
-        if entry.grant.state == GrantState::Active {
-            self.make_durable(admin, &entry).await?;
-        }
-        self.grant(id)
+        Ok(())
     }
 
     async fn make_durable(&self, admin: Actor, entry: &Arc<GrantEntry>) -> Result<(), AdminError> {
@@ -48,11 +62,17 @@ impl Broker {
         event.secret = Some(grant.secret.clone());
         event.grant = Some(grant.id);
         let recorded = self.ports.audit.record_from_reserve(event, Detail::default()).await;
+        let recorded = match recorded {
+            // What gives must be recorded first.
+            Err(fault) if grant.deny => return Err(fault.into()),
+            recorded => recorded,
+        };
         let plain = || Plain::Sealed(Purpose::Record, records::encode(&GrantRecord::of(&grant)));
-        let version = self
-            .put_over(&format!("grant/{}", grant.id), entry.version, plain)
-            .await
-            .map_err(|error| AdminError::NotDurable(error.to_string()))?;
+        let put = self.put_over(&format!("grant/{}", grant.id), entry.version, plain).await;
+        let version = match put {
+            Err(error) if grant.deny => return Err(error),
+            put => put.map_err(|error| AdminError::NotDurable(error.to_string()))?,
+        };
         let id = grant.id;
         let revoked = AtomicBool::new(true);
         let entry = GrantEntry { grant, version, revoked };

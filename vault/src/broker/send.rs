@@ -144,7 +144,8 @@ impl Broker {
         let effect = minted.effect;
         drop(held);
 
-        let taints = tool.untrusted && tool.effect.is_read();
+        // Whatever it does to the account: what is released of strangers' text taints.
+        let taints = tool.untrusted;
         let purpose = Purposeful {
             actor: Actor::Adapter(adapter.clone()),
             about: about.clone(),
@@ -298,7 +299,12 @@ impl Broker {
         let judged = judged.map_err(|denial| match denial.class {
             Class::OutOfScope => denial.field("object"),
             // What an adapter would try again may have been done: an upstream that refuses says so with 400 to 499.
-            Class::Upstream | Class::Unavailable | Class::Busy | Class::NeedsLogin | Class::RateLimited
+            Class::Upstream
+            | Class::Unavailable
+            | Class::Busy
+            | Class::NeedsLogin
+            | Class::RateLimited
+            | Class::Revoked
                 if !begun.effect().is_read() && !(400..=499).contains(&answer.status) =>
             {
                 Denial { class: Class::Unknown, ..denial }

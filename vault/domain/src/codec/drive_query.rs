@@ -1,7 +1,7 @@
 //! Drive's search language, from typed terms only.
 //!
 //! Every value stands in single quotes, with `\` written `\\` and `'` written `\'`, as Drive's guide to search terms
-//! says. Files in the bin are never found.
+//! says. Files in the bin are found only where that is said.
 
 use super::term::{Fault, QueryError, unquoted, visible};
 use crate::date::Date;
@@ -21,15 +21,18 @@ pub struct DriveTerms<'a> {
     pub mime_type: Option<&'a str>,
     /// Changed on this day (UTC) or later.
     pub modified_after: Option<Date>,
+    /// Files in the bin too.
+    pub with_trashed: bool,
 }
 
-/// The query for the parameter `q`, in a fixed order. It always ends with `trashed = false`.
+/// The query for the parameter `q`, in a fixed order. It ends with `trashed = false`, but for `with_trashed`.
 ///
 /// # Errors
 /// [`QueryError`] for a blank term, one with control or invisible characters, a `parent` that is no id, or a
 /// `full_text` with a double quote or a backslash: there Drive reads a second language inside the string.
 pub fn render(terms: &DriveTerms<'_>) -> Result<String, QueryError> {
-    let DriveTerms { parent, name, name_contains, full_text, mime_type, modified_after } = *terms;
+    let DriveTerms { parent, name, name_contains, full_text, mime_type, modified_after, with_trashed } =
+        *terms;
     let mut query = Vec::new();
     if let Some(id) = parent {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
@@ -54,7 +57,9 @@ pub fn render(terms: &DriveTerms<'_>) -> Result<String, QueryError> {
         query.push(format!("mimeType = {}", string("mime_type", text)?));
     }
     query.extend(modified_after.map(|date| format!("modifiedTime >= '{date}T00:00:00Z'")));
-    query.push("trashed = false".to_owned());
+    if !with_trashed {
+        query.push("trashed = false".to_owned());
+    }
     Ok(query.join(" and "))
 }
 
@@ -72,6 +77,8 @@ mod tests {
     #[test]
     fn every_term_has_its_place() {
         assert_eq!(render(&DriveTerms::default()).unwrap(), "trashed = false");
+        let binned = DriveTerms { parent: Some("F"), with_trashed: true, ..DriveTerms::default() };
+        assert_eq!(render(&binned).unwrap(), "'F' in parents");
         let all = DriveTerms {
             parent: Some("1aB-_9"),
             name: Some("it's"),
@@ -79,6 +86,7 @@ mod tests {
             full_text: Some("quarterly plan's"),
             mime_type: Some("text/plain"),
             modified_after: Some("2026-01-31".parse().unwrap()),
+            with_trashed: false,
         };
         assert_eq!(
             render(&all).unwrap(),

@@ -203,12 +203,15 @@ fn what_lies_below_the_forbidden_must_be_known() {
     let nested = ResourceBound { nested: true, ..folder(&["a"]) };
     let mut scope = Scope::default();
     scope.exclude(nested);
-    assert!(scope.roots().contains_key(&ident("folder")));
+    assert!(scope.forbidden_roots().contains_key(&ident("folder")) && scope.roots().is_empty());
     let tool = everything();
     let args = |id: &str| parse(&tool, &json!({ "folder_id": id, "needed": "a", "boxes": ["z"] })).unwrap();
     assert!(scope.settle(&Found::default(), &tool, &args("z")).is_err());
     let mut found = Found::default();
+    // What was found for a bound that allows may be a part of it.
     found.below.entry(ident("folder")).or_default().insert("a".to_owned(), ["b".to_owned()].into());
+    assert!(scope.settle(&found, &tool, &args("z")).is_err());
+    found.forbidden.clone_from(&found.below);
     let settled = scope.settle(&found, &tool, &args("z")).unwrap();
     assert!(settled.judge(&reading(), json!({ "parents": ["b"] })).is_err());
     assert!(settled.judge(&reading(), json!({ "parents": ["c"] })).is_ok());

@@ -119,7 +119,11 @@ fn bound() -> impl Strategy<Value = Caveat> {
 
 fn found() -> Found {
     let below = BTreeMap::from([("in".to_owned(), BTreeSet::from(["below".to_owned()]))]);
-    Found { made: vec!["a".to_owned()], below: BTreeMap::from([(ident("folder"), below)]) }
+    Found {
+        made: vec!["a".to_owned()],
+        below: BTreeMap::from([(ident("folder"), below)]),
+        ..Found::default()
+    }
 }
 
 fn settled(caveats: &[Caveat]) -> Scope {

@@ -130,3 +130,46 @@ async fn a_child_counts_against_its_parents_day_too() {
     answers_of(&world, 201);
     assert_eq!(get(&world).await, Err(Class::RateLimited));
 }
+
+#[tokio::test]
+async fn who_releases_its_child_while_it_reads_is_counted_above_it() {
+    for whole in [false, true] {
+        let world = world(1000).await;
+        let (ann, top) = (agent("ann"), world.broker.open(&agent("ann")).unwrap().handles[0].id);
+        let child = world.broker.narrow(&ann, top, vec![], String::new()).await.unwrap();
+        let opened = world.broker.open_handles(&ann, &[child.id]).unwrap();
+        let (text, bytes) = world.present(GET, &json!({"message_id": "m1"}));
+        let mut claim = claviger_canonical::Presentation::parse(&text).unwrap().claim().clone();
+        claim.handle = *child.id.as_bytes();
+        let key = claviger_canonical::ProofKey::new(*opened.handles[0].proof_key);
+        let text = claviger_canonical::Presentation::sign(&key, claim).into_text();
+        let minted = world.broker.mint(&super::world::adapter("gmail"), &text, &bytes).await.unwrap();
+        // Taken away between the request and its answer.
+        let (broker, id) = (std::sync::Arc::clone(&world.broker), child.id);
+        let grant = world.broker.grants(None, false).unwrap()[0].grant.id;
+        let filler = "x".repeat(891);
+        world.upstream.answer_with(move |seen| {
+            if seen.is_token() {
+                return answer(
+                    200,
+                    &json!({"access_token": "a", "expires_in": 3600, "token_type": "Bearer"}),
+                );
+            }
+            let mut state = broker.write();
+            if whole {
+                state.forget_handles(grant);
+            } else {
+                state.forget_subtree(id);
+            }
+            answer(200, &json!({"id": filler}))
+        });
+        let sent = world.send(&minted, "get", &[]).await;
+        if whole {
+            assert_eq!(class(sent), Class::Revoked, "nothing is left to be counted by");
+        } else {
+            sent.unwrap();
+            answers_of(&world, 200);
+            assert_eq!(get(&world).await, Err(Class::RateLimited), "the grant's day has 100 left");
+        }
+    }
+}

@@ -634,6 +634,107 @@ async fn a_tree_without_end_is_not_followed_for_ever() {
     assert!(asked <= 200, "{asked}");
 }
 
+/// A tool's looks and lists are many, and its arguments may be long: the log holds them once, with the mint.
+#[tokio::test]
+async fn looks_and_lists_are_recorded_without_the_arguments() {
+    let boxes =
+        boxes(&[("t", thing(json!({}))), ("two", json!({ "folder": true, "parents": ["in"] }))]).await;
+    boxes.world.grant(&[UPDATE], vec![nested(&["in"])]).await;
+    let guests = vec!["LONG-guest@x.org"];
+    boxes.world.mint(UPDATE, json!({ "thing_id": "t", "guests": guests })).await.unwrap();
+    let told = |kind| {
+        let events = boxes.world.audit.events(kind);
+        let long = |text: &str| text.contains("LONG-guest");
+        let with = events.iter().filter(|event| event.2.0.iter().any(|(_, text)| long(text))).count();
+        (events.len(), with)
+    };
+    assert_eq!(told(Kind::Minted), (1, 1));
+    let (looks, with) = told(Kind::Intent);
+    assert!(looks >= 3 && with == 0, "{looks} {with}");
+}
+
+/// A bound that forbids what lies below is kept to only if all of that is known.
+#[tokio::test]
+async fn what_lies_below_the_forbidden_is_forbidden_or_nothing_is_given() {
+    let folder = |parent: &str| json!({ "folder": true, "parents": [parent] });
+    let file = |id: &str, parent: &str| thing(json!({ "id": id, "parents": [parent] }));
+    let deny = async |boxes: &Boxes| {
+        boxes.world.grant(&[READ], vec![]).await;
+        let mut asked = ask("ann", &[READ], vec![nested(&["in"])]);
+        (asked.deny, asked.approve) = (true, claviger_domain::grant::Approve::Default);
+        boxes.world.broker.add_grant(ADMIN, asked).await.unwrap();
+    };
+    let read = async |boxes: &Boxes, id: &str| boxes.call(READ, json!({ "thing_id": id })).await;
+    let few =
+        [("one", folder("in")), ("two", folder("one")), ("a", file("a", "two")), ("x", file("x", "out"))];
+    let known = boxes(&few).await;
+    deny(&known).await;
+    assert_eq!(told(read(&known, "a").await), absent());
+    read(&known, "x").await.unwrap();
+    // A list that fails, is odd, has an id that is none, or goes round in a circle of pages.
+    let odd = [
+        (403, json!({})),
+        (500, json!({})),
+        (200, json!({ "folders": {} })),
+        (200, json!({ "folders": [{ "id": 7 }] })),
+        (200, json!({ "folders": [], "next": 7 })),
+        (200, json!({ "folders": [], "next": "same" })),
+        (200, json!({ "folders": (0..201).map(|n| json!({ "id": format!("f{n}") })).collect::<Vec<_>>() })),
+    ];
+    for (status, list) in odd {
+        let failing = boxes(&few).await;
+        deny(&failing).await;
+        let reply = file("x", "out");
+        let told_list = list.clone();
+        failing.world.upstream.answer_with(move |seen| {
+            let listed = seen.target.starts_with("/folders/");
+            if listed { answer(status, &told_list) } else { answer(200, &reply) }
+        });
+        assert_eq!(class(read(&failing, "x").await), Class::OutOfScope, "{status} {list}");
+    }
+    // Deeper than is listed.
+    let names: Vec<String> = (0..20).map(|n| format!("d{n}")).collect();
+    let chain = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| (name.as_str(), folder(if n == 0 { "in" } else { names[n - 1].as_str() })));
+    let deep = boxes(&chain.chain([("x", file("x", "out"))]).collect::<Vec<_>>()).await;
+    deny(&deep).await;
+    assert_eq!(class(read(&deep, "x").await), Class::OutOfScope);
+}
+
+/// A call that is refused is charged to no grant: what is looked at for it counts on its own.
+#[tokio::test]
+async fn looks_for_calls_that_come_to_nothing_are_bounded() {
+    let names: Vec<String> = (0..300).map(|n| format!("f{n:03}")).collect();
+    let folder = json!({ "folder": true, "parents": ["in"] });
+    let things: Vec<_> = names.iter().map(|name| (name.as_str(), folder.clone())).collect();
+    let boxes = boxes(&things).await;
+    const IN: &str = "box.in_folder";
+    boxes.world.grant(&[IN], vec![nested(&["in"])]).await;
+    // What stands is its grant's to count.
+    for _ in 0..5 {
+        boxes.world.mint(IN, json!({ "folder_id": "in" })).await.unwrap();
+    }
+    let before = boxes.world.upstream.calls().len();
+    assert!(before > 600, "{before}");
+    let refused = async || {
+        for _ in 0..9 {
+            let told = told(boxes.world.mint(IN, json!({ "folder_id": "none" })).await);
+            if told == (Class::Busy, Some("looks".to_owned())) {
+                return;
+            }
+            assert_eq!(told.0, Class::OutOfScope);
+        }
+        panic!("it was never too much");
+    };
+    refused().await;
+    assert_eq!(boxes.world.upstream.calls().len(), before + 600);
+    boxes.world.clock.advance(10_000);
+    refused().await;
+    assert_eq!(boxes.world.upstream.calls().len(), before + 610);
+}
+
 #[tokio::test]
 async fn made_by_agent_is_the_vaults_own_record() {
     const MAKE: &str = "box.make";
@@ -697,6 +798,14 @@ async fn a_local_step_is_a_yes_and_a_record() {
     let minted = boxes.world.mint("nas.write", json!({ "path": "notes/a" })).await.unwrap();
     boxes.world.broker.freeze(ADMIN, &agent("ann"), "").await.unwrap();
     assert_eq!(class(boxes.world.send(&minted, "open", &[]).await), Class::Frozen);
+}
+
+#[tokio::test]
+async fn bytes_that_pass_the_vault_by_are_not_bounded() {
+    let boxes = boxes(&[]).await;
+    let paths = Caveat::Paths(vec!["notes".parse().unwrap()]);
+    let granted = boxes.world.try_grant("ann", &["nas.read"], vec![paths, Caveat::BytesADay(10)]).await;
+    assert!(matches!(granted, Err(AdminError::Invalid { .. })));
 }
 
 #[tokio::test]

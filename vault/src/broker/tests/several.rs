@@ -131,6 +131,33 @@ async fn what_is_forbidden_is_forbidden_whatever_else_allows_it() {
 }
 
 #[tokio::test]
+async fn to_lift_what_is_forbidden_must_be_recorded_and_durable_first() {
+    let world = World::new().await;
+    world.grant(&[GET, SEND], vec![]).await;
+    let no = deny(&world, &[GET], vec![]).await;
+    let get = async || world.mint(GET, json!({"message_id": "m1"})).await;
+    world.audit.break_door(super::fakes::Door::Reserve);
+    assert!(world.broker.revoke(ADMIN, no.id).await.is_err());
+    assert_eq!(class(get().await), Class::NotGranted);
+    world.audit.mend();
+    world.store.fail("grant/", crate::port::Commit::Full, false);
+    assert!(world.broker.revoke(ADMIN, no.id).await.is_err());
+    assert_eq!(class(get().await), Class::NotGranted);
+    // While the log takes its time it still forbids.
+    world.audit.block(true);
+    let broker = std::sync::Arc::clone(&world.broker);
+    let lifting = tokio::spawn(async move { broker.revoke(ADMIN, no.id).await.map(drop) });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!lifting.is_finished());
+    assert_eq!(class(get().await), Class::NotGranted);
+    world.audit.block(false);
+    lifting.await.unwrap().unwrap();
+    get().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_child_is_forbidden_too() {
     let world = World::new().await;
     let grant = world.grant(&[GET], vec![]).await.grant;

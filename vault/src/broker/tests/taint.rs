@@ -1,5 +1,6 @@
 //! Taint: who is marked, when, by what; and each way to read without being marked.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use claviger_domain::event::{Ending, Kind};
@@ -104,6 +105,42 @@ async fn what_was_read_follows_the_agent_and_only_an_admin_forgets_it() {
     world.broker.remove_agent(ADMIN, &agent("ann")).await.unwrap();
     world.broker.add_agent(ADMIN, agent("ann"), Some(2001), false, true).await.unwrap();
     assert!(!tainted(&world));
+}
+
+/// What a write answers may be a stranger's text as well as what a read does.
+#[tokio::test]
+async fn a_write_whose_answer_is_untrusted_taints() {
+    let folder = tempfile::tempdir().unwrap();
+    let tool = |name: &str, answers: &str| {
+        format!(
+            "[tool.{name}]\nsummary = \"x\"\neffect = \"write\"\nanswers = \"{answers}\"\n\
+             [[tool.{name}.step]]\nname = \"post\"\nmethod = \"POST\"\npath = \"/things\"\nfields = [\"id\"]\n"
+        )
+    };
+    let head =
+        "id = \"box\"\ntitle = \"Box\"\norigin = \"https://box.example\"\nauth = { kind = \"bearer\" }\n";
+    let text = format!("{head}{}{}", tool("quiet", "trusted"), tool("loud", "untrusted"));
+    std::fs::write(folder.path().join("box.toml"), text).unwrap();
+    let world =
+        World::with(crate::catalog::load(Some(folder.path()), &BTreeMap::new(), &BTreeMap::new()).unwrap())
+            .await;
+    world.broker.add_agent(ADMIN, agent("ann"), Some(2001), false, true).await.unwrap();
+    world.broker.add_adapter(ADMIN, adapter("box"), Some(3001), None).await.unwrap();
+    let token = claviger_domain::secret::SecretBytes::from_text("token".to_owned());
+    let value = crate::broker::view::NewValue::Bearer(token);
+    world.broker.add_secret(ADMIN, secret("box/me"), value).await.unwrap();
+    world.grant(&["box.quiet", "box.loud"], vec![]).await;
+    world.upstream.answer_with(|_| answer(200, &json!({"id": "Do as I say"})));
+    world.call("box.quiet", json!({})).await.unwrap();
+    assert!(!tainted(&world));
+    world.call("box.loud", json!({})).await.unwrap();
+    assert!(tainted(&world));
+    // Without a mark nothing goes out.
+    world.broker.untaint(ADMIN, &agent("ann")).await.unwrap();
+    let sent = world.upstream.calls().len();
+    world.store.fail("agent/ann", Commit::Full, false);
+    assert_eq!(class(world.call("box.loud", json!({})).await), Class::Unavailable);
+    assert_eq!(world.upstream.calls().len(), sent);
 }
 
 #[tokio::test]

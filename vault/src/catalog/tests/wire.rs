@@ -495,7 +495,7 @@ fn the_vaults_own_steps() {
              organizer%28email%2Cself%29%2Cattendees%2CattendeesOmitted",
             facts,
             "GET /drive/v3/files?fields=nextPageToken%2Cfiles%28id%29&includeItemsFromAllDrives=true&pageSize=1000&q=%27F-1%27\
-             %20in%20parents%20and%20mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27%20and%20trashed%20%3D%20false\
+             %20in%20parents%20and%20mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27\
              &supportsAllDrives=true",
             facts,
             "GET /drive/v3/files/F-1?fields=id%2Cname%2CmimeType%2Ctrashed%2Cshared%2CdriveId%2Cowners%28emailAddress%29%2C\
