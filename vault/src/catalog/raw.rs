@@ -94,6 +94,7 @@ pub(super) struct RawLook {
     pub(super) people: Vec<String>,
     #[serde(default)]
     pub(super) except: Vec<String>,
+    pub(super) except_calendar: Option<String>,
     pub(super) private: Option<RawHolds>,
     #[serde(default)]
     pub(super) sends_if: Vec<String>,
