@@ -248,6 +248,8 @@ pub(super) struct RawCheck {
     pub(super) query: Option<String>,
     pub(super) param: Option<String>,
     pub(super) arg: Option<String>,
+    #[serde(default)]
+    pub(super) below: bool,
     pub(super) args: Option<Vec<String>>,
     pub(super) response: Option<String>,
     pub(super) elements: Option<String>,
