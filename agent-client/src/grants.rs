@@ -33,6 +33,11 @@ impl Grants {
         &self.agent
     }
 
+    /// Whether both were opened in one run of one vault.
+    pub(crate) fn is_of_the_run_of(&self, other: &Self) -> bool {
+        self.boot == other.boot && self.replica == other.replica
+    }
+
     /// Whether the owner has stopped this agent: its calls are refused until it is thawed.
     #[must_use]
     pub fn frozen(&self) -> bool {

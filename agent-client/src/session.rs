@@ -240,8 +240,9 @@ impl Session {
 
     /// Calls a tool, by the name that hosts see. A refusal is an outcome, not an error.
     ///
-    /// A call is made once. Only where the vault says that the presentation was made for an earlier run of it, and so
-    /// was never used, the grants are opened anew and a new presentation is made, once.
+    /// A call is made once. Where the adapter says that the presentation was made for an earlier run of the vault, and so
+    /// was never used, the grants are opened anew. Only where the vault itself then is another run than before is a new
+    /// presentation made, once: the adapter's word alone buys none.
     ///
     /// # Errors
     /// No such tool; arguments without a canonical form; an adapter that cannot be reached, is somebody else, breaks
@@ -267,10 +268,17 @@ impl Session {
         }
         match self.call_once(&grants, mcp_name, &arguments, options).await? {
             CallOutcome::Refused(refusal) if refusal.is_stale() => {
-                tracing::info!("the vault has restarted: opening again");
                 self.refresh_after(&grants).await?;
+                let fresh = self.grants();
+                if fresh.is_of_the_run_of(&grants) {
+                    tracing::warn!(
+                        "an adapter calls a presentation stale that was made for this run of the vault"
+                    );
+                    return Ok(CallOutcome::Refused(refusal));
+                }
+                tracing::info!("the vault has restarted: opening again");
                 drop(grants);
-                self.call_once(&self.grants(), mcp_name, &arguments, options).await
+                self.call_once(&fresh, mcp_name, &arguments, options).await
             }
             outcome => Ok(outcome),
         }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `list_calendars` | `calendars: [{id, name, role, primary, time_zone}]` |
 //! | `list_events`, `search_events` | `events: [`[event](event::event)`]`, `next_page` |
-//! | `get_event`, `create_event`, `update_event`, `respond_to_event` | an event |
+//! | `get_event`, `create_event` | an event |
+//! | `update_event`, `respond_to_event` | an event, without what others may have written |
 //! | `delete_event` | `deleted: true` |
 //! | `free_busy` | `from`, `to`, `calendars: [{id, busy: [{start, end}], problem}]` |
 
@@ -97,8 +98,21 @@ fn done(word: &str, answer: &Value) -> Result<Shaped, Failure> {
         // Google did it, or did not: without an id nobody here can say.
         return Err(Failure::Refused(Refused::here(Refused::UNKNOWN)));
     }
-    let told = event::event(answer);
-    let line = format!("{word}: {}", event::line(&told));
+    let mut told = event::event(answer);
+    let line = if answer.get("summary").is_some() {
+        format!("{word}: {}", event::line(&told))
+    } else {
+        // An answer that is trusted tells nothing that others may have written, and so not what it was not asked for.
+        for (theirs, ours) in
+            [("location", "location"), ("organizer", "organizer"), ("attendees", "attendees")]
+        {
+            if answer.get(theirs).is_none() {
+                told.remove(ours);
+            }
+        }
+        told.remove("title");
+        format!("{word}: the event (id {})", text(answer, "id"))
+    };
     Ok(Shaped::new(told, line))
 }
 
@@ -134,6 +148,20 @@ fn busy(answer: &Value) -> Shaped {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
     use super::*;
+
+    #[test]
+    fn what_was_not_told_of_a_change_is_left_out() {
+        let shaped =
+            done("Changed", &json!({ "id": "e1", "status": "confirmed", "start": { "date": "2026-12-01" } }))
+                .unwrap();
+        assert_eq!(shaped.text, "Changed: the event (id e1)");
+        assert_eq!(shaped.structured["start"], "2026-12-01");
+        assert!(
+            !["title", "location", "attendees", "organizer"]
+                .iter()
+                .any(|name| shaped.structured.contains_key(*name))
+        );
+    }
 
     #[test]
     fn calendars_are_told_by_the_owners_name_for_them() {

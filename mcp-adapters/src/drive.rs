@@ -6,7 +6,7 @@
 //! | `get_file_metadata` | a file, with `created`, `description` and `link` where Drive told them |
 //! | `read_file` | a file, and [`read`]: `content` (`text` or `blob`), `text` |
 //! | `create_file`, `create_folder`, `copy_file` | a file, and `link` where Drive told it |
-//! | `update_file`, `rename_file`, `move_file`, `trash_file`, `untrash_file` | a file |
+//! | `update_file`, `rename_file`, `move_file`, `trash_file`, `untrash_file` | a file, without what others may have written |
 //! | `list_permissions` | `permissions: [{id, type, role, email, domain, name}]`, what is not there `null` |
 //! | `share_file` | `permission` |
 //! | `unshare_file` | `done` |
@@ -126,6 +126,7 @@ fn owners(file: &Value) -> Vec<String> {
 fn describe(file: &Map<String, Value>) -> String {
     let line = |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default();
     let kind = if file.get("folder") == Some(&Value::Bool(true)) { "folder" } else { line("mime_type") };
+    let kind = if kind.is_empty() { String::new() } else { format!(", {kind}") };
     let size =
         file.get("size").and_then(Value::as_u64).map(|size| format!(", {size} bytes")).unwrap_or_default();
     let in_drive = file.get("shared_drive").is_some_and(Value::is_string);
@@ -136,7 +137,8 @@ fn describe(file: &Map<String, Value>) -> String {
     };
     let modified = line("modified");
     let changed = if modified.is_empty() { String::new() } else { format!(", changed {modified}") };
-    format!("{} (id {}, {kind}{size}{changed}{shared})", line("name"), line("id"))
+    let name = file.get("name").and_then(Value::as_str).unwrap_or("the file");
+    format!("{name} (id {}{kind}{size}{changed}{shared})", line("id"))
 }
 
 fn list(listing: Listing, several: bool) -> Shaped {
@@ -174,9 +176,15 @@ fn metadata(answer: &Value) -> Result<Shaped, Failure> {
     Ok(Shaped::new(told, lines.join("\n")))
 }
 
-/// The file that a change made or left.
+/// The file that a change made or left. What Drive was not asked for is left out: an answer that is trusted tells no name
+/// that others may have given.
 fn changed(word: &str, answer: &Value) -> Result<Shaped, Failure> {
     let mut told = file(answer);
+    for (theirs, ours) in [("name", "name"), ("mimeType", "mime_type"), ("mimeType", "folder")] {
+        if answer.get(theirs).is_none() {
+            told.remove(ours);
+        }
+    }
     if text(answer, "id").is_empty() {
         // Drive did it, or it did not: without an id nobody here can say.
         return Err(Failure::Refused(Refused::here(Refused::UNKNOWN)));
@@ -256,6 +264,9 @@ mod tests {
         let team = file(&json!({"id": "t", "name": "n", "mimeType": "text/plain", "driveId": "0A"}));
         assert_eq!(describe(&team), "n (id t, text/plain, in a shared drive)");
         assert!(changed("Made", &json!({})).is_err());
+        let plain = changed("Moved", &json!({"id": "f1", "parents": ["p1"], "shared": false})).unwrap();
+        assert_eq!(plain.text, "Moved the file (id f1)");
+        assert!(!["name", "mime_type", "folder"].iter().any(|name| plain.structured.contains_key(*name)));
         assert_eq!(changed("Made", &answer).unwrap().structured["id"], "f1");
     }
 

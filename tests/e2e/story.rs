@@ -134,8 +134,6 @@ async fn sorts_mail_over_mcp(world: &World, host: &Host) {
     assert!(has("UNREAD"));
     let _ = host.ok("gmail_mark_read", json!({"message_ids": [id]})).await;
     assert!(!has("UNREAD"));
-    let _ = host.ok("gmail_trash_message", json!({"message_id": id})).await;
-    assert!(has("TRASH"));
     let _ = host.ok("gmail_untrash_message", json!({"message_id": id})).await;
     assert!(!has("TRASH"));
 }
@@ -161,7 +159,6 @@ async fn works_over_mcp(version: ProtocolVersion) {
         "gmail_mark_unread",
         "gmail_search_messages",
         "gmail_send_message",
-        "gmail_trash_message",
         "gmail_untrash_message",
     ];
     assert_eq!(host.names().await, expected);

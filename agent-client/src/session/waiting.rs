@@ -7,7 +7,7 @@ use claviger_proto::v1;
 
 use super::{CallOptions, Session};
 use crate::error::ClientError;
-use crate::grants::{Grants, Handle};
+use crate::grants::{Effect, Grants, Handle};
 use crate::outcome::CallOutcome;
 use crate::waiting::{ApprovalId, Ask, Collected, State, Waited};
 
@@ -110,6 +110,9 @@ impl Session {
 
     /// Calls a tool by the handle of a task, where one is open for it. `None` where none is, or the task does not go that
     /// far: then what is granted anyway decides, which may be to ask the owner.
+    ///
+    /// That it does not go that far is the adapter's word. A second handle is presented on that word for a read only: an
+    /// adapter that has done what it says was refused would do anything else twice.
     pub(super) async fn call_by_task(
         &self,
         mcp_name: &str,
@@ -123,14 +126,23 @@ impl Session {
             if over || task.tool(mcp_name).is_err() {
                 continue;
             }
-            match self.call_once(&task, mcp_name, arguments, options).await? {
-                CallOutcome::Refused(refusal) => match refusal.class() {
-                    // Nothing was done, and nothing would be.
-                    "out-of-scope" | "rate-limited" | "not-granted" => {}
-                    "stale" | "revoked" => self.stop_working_by(&task),
-                    _ => return Ok(Some(CallOutcome::Refused(refusal))),
-                },
+            let refusal = match self.call_once(&task, mcp_name, arguments, options).await? {
+                CallOutcome::Refused(refusal) => refusal,
                 outcome => return Ok(Some(outcome)),
+            };
+            match refusal.class() {
+                "out-of-scope" | "rate-limited" | "not-granted" => {}
+                "stale" | "revoked" => self.stop_working_by(&task),
+                _ => return Ok(Some(CallOutcome::Refused(refusal))),
+            }
+            let reads = task.tool(mcp_name).is_ok_and(|(tool, _)| tool.effect == Effect::Read);
+            let restarted = refusal.is_stale() && {
+                // The vault's own word: it is another run, and has not looked at what was made for the last one.
+                self.refresh().await?;
+                !self.grants().is_of_the_run_of(&task)
+            };
+            if !reads && !restarted {
+                return Ok(Some(CallOutcome::Refused(refusal)));
             }
         }
         Ok(None)

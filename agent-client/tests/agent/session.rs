@@ -76,11 +76,23 @@ async fn stale_opens_once_and_tries_once() {
     assert_eq!(world.opens(), 2);
 }
 
-/// A vault that stays stale is asked once, not for ever.
+/// An adapter that calls everything stale gets no second presentation: the vault is asked, and has not restarted.
+#[tokio::test]
+async fn stale_without_a_restart_is_told() {
+    let world = World::start();
+    let session = world.session().await;
+    world.truth.lock().unwrap().always_stale = true;
+    let refusal = refused(session.call("demo_answer", Map::new()).await);
+    assert!(refusal.starts_with("refused: the vault has restarted"), "{refusal}");
+    assert_eq!((world.opens(), world.truth.lock().unwrap().presentations.len()), (2, 1));
+}
+
+/// What stays stale after a restart is tried once more, not for ever.
 #[tokio::test]
 async fn stale_twice_is_told() {
     let world = World::start();
     let session = world.session().await;
+    world.restart();
     world.truth.lock().unwrap().always_stale = true;
     let refusal = refused(session.call("demo_answer", Map::new()).await);
     assert!(refusal.starts_with("refused: the vault has restarted"), "{refusal}");

@@ -103,6 +103,27 @@ async fn a_task_is_worked_under_until_it_does_not_go_that_far() {
     assert!(matches!(refused, CallOutcome::Refused(refusal) if refusal.class() == "pending"));
 }
 
+/// A refusal is an adapter's word. What is no read is not presented a second time on it, under another handle.
+#[tokio::test]
+async fn a_refusal_under_a_task_buys_no_second_presentation_but_for_a_read() {
+    for stale in [false, true] {
+        let task = CollectResponse { tool: String::new(), arguments: Vec::new(), ..agreed(TASK) };
+        let world = world(task);
+        world.change(|truth| {
+            truth.task = Some(TASK.to_owned());
+            let refuse = truth.tools.iter_mut().find(|tool| tool.name == "demo.refuse").unwrap();
+            refuse.effect = "write".to_owned();
+        });
+        let session = world.session().await;
+        let _ = session.result(id(), &CallOptions::default()).await.unwrap();
+        world.change(|truth| truth.always_stale = stale);
+        let before = world.truth.lock().unwrap().presentations.len();
+        let refused = session.call("demo_refuse", serde_json::Map::new()).await.unwrap();
+        assert!(matches!(refused, CallOutcome::Refused(_)));
+        assert_eq!(world.truth.lock().unwrap().presentations.len(), before + 1, "stale: {stale}");
+    }
+}
+
 /// A sub-agent that has heard of an approval of its parent's gets nowhere with it.
 #[tokio::test]
 async fn a_session_for_handles_runs_nothing_by_another() {

@@ -24,7 +24,7 @@ pub enum Forbids<'a> {
     Resource(&'a ResourceBound),
     /// Calls that give this argument one of these values.
     Argument(&'a Ident, &'a [String]),
-    /// Paths under one of these; and, for calls that change something, paths above one of them.
+    /// Paths under one of these; and, for calls that change something or take in all that lies below, paths above one.
     Paths(&'a [RelativePath]),
 }
 
@@ -156,11 +156,12 @@ pub fn forbids(grant: &Grant, tool: &Tool, args: &Arguments) -> Result<(), Denia
             }
         }
         Ok(Forbids::Paths(paths)) => {
-            let names =
-                tool.steps.iter().filter_map(|step| step.check(Reserved::Path.as_str())?.arg.as_ref());
-            for value in names.filter_map(|name| args.get(name)) {
+            let checks = tool.steps.iter().filter_map(|step| step.check(Reserved::Path.as_str()));
+            for check in checks {
+                let Some(value) = check.arg.as_ref().and_then(|name| args.get(name)) else { continue };
                 let ArgValue::Path(path) = value else { return no(value.texts().join(", ")) };
-                if paths.iter().any(|never| touches(tool.effect, path, never)) {
+                let whole = check.below || tool.effect != Effect::Read;
+                if paths.iter().any(|never| touches(whole, path, never)) {
                     return no(path.to_string());
                 }
             }
@@ -204,12 +205,12 @@ pub fn excluded<'a>(grant: &'a Grant, tool: &Tool) -> Option<&'a ResourceBound> 
     }
 }
 
-/// Whether a call on that path touches what lies under the forbidden one. To move or delete a folder is to move or delete
-/// what is in it. Case does not count: some file systems ignore it.
-fn touches(effect: Effect, path: &RelativePath, never: &RelativePath) -> bool {
+/// Whether a call on that path touches what lies under the forbidden one. To move, delete or search a folder, as a
+/// `whole`, is to do it to what is in it. Case does not count: some file systems ignore it.
+fn touches(whole: bool, path: &RelativePath, never: &RelativePath) -> bool {
     let lower = |path: &RelativePath| path.as_str().to_lowercase().parse::<RelativePath>();
     let (Ok(path), Ok(never)) = (lower(path), lower(never)) else { return true };
-    path.is_within(&never) || (effect != Effect::Read && never.is_within(&path))
+    path.is_within(&never) || (whole && never.is_within(&path))
 }
 
 fn is_one(words: &[String], text: &str) -> bool {

@@ -14,6 +14,9 @@ use crate::pointer::Pointer;
 use crate::seen::{Party, Seen};
 use crate::step::{LookedUp, ParamSource, Step};
 
+/// How the address of a calendar ends that is no person's.
+const CALENDARS: &str = "@group.calendar.google.com";
+
 /// One look at the object of a call: before the call is decided, and again right before its request is sent. Both must
 /// have seen the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub struct Look {
     pub people: Vec<Pointer>,
     /// The owner's own addresses, which never count.
     pub except: Vec<Pointer>,
+    /// The argument that names the calendar. A calendar that is no person's has an address, which stands among those who
+    /// see it; that one does not count.
+    pub except_calendar: Option<Ident>,
     /// Only where this holds is the object the owner's alone; anything else makes the call a send.
     pub private: Option<Holds>,
     /// Where something stands there, the call is a send.
@@ -59,11 +65,20 @@ impl Look {
     }
 
     /// Whom bytes would reach besides the owner, whose own address `own` is, where it is known. One who cannot be read
-    /// is [`Party::Unknown`].
+    /// is [`Party::Unknown`]; so is whoever sees an object that is not the owner's alone, where nobody is listed.
     #[must_use]
-    pub fn reaches(&self, answer: &Value, own: Option<&Address>) -> Vec<Party> {
+    pub fn reaches(&self, answer: &Value, args: &Arguments, own: Option<&Address>) -> Vec<Party> {
         let mut mine: Vec<Address> = own.into_iter().cloned().collect();
         mine.extend(self.except.iter().filter_map(|at| people(answer, at)).flatten());
+        let calendar = self.except_calendar.as_ref().and_then(|name| args.get(name));
+        // A calendar with any other address is a person's, and is not passed over.
+        mine.extend(
+            calendar
+                .into_iter()
+                .flat_map(ArgValue::texts)
+                .filter(|id| id.ends_with(CALENDARS))
+                .filter_map(|id| id.parse::<Address>().ok()),
+        );
         let is_mine = |address: &Address| {
             mine.iter().any(|known| known.as_str().eq_ignore_ascii_case(address.as_str()))
         };
@@ -76,6 +91,9 @@ impl Look {
                 }
             }
         }
+        if found.is_empty() && self.is_seen_by_others(answer) {
+            found.push(Party::Unknown);
+        }
         found.sort();
         found.dedup();
         found
@@ -85,6 +103,11 @@ impl Look {
     /// send.
     #[must_use]
     pub fn effect(&self, answer: &Value, reached: &[Party]) -> Option<Effect> {
+        (self.is_seen_by_others(answer) || !reached.is_empty()).then_some(Effect::Send)
+    }
+
+    /// Whether the object says, or does not deny, that it is not the owner's alone.
+    fn is_seen_by_others(&self, answer: &Value) -> bool {
         let private = self.private.as_ref().is_none_or(
             |Holds { at, is }| matches!(at.every(answer).as_deref(), Some([only]) if *only == is),
         );
@@ -94,8 +117,7 @@ impl Look {
             Value::String(text) => !text.is_empty(),
             Value::Bool(true) | Value::Number(_) | Value::Object(_) => true,
         };
-        let sends = self.sends_if.iter().any(|at| at.select(answer).into_iter().any(something));
-        (!private || sends || !reached.is_empty()).then_some(Effect::Send)
+        !private || self.sends_if.iter().any(|at| at.select(answer).into_iter().any(something))
     }
 
     /// The bytes that stand for what was seen. Where nothing stands at any of the places to be pinned, it is the whole
@@ -169,6 +191,7 @@ pub fn filled(step: &Step, answers: &BTreeMap<Ident, Value>) -> Option<BTreeMap<
 pub fn see(
     looks: &[Look],
     answers: &BTreeMap<Ident, Value>,
+    args: &Arguments,
     declared: Effect,
     own: Option<&Address>,
 ) -> Seen {
@@ -176,7 +199,7 @@ pub fn see(
     let mut bytes = Vec::new();
     for look in looks {
         let Some(answer) = answers.get(&look.name) else { continue };
-        let reached = look.reaches(answer, own);
+        let reached = look.reaches(answer, args, own);
         if let Some(worse) = look.effect(answer, &reached) {
             seen.effect = seen.effect.max(worse);
         }
@@ -223,6 +246,7 @@ mod tests {
             when: None,
             people: vec![at("/guests/*/mail")],
             except: vec![at("/me")],
+            except_calendar: Some("calendar".parse().unwrap()),
             private: Some(Holds { at: at("/shared"), is: json!(false) }),
             sends_if: vec![at("/rooms")],
             pin: vec![at("/etag")],
@@ -233,7 +257,7 @@ mod tests {
 
     fn effect(answer: &Value) -> Option<Effect> {
         let look = look();
-        look.effect(answer, &look.reaches(answer, None))
+        look.effect(answer, &look.reaches(answer, &Arguments::default(), None))
     }
 
     #[test]
@@ -266,13 +290,27 @@ mod tests {
     fn the_owner_is_nobody_else() {
         let party = |text: &str| Party::Address(text.parse().unwrap());
         let own: Address = "own@x.org".parse().unwrap();
-        let answer = json!({ "me": "Me@x.org", "guests": [
+        let answer = json!({ "shared": false, "me": "Me@x.org", "guests": [
             { "mail": "me@X.org" }, { "mail": "OWN@x.org" }, { "mail": "b@y.org" }, { "mail": "b@y.org" },
         ] });
-        assert_eq!(look().reaches(&answer, Some(&own)), [party("b@y.org")]);
-        assert_eq!(look().reaches(&answer, None).len(), 2);
+        assert_eq!(look().reaches(&answer, &Arguments::default(), Some(&own)), [party("b@y.org")]);
+        assert_eq!(look().reaches(&answer, &Arguments::default(), None).len(), 2);
         let odd = json!({ "me": "?", "guests": [{ "mail": "b@y.org" }, { "mail": "?" }] });
-        assert_eq!(look().reaches(&odd, None), [Party::Unknown]);
+        assert_eq!(look().reaches(&odd, &Arguments::default(), None), [Party::Unknown]);
+    }
+
+    #[test]
+    fn who_is_not_listed_is_unknown() {
+        let reached = |answer: Value| look().reaches(&answer, &Arguments::default(), None);
+        assert_eq!(reached(json!({ "shared": false, "guests": [] })), []);
+        for answer in [
+            json!({ "shared": true }),
+            json!({ "guests": [] }),
+            json!({ "shared": false, "guests": [], "rooms": true }),
+            json!({ "shared": true, "me": "me@x.org", "guests": [{ "mail": "me@x.org" }] }),
+        ] {
+            assert_eq!(reached(answer.clone()), [Party::Unknown], "{answer}");
+        }
     }
 
     #[test]

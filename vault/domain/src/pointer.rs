@@ -18,7 +18,7 @@ pub enum BadPointer {
     #[error("in a pointer, ~ stands only in ~0 and ~1")]
     Escape,
     /// A part that begins with `*[` and is no `*[name=…]` and no `*[member!=…]`.
-    #[error("in a pointer, a part that selects is *[name=TEXT] or *[MEMBER!=WORD,WORD]")]
+    #[error("in a pointer, a part that selects is *[name=TEXT] or *[MEMBER!=WORD,WORD]; two are joined by &")]
     Selector,
     /// More than 32 parts.
     #[error("a pointer has at most 32 parts")]
@@ -29,7 +29,8 @@ pub enum BadPointer {
 ///
 /// A part `*[name=From]` means each element of an array of objects whose member `name` is that text, ASCII case
 /// ignored: headers are written so. `*[role!=owner,reader]` means each element but those whose member `role` is one of
-/// these words, or `true` or `false`; one that lacks the member counts. So a member whose name is `*`, or begins with
+/// these words, or `true` or `false`; one that lacks the member counts. `*[role!=none&scope.type!=user]` means those for
+/// which both hold, `scope.type` being the member `type` of the member `scope`. So a member whose name is `*`, or begins with
 /// `*[`, cannot be pointed at. The empty pointer is the whole value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pointer(Vec<Part>);
@@ -41,8 +42,15 @@ enum Part {
     Each,
     /// Each element whose member `name` is this text, ASCII case ignored.
     Named(String),
-    /// Each element but those whose member is one of these words, ASCII case ignored.
-    But(String, Vec<String>),
+    /// Each element for which all of these hold.
+    But(Vec<Unlike>),
+}
+
+/// That an element's member, or a member's member, is none of these words, ASCII case ignored.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Unlike {
+    member: Vec<String>,
+    words: Vec<String>,
 }
 
 impl Pointer {
@@ -84,11 +92,11 @@ impl Pointer {
                     .flatten()
                     .filter(|element| named(element).is_some_and(|found| found.eq_ignore_ascii_case(name)))
                     .collect(),
-                Part::But(member, words) => here
+                Part::But(tests) => here
                     .into_iter()
                     .filter_map(Value::as_array)
                     .flatten()
-                    .filter(|element| !is_one_of(element, member, words))
+                    .filter(|element| passes(element, tests))
                     .collect(),
             };
         }
@@ -119,8 +127,8 @@ impl Pointer {
                     Part::Name(name) if list && value.as_object().is_some_and(|o| !o.contains_key(name)) => {}
                     Part::Name(name) => next.push(child(value, name)?),
                     Part::Each => next.extend(value.as_array()?),
-                    Part::But(member, words) => {
-                        next.extend(value.as_array()?.iter().filter(|one| !is_one_of(one, member, words)));
+                    Part::But(tests) => {
+                        next.extend(value.as_array()?.iter().filter(|one| passes(one, tests)));
                     }
                     Part::Named(name) => {
                         for element in value.as_array()? {
@@ -150,9 +158,9 @@ impl Pointer {
                         many = true;
                         next.extend(value.as_array()?);
                     }
-                    Part::But(member, words) => {
+                    Part::But(tests) => {
                         many = true;
-                        next.extend(value.as_array()?.iter().filter(|one| !is_one_of(one, member, words)));
+                        next.extend(value.as_array()?.iter().filter(|one| passes(one, tests)));
                     }
                     Part::Named(name) => {
                         many = true;
@@ -219,23 +227,31 @@ fn named(element: &Value) -> Option<&str> {
     element.get("name")?.as_str()
 }
 
-/// Whether an element's member is one of these words.
-fn is_one_of(element: &Value, member: &str, words: &[String]) -> bool {
-    let found = match element.get(member) {
-        Some(Value::String(text)) => text.as_str(),
-        Some(Value::Bool(true)) => "true",
-        Some(Value::Bool(false)) => "false",
-        _ => return false,
-    };
-    words.iter().any(|word| word.eq_ignore_ascii_case(found))
+/// Whether none of the members is one of its words.
+fn passes(element: &Value, tests: &[Unlike]) -> bool {
+    tests.iter().all(|Unlike { member, words }| {
+        let found = member.iter().try_fold(element, |value, name| value.get(name));
+        let found = match found {
+            Some(Value::String(text)) => text.as_str(),
+            Some(Value::Bool(true)) => "true",
+            Some(Value::Bool(false)) => "false",
+            _ => return true,
+        };
+        !words.iter().any(|word| word.eq_ignore_ascii_case(found))
+    })
 }
 
 /// What stands between the brackets of `*[member!=a,b]`.
 fn but(text: &str) -> Option<Part> {
-    let (member, words) = text.split_once("!=")?;
-    let plain = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
-    let words: Vec<String> = words.split(',').map(str::to_owned).collect();
-    (plain(member) && words.iter().all(|word| plain(word))).then(|| Part::But(member.to_owned(), words))
+    let plain = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
+    let all = |text: &str, by: char| -> Option<Vec<String>> {
+        text.split(by).map(|word| plain(&word).then(|| word.to_owned())).collect()
+    };
+    let unlike = |text: &str| {
+        let (member, words) = text.split_once("!=")?;
+        Some(Unlike { member: all(member, '.')?, words: all(words, ',')? })
+    };
+    text.split('&').map(unlike).collect::<Option<_>>().map(Part::But)
 }
 
 /// RFC 6901 section 4: digits without a leading zero. `-`, the element after the last, is never there.
@@ -293,7 +309,13 @@ impl fmt::Display for Pointer {
                 Part::Each => f.write_str("/*")?,
                 Part::Name(name) => write!(f, "/{}", escaped(name))?,
                 Part::Named(name) => write!(f, "/*[name={}]", escaped(name))?,
-                Part::But(member, words) => write!(f, "/*[{member}!={}]", words.join(","))?,
+                Part::But(tests) => {
+                    let tests: Vec<String> = tests
+                        .iter()
+                        .map(|Unlike { member, words }| format!("{}!={}", member.join("."), words.join(",")))
+                        .collect();
+                    write!(f, "/*[{}]", tests.join("&"))?;
+                }
             }
         }
         Ok(())

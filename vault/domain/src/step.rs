@@ -215,6 +215,8 @@ pub struct Check {
     pub query: Option<QueryFilter>,
     /// This argument names such an object outright.
     pub arg: Option<Ident>,
+    /// That argument is a path, and the step takes in all that lies below it.
+    pub below: bool,
     /// The answer says which the object belongs to.
     pub response: Option<Pointer>,
     /// The answer is a list; elements that do not belong are dropped.

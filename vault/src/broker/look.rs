@@ -85,7 +85,7 @@ impl Broker {
                 broker.look_at(&looker).await
             });
             let answers = task.await.unwrap_or_else(|_| Err(Denial::new(Class::Unavailable)))?;
-            see(&tool.looks, &answers, tool.effect_of(args), own.as_ref())
+            see(&tool.looks, &answers, args, tool.effect_of(args), own.as_ref())
         } else {
             Seen::nothing(tool.effect_of(args))
         };
@@ -128,7 +128,7 @@ impl Broker {
         };
         let answers = self.look_at(&looker).await?;
         let own = self.own_address(&errand.secret);
-        let seen = see(&tool.looks, &answers, tool.effect_of(&errand.args), own.as_ref());
+        let seen = see(&tool.looks, &answers, &errand.args, tool.effect_of(&errand.args), own.as_ref());
         if seen.digest != lock(&errand.live).minted().seen {
             return Err(changed());
         }

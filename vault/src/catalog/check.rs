@@ -78,6 +78,7 @@ fn recipients(raw: RawCheck, place: &Place<'_>) -> Result<Vec<Ident>, String> {
             query: None,
             param: None,
             arg: None,
+            below: false,
             response: None,
             elements: None,
             probe: None,
@@ -126,6 +127,7 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
         query,
         param,
         arg,
+        below,
         args,
         response,
         elements,
@@ -143,6 +145,9 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
     } = raw;
     if args.is_some() {
         return Err("args is for recipients; a resource is checked in one arg".to_owned());
+    }
+    if below && reserved != Some(Reserved::Path) {
+        return Err("below is for paths".to_owned());
     }
     if step.local && (response.is_some() || elements.is_some() || query.is_some() || probe.is_some()) {
         return Err("a local step has no answer and no upstream; it is checked in an arg".to_owned());
@@ -163,6 +168,7 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
     let mut check = Check {
         query: None,
         arg: arg.map(|arg| known_arg(&arg, place, kind)).transpose()?,
+        below,
         response: response.map(pointer).transpose()?,
         elements: None,
         probe: None,
@@ -258,7 +264,7 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
         (None, None, None) => {}
         _ => return Err("at goes with elements or with probe".to_owned()),
     }
-    let Check { query, arg, response, elements, probe } = &check;
+    let Check { query, arg, below: _, response, elements, probe } = &check;
     if query.is_none() && arg.is_none() && response.is_none() && elements.is_none() && probe.is_none() {
         return Err("it checks nothing".to_owned());
     }

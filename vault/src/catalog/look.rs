@@ -41,7 +41,20 @@ fn look(
     steps: &BTreeMap<Ident, Step>,
     faults: &mut Vec<String>,
 ) -> Option<Look> {
-    let RawLook { name, step, optional, when, people, except, private, sends_if, pin, show, etag } = raw;
+    let RawLook {
+        name,
+        step,
+        optional,
+        when,
+        people,
+        except,
+        except_calendar,
+        private,
+        sends_if,
+        pin,
+        show,
+        etag,
+    } = raw;
     let name = keep(faults, at, name.parse::<Ident>());
     let when = when.and_then(|text| {
         let found = args.keys().find(|known| known.as_str() == text).cloned();
@@ -49,6 +62,13 @@ fn look(
             faults.push(format!("{at}.when: no argument {text}"));
         }
         found
+    });
+    let except_calendar = except_calendar.and_then(|text| {
+        let found = args.iter().find(|(known, arg)| known.as_str() == text && arg.kind == ArgKind::Calendar);
+        if found.is_none() {
+            faults.push(format!("{at}.except_calendar: no argument {text} of type calendar"));
+        }
+        found.map(|(name, _)| name.clone())
     });
     let found = steps.values().find(|known| known.name.as_str() == step);
     match found {
@@ -88,6 +108,7 @@ fn look(
         when,
         people,
         except,
+        except_calendar,
         private,
         sends_if,
         pin,

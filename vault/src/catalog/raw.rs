@@ -94,6 +94,7 @@ pub(super) struct RawLook {
     pub(super) people: Vec<String>,
     #[serde(default)]
     pub(super) except: Vec<String>,
+    pub(super) except_calendar: Option<String>,
     pub(super) private: Option<RawHolds>,
     #[serde(default)]
     pub(super) sends_if: Vec<String>,
@@ -247,6 +248,8 @@ pub(super) struct RawCheck {
     pub(super) query: Option<String>,
     pub(super) param: Option<String>,
     pub(super) arg: Option<String>,
+    #[serde(default)]
+    pub(super) below: bool,
     pub(super) args: Option<Vec<String>>,
     pub(super) response: Option<String>,
     pub(super) elements: Option<String>,

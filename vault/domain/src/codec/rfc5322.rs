@@ -67,7 +67,7 @@ pub struct Mail<'a> {
     pub quote: &'a str,
     /// What is attached, in this order.
     pub attachments: &'a [Attachment],
-    /// A whole mail that is attached as it is, after the rest.
+    /// A whole mail that is attached as it is, after the rest; only whom it went to blindly is left out of it.
     pub original: Option<&'a [u8]>,
 }
 
@@ -123,11 +123,40 @@ fn base64_lines(out: &mut String, bytes: &[u8]) {
     }
 }
 
+/// A mail without the header fields that name blind recipients. The head is read as the most lenient reader would: any
+/// line end counts, blanks before the colon and case do not.
+fn without_bcc(mail: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(mail.len());
+    let (mut rest, mut fresh, mut left_out) = (mail, true, false);
+    while let Some(first) = rest.first() {
+        // Only an empty line that every reader sees ends the head.
+        if fresh && (rest.starts_with(b"\r\n") || *first == b'\n') {
+            break;
+        }
+        let end = rest
+            .iter()
+            .position(|b| matches!(b, b'\r' | b'\n'))
+            .map_or(rest.len(), |at| if rest[at..].starts_with(b"\r\n") { at + 2 } else { at + 1 });
+        let (line, after) = rest.split_at(end);
+        if !matches!(first, b' ' | b'\t') {
+            let name = line.split(|b| *b == b':').next().unwrap_or_default().trim_ascii_end();
+            left_out = name.eq_ignore_ascii_case(b"bcc") || name.eq_ignore_ascii_case(b"resent-bcc");
+        }
+        if !left_out {
+            out.extend_from_slice(line);
+        }
+        fresh = line.ends_with(b"\n");
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
 /// A multipart of the text, the attachments and the original (RFC 2046 section 5.1).
 fn with_parts(head: String, text: &str, mail: &Mail<'_>) -> Result<Vec<u8>, MailError> {
     let mut parts: Vec<Vec<u8>> = vec![text.as_bytes().to_vec()];
     parts.extend(mail.attachments.iter().map(|attachment| attached(attachment).into_bytes()));
-    if let Some(original) = mail.original {
+    if let Some(original) = mail.original.map(without_bcc) {
         // No other encoding is allowed for a whole mail (RFC 2046 section 5.2.1).
         let encoding = if original.is_ascii() { "7bit" } else { "8bit" };
         let mut part = format!(
@@ -135,7 +164,7 @@ fn with_parts(head: String, text: &str, mail: &Mail<'_>) -> Result<Vec<u8>, Mail
              Content-Transfer-Encoding: {encoding}\r\n\r\n"
         )
         .into_bytes();
-        part.extend_from_slice(original);
+        part.extend_from_slice(&original);
         // The line end before a boundary belongs to the boundary: this one is not the original's.
         part.extend_from_slice(b"\r\n");
         parts.push(part);

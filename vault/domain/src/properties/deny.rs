@@ -114,6 +114,13 @@ fn what_is_forbidden_has_no_other_spelling() {
     writes.effect = Effect::Write;
     let args = parse(&tool, &json!({ "folder_id": "z", "needed": "a", "path": "a" })).unwrap();
     assert!(forbids(&deny(vec![under("a/b")]), &writes, &args).is_err());
+    // So is to search there, though it reads only.
+    let mut searches = everything();
+    for check in searches.steps.iter_mut().filter_map(|step| step.checks.get_mut(&ident("path"))) {
+        check.below = true;
+    }
+    assert!(forbids(&deny(vec![under("a/b")]), &searches, &args).is_err());
+    assert!(forbids(&deny(vec![under("ab")]), &searches, &args).is_ok());
     // A grant that allows forbids nothing, nor does one for other tools.
     let args = parse(&tool, &json!({ "folder_id": "z", "needed": "a" })).unwrap();
     assert!(forbids(&grant(&[("drive.act", Effect::Read)], Vec::new()), &tool, &args).is_ok());

@@ -212,6 +212,7 @@ proptest! {
             when: None,
             people: vec![at("/guests/*/mail")],
             except: Vec::new(),
+            except_calendar: None,
             private: Some(Holds { at: at("/shared"), is: json!(false) }),
             sends_if: Vec::new(),
             pin: vec![at("/etag")],
@@ -222,7 +223,7 @@ proptest! {
         let seen = |guests: &[String]| {
             let guests: Vec<Value> = guests.iter().map(|mail| json!({ "mail": mail })).collect();
             let answer = json!({ "etag": "same", "shared": shared, "guests": guests });
-            see(std::slice::from_ref(&look), &BTreeMap::from([(ident("thing"), answer)]), declared, None)
+            see(std::slice::from_ref(&look), &BTreeMap::from([(ident("thing"), answer)]), &crate::arg::Arguments::default(), declared, None)
         };
         let (first, second) = (seen(&one), seen(&two));
         prop_assert!(first.effect >= declared);

@@ -81,6 +81,7 @@ fn changes() -> Vec<(&'static str, Value, &'static str)> {
         ("drive.create_folder", json!({ "folder_id": "in", "name": "n" }), "in"),
         ("drive.copy_file", json!({ "file_id": "f", "folder_id": "in", "name": "n" }), "in"),
         ("drive.move_file", json!({ "file_id": "f", "from_folder_id": "in", "folder_id": "in" }), "in"),
+        ("drive.move_file", json!({ "file_id": "f", "from_folder_id": "in", "folder_id": "in" }), "f"),
         ("drive.update_file", json!({ "file_id": "f", "content": "x" }), "f"),
         ("drive.rename_file", json!({ "file_id": "f", "name": "n" }), "f"),
         ("drive.untrash_file", json!({ "file_id": "f" }), "f"),

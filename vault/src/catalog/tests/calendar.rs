@@ -8,7 +8,7 @@ use claviger_domain::effect::Effect;
 use claviger_domain::look::{filled, see};
 use claviger_domain::name::Ident;
 use claviger_domain::render::{Filling, render};
-use claviger_domain::seen::Seen;
+use claviger_domain::seen::{Party, Seen};
 use claviger_domain::tool::Tool;
 use serde_json::{Value, json};
 
@@ -158,7 +158,7 @@ fn calendar_acts() {
             &[],
             None,
             &format!(
-                "PATCH /calendar/v3/calendars/me%40x.org/events/e1?{DONE}&sendUpdates=none\napplication/json\n\
+                "PATCH /calendar/v3/calendars/me%40x.org/events/e1?fields=id%2Cstatus%2Cstart%2Cend&sendUpdates=none\napplication/json\n\
                  {{\"summary\":\"T\"}}"
             ),
         )],
@@ -201,7 +201,8 @@ fn sharing(more: &[(&str, &str)]) -> Value {
 
 fn seen(tool: &Tool, given: &Value, event: Value, sharing: Value) -> Seen {
     let answers = BTreeMap::from([(ident("event"), event), (ident("sharing"), sharing)]);
-    see(&tool.looks, &answers, tool.effect_of(&args(tool, given)), None)
+    let (args, own) = (args(tool, given), "me@x.org".parse().unwrap());
+    see(&tool.looks, &answers, &args, tool.effect_of(&args), Some(&own))
 }
 
 #[test]
@@ -234,13 +235,12 @@ fn an_event_that_nobody_else_sees_is_a_write_and_every_other_a_send() {
     let (create, update) = (tool("calendar.create_event"), tool("calendar.update_event"));
     let own = json!([{ "email": "me@x.org", "self": true }]);
     let making = |more: Value| {
-        let mut given =
-            json!({ "calendar_id": "c_1@g", "title": "T", "start": "2026-12-01", "end": "2026-12-02" });
+        let mut given = json!({ "calendar_id": "c_1@group.calendar.google.com", "title": "T", "start": "2026-12-01", "end": "2026-12-02" });
         given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         given
     };
     let changing = |more: Value| {
-        let mut given = json!({ "calendar_id": "c_1@g", "event_id": "e1" });
+        let mut given = json!({ "calendar_id": "c_1@group.calendar.google.com", "event_id": "e1" });
         given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         given
     };
@@ -253,13 +253,19 @@ fn an_event_that_nobody_else_sees_is_a_write_and_every_other_a_send() {
     );
     let guest = making(json!({ "attendees": ["mona@x.org"] }));
     assert_eq!(effect(&create, &guest, json!(null), sharing(&[])), Effect::Send);
-    let busy = sharing(&[("x.org", "freeBusyReader")]);
+    let busy = sharing(&[("mona@x.org", "freeBusyReader"), ("default", "none")]);
     assert_eq!(effect(&create, &making(json!({})), json!(null), busy), Effect::Write);
     for shared in [
         sharing(&[("mona@x.org", "reader")]),
         sharing(&[("mona@x.org", "writer")]),
         sharing(&[("mona@x.org", "aRoleToCome")]),
         sharing(&[("default", "reader")]),
+        // Another owner is somebody else, and so is another calendar; to know when somebody is busy is a person's right,
+        // a whole domain's it is not.
+        sharing(&[("mona@x.org", "owner")]),
+        sharing(&[("c_2@group.calendar.google.com", "owner")]),
+        sharing(&[("default", "freeBusyReader")]),
+        json!({ "items": [{ "role": "freeBusyReader", "scope": { "type": "domain", "value": "x.org" } }] }),
         sharing(&[("x.org", "reader")]),
         json!({ "items": [], "nextPageToken": "more" }),
         json!({ "items": "odd" }),
@@ -292,6 +298,22 @@ fn an_event_that_nobody_else_sees_is_a_write_and_every_other_a_send() {
     ] {
         let change = changing(json!({ "title": "T" }));
         assert_eq!(effect(&update, &change, event(guests.clone()), sharing(&[])), Effect::Send, "{guests}");
+    }
+    // What somebody else organises, or any guest may change, is not the owner's alone, though nobody is listed.
+    for (organizer, more) in [
+        (json!({ "email": "boss@x.org" }), json!({})),
+        (json!({ "email": "boss@x.org", "self": false }), json!({ "guestsCanModify": true })),
+        (json!(null), json!({})),
+        (json!({ "email": "me@x.org", "self": true }), json!({ "guestsCanModify": true })),
+    ] {
+        let mut theirs = event(own.clone());
+        theirs["organizer"] = organizer;
+        theirs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let found = seen(&update, &changing(json!({ "title": "T" })), theirs.clone(), sharing(&[]));
+        assert_eq!(found.effect, Effect::Send, "{theirs}");
+        assert!(found.people.contains(&Party::Unknown), "{theirs}");
+        let found = seen(&tool("calendar.delete_event"), &changing(json!({})), theirs, sharing(&[]));
+        assert!(found.people.contains(&Party::Unknown));
     }
     let delete = tool("calendar.delete_event");
     assert_eq!(effect(&delete, &changing(json!({})), event(own), sharing(&[])), Effect::Delete);

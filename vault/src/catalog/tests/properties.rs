@@ -313,10 +313,52 @@ fn each_drive_tool_knows_its_people_days_and_objects() {
     }
     let files = catalog.service(&"files".parse().unwrap()).unwrap();
     assert!(files.tools.values().all(|tool| tool.checks("path").is_ok()));
-    // A move names two paths, and both are checked.
+    // A move names two paths, and both are checked. A search takes in what lies below.
     let path = ident("path");
+    let below = |tool: &&Tool| tool.steps.iter().any(|step| step.checks.values().any(|check| check.below));
+    let named: Vec<String> =
+        files.tools.values().filter(below).map(|tool| tool.name.tool().to_string()).collect();
+    assert_eq!(named, ["search_files"]);
     let moves = &files.tools[&ident("move_file")];
     assert_eq!(moves.resource_args(&path), [&ident("path"), &ident("to")]);
+}
+
+/// What is told after the bin is deleted for good is a delete from the beginning.
+#[test]
+fn the_bin_is_a_delete() {
+    use claviger_domain::effect::Effect;
+    for (name, effect) in [
+        ("gmail.trash_message", Effect::Delete),
+        ("gmail.untrash_message", Effect::Write),
+        ("drive.trash_file", Effect::Delete),
+        ("drive.untrash_file", Effect::Write),
+    ] {
+        assert_eq!(built_in().tool(&name.parse().unwrap()).unwrap().effect, effect, "{name}");
+    }
+}
+
+/// An answer that is trusted holds nothing that others may have written: no title, no name, no place, no type.
+#[test]
+fn changes_tell_nothing_that_others_wrote() {
+    for name in [
+        "calendar.update_event",
+        "calendar.respond_to_event",
+        "drive.update_file",
+        "drive.move_file",
+        "drive.trash_file",
+        "drive.untrash_file",
+    ] {
+        let tool = built_in().tool(&name.parse().unwrap()).unwrap().clone();
+        let claviger_domain::step::AnswerKind::Json { fields } = &tool.steps[0].answer else {
+            panic!("{name}")
+        };
+        for told in fields {
+            let plain = ["id", "status", "start", "end", "size", "modifiedTime", "parents", "shared"];
+            // The type of an updated file is an argument, its link is Drive's.
+            let own = name == "drive.update_file" && ["mimeType", "webViewLink"].contains(&told.as_str());
+            assert!(plain.contains(&told.as_str()) || own, "{name} tells {told}");
+        }
+    }
 }
 
 /// Whatever may change an object of Drive's that others could see looks at it first, and a shortcut is never opened.

@@ -369,7 +369,9 @@ fn drive_changes_and_shares() {
     let one =
         |tool: &str, given: Value, step: &str, sent: String| check(tool, given, &[(step, &[], None, &sent)]);
     let json_of = |line: String, body: &str| format!("{line}\napplication/json\n{body}");
-    let patch = |query: &str| format!("PATCH {FILE}?{query}fields={LEFT}&supportsAllDrives=true");
+    // Of what was there before, nothing is told that others wrote.
+    const PLAIN: &str = "id%2Csize%2CmodifiedTime%2Cparents%2Cshared";
+    let patch = |fields: &str| format!("PATCH {FILE}?fields={fields}&supportsAllDrives=true");
     let file = json!({ "file_id": "f-1" });
     one(
         "drive.create_folder",
@@ -397,19 +399,19 @@ fn drive_changes_and_shares() {
         "drive.rename_file",
         json!({ "file_id": "f-1", "name": "it's \"n\"" }),
         "rename",
-        json_of(patch(""), r#"{"name":"it's \"n\""}"#),
+        json_of(patch("id%2Cname%2Csize%2CmodifiedTime%2Cparents%2Cshared"), r#"{"name":"it's \"n\""}"#),
     );
     one(
         "drive.move_file",
         json!({ "file_id": "f-1", "from_folder_id": "F_0", "folder_id": "F_1" }),
         "move",
         json_of(
-            format!("PATCH {FILE}?addParents=F_1&fields={LEFT}&removeParents=F_0&supportsAllDrives=true"),
+            format!("PATCH {FILE}?addParents=F_1&fields={PLAIN}&removeParents=F_0&supportsAllDrives=true"),
             "{}",
         ),
     );
-    one("drive.trash_file", file.clone(), "trash", json_of(patch(""), r#"{"trashed":true}"#));
-    one("drive.untrash_file", file.clone(), "untrash", json_of(patch(""), r#"{"trashed":false}"#));
+    one("drive.trash_file", file.clone(), "trash", json_of(patch(PLAIN), r#"{"trashed":true}"#));
+    one("drive.untrash_file", file.clone(), "untrash", json_of(patch(PLAIN), r#"{"trashed":false}"#));
     for (notify, word) in [(None, "false"), (Some("true"), "true")] {
         let mut given = json!({ "file_id": "f-1", "email": ["Theo@Example.com"], "role": "writer" });
         if let Some(notify) = notify {
@@ -492,7 +494,7 @@ fn the_vaults_own_steps() {
             "GET /calendar/v3/calendars/c%231%40g.org/acl?fields=items%28role%2Cscope%29%2CnextPageToken&maxResults=250",
             "GET /calendar/v3/users/me/calendarList?fields=items%28id%2Csummary%29&maxResults=250&showHidden=true",
             "GET /calendar/v3/calendars/c%231%40g.org/events/e1?fields=id%2Cetag%2Csummary%2Cstart%2Cend%2C\
-             organizer%28email%2Cself%29%2Cattendees%2CattendeesOmitted",
+             organizer%28email%2Cself%29%2CguestsCanModify%2Cattendees%2CattendeesOmitted",
             facts,
             "GET /drive/v3/files?fields=nextPageToken%2Cfiles%28id%29&includeItemsFromAllDrives=true&pageSize=1000&q=%27F-1%27\
              %20in%20parents%20and%20mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27\

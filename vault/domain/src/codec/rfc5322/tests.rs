@@ -184,6 +184,29 @@ fn a_mail_with_all_that_there_is_byte_for_byte() {
 }
 
 #[test]
+fn whom_an_original_went_to_blindly_is_left_out() {
+    for (mail, expected) in [
+        (
+            "To: a\r\nBcc: b@x.org,\r\n c@x.org\r\n\td@x.org\r\nSubject: s\r\n\r\nBcc: text\r\n",
+            "To: a\r\nSubject: s\r\n\r\nBcc: text\r\n",
+        ),
+        ("BCC : b\nTo: a\n\nx", "To: a\n\nx"),
+        ("Resent-Bcc: b\r\nbCc:\r\n b\r\n\r\nx", "\r\nx"),
+        ("To: a\rBcc: b\r\n c\r\n\r\nx", "To: a\r\r\nx"),
+        ("To: a\r\rBcc: b\r\n\r\nx", "To: a\r\r\r\nx"),
+        ("Bcc: b", ""),
+        ("Bcc-x: b\r\n\r\n", "Bcc-x: b\r\n\r\n"),
+        ("\r\nBcc: b\r\n", "\r\nBcc: b\r\n"),
+        ("", ""),
+    ] {
+        assert_eq!(String::from_utf8(without_bcc(mail.as_bytes())).unwrap(), expected, "{mail:?}");
+    }
+    let to = ["a@example.org".parse().unwrap()];
+    let mail = Mail { to: &to, original: Some(b"Bcc: canary@x.org\r\n\r\nx"), ..Mail::default() };
+    assert!(!String::from_utf8(render(&mail).unwrap()).unwrap().contains("canary"));
+}
+
+#[test]
 fn long_names_are_in_pieces() {
     let name = format!("{}.txt", "ü".repeat(60));
     let mut out = String::new();
