@@ -56,6 +56,14 @@ pub enum AdminError {
         /// What to do next.
         hints: Vec<String>,
     },
+    /// It was not agreed to after all, and what the yes had made was taken away again.
+    #[error("{why}; {what} was made, and is revoked again")]
+    Undone {
+        /// What was made.
+        what: String,
+        /// Why it could not stay.
+        why: String,
+    },
     /// It holds in memory at once, but is not durable: a restart would undo it.
     #[error("it holds now, but could not be made durable: {0}")]
     NotDurable(String),

@@ -133,6 +133,11 @@ fn parts(error: AdminError) -> (Class, &'static str, Vec<String>) {
             hint("nothing was done; `claviger status` says what the audit log needs"),
         ),
         AdminError::Upstream { why: _, hints } => (Class::Upstream, "", hints),
+        AdminError::Undone { .. } => (
+            Class::Unavailable,
+            "",
+            hint("look whether it still waits (`claviger approvals`), then decide again"),
+        ),
         AdminError::NotDurable(_) => (
             Class::Unknown,
             "",
@@ -193,6 +198,7 @@ mod tests {
             AdminError::Audit(AuditFault::Busy),
             AdminError::Audit(AuditFault::Closed),
             AdminError::Upstream { why: "no".into(), hints: vec!["look".into()] },
+            AdminError::Undone { what: "a grant".into(), why: "no room".into() },
             AdminError::NotDurable("no room".into()),
         ];
         for error in errors {

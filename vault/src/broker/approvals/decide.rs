@@ -9,7 +9,7 @@ use claviger_domain::arg::Arguments;
 use claviger_domain::caveat::Caveat;
 use claviger_domain::event::{Actor, Detail, Kind as EventKind};
 use claviger_domain::grant::{Approve, Grant, Handle};
-use claviger_domain::id::{ApprovalId, HandleId};
+use claviger_domain::id::{ApprovalId, GrantId, HandleId};
 use claviger_domain::name::{AgentName, ToolName};
 use claviger_domain::show::{self, Lines, Showing, visible};
 
@@ -25,6 +25,12 @@ const ANSWER: usize = 2000;
 
 /// How long a grant runs that an agent asked for without saying how long, in seconds.
 const USUAL_GRANT_S: u64 = 30 * 86_400;
+
+/// What a yes makes besides itself.
+enum Made {
+    Grant(GrantId),
+    Child(HandleId),
+}
 
 impl Broker {
     /// What waits for a person, oldest first; what is over too, where `all`. Without what stands in it: that is for
@@ -257,21 +263,45 @@ impl Broker {
             (true, Kind::Task, Some(wish)) => Some(self.task_handle(admin.clone(), &approval, &wish).await?),
             _ => None,
         };
+        let mut made = None;
         if let (true, Kind::Grant, Some(wish)) = (yes, approval.kind, record.wish.clone()) {
             let ask = grant_ask(&approval, &wish)?;
             let granted = self.add_grant(admin.clone(), ask).await?;
             record.made = granted.grant.root.as_bytes().to_vec();
+            made = Some(Made::Grant(granted.grant.id));
         }
         if let Some(handle) = child {
             let kept = self.keep_child(admin.clone(), &approval.agent, handle).await;
-            record.made = kept.map_err(AdminError::from_denial)?.id.as_bytes().to_vec();
+            let child = kept.map_err(AdminError::from_denial)?.id;
+            record.made = child.as_bytes().to_vec();
+            made = Some(Made::Child(child));
         }
-        self.record_decision(admin, &approval, &record, yes).await?;
-        self.commit(vec![Self::approval_put(&record, id, version)]).await?;
+        let decided = async {
+            self.record_decision(admin.clone(), &approval, &record, yes).await?;
+            self.commit(vec![Self::approval_put(&record, id, version)]).await.map(drop)
+        };
+        if let Err(error) = decided.await {
+            return Err(self.unmake(admin, made, error).await);
+        }
         self.approvals.lock().settled(id, &record, version + 1);
         self.changed();
         drop(taken);
         Ok(())
+    }
+
+    /// A yes that could not be kept gives nothing: what was made by it goes, in memory at once.
+    async fn unmake(&self, admin: Actor, made: Option<Made>, error: AdminError) -> AdminError {
+        let (what, undone) = match made {
+            None => return error,
+            Some(Made::Grant(id)) => (format!("grant {id}"), self.revoke(admin, id).await.map(drop)),
+            Some(Made::Child(id)) => (format!("handle {id}"), self.end_child(admin, id).await.map(drop)),
+        };
+        match undone {
+            Ok(()) => AdminError::Undone { what, why: error.to_string() },
+            Err(fault) => {
+                AdminError::NotDurable(format!("{error}; {what} was made and revoked again; {fault}"))
+            }
+        }
     }
 
     /// The child handle that a task becomes, not yet anywhere.

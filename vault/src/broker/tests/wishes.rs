@@ -117,6 +117,35 @@ async fn a_task_is_asked_once_and_bounds_what_it_opens() {
 }
 
 #[tokio::test]
+async fn a_yes_that_cannot_be_kept_gives_nothing() {
+    let mut world = World::new().await;
+    let root = world.root().await;
+    for wish in [task(root), draft()] {
+        let asked = world.wish(wish).await.unwrap();
+        let before = world.broker.grants(None, false).unwrap();
+        world.store.fail("approval/", crate::port::Commit::Full, false);
+        let said = world.yes(asked.id).await;
+        assert!(matches!(said, Err(AdminError::Undone { .. })), "{said:?}");
+        for restarted in [false, true] {
+            if restarted {
+                world.restart().await;
+            }
+            let alive = world.broker.grants(None, false).unwrap();
+            assert_eq!(alive.len(), before.len());
+            assert!(world.broker.read().children(alive[0].grant.id).is_empty());
+        }
+        // It still waits, and can be agreed to.
+        world.yes(asked.id).await.unwrap();
+        if let Some(child) = world.broker.collect(&agent("ann"), asked.id).await.unwrap().handle {
+            if world.broker.read().handles[&child].handle.ancestors.is_empty() {
+                continue;
+            }
+            world.broker.revoke_handle(ADMIN, child).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_task_dies_with_its_grant() {
     let world = World::new().await;
     let root = world.root().await;
