@@ -4,11 +4,11 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::guard::{Guard, fold};
-use super::open::{Fault, beneath};
+use super::open::{Fault, beneath, directory};
 use super::path::FilePath;
 use super::settings::{FilesSettings, Quota};
 
@@ -123,12 +123,28 @@ impl Area {
     /// # Errors
     /// Absent for what is denied by name, for an unknown root and for a root that is away.
     pub(super) fn place(&self, path: &FilePath) -> Result<Place<'_>, Fault> {
+        self.lead(path, false)
+    }
+
+    /// Where a path leads that is to be changed. What can only be read is told before anything is looked at.
+    ///
+    /// # Errors
+    /// As for [`Area::place`]; unfit for a root that can only be read.
+    pub(super) fn place_to_change(&self, path: &FilePath) -> Result<Place<'_>, Fault> {
+        self.lead(path, true)
+    }
+
+    fn lead(&self, path: &FilePath, writing: bool) -> Result<Place<'_>, Fault> {
         let (name, below) = path.split().ok_or(Fault::Absent)?;
         let root = self.roots.iter().find(|root| root.name == name).ok_or(Fault::Absent)?;
         if self.denies(root, below) {
             return Err(Fault::Absent);
         }
+        if writing && !root.writable {
+            return Err(Fault::unfit(format!("{} can only be read.", root.name)));
+        }
         let dir = open_root(&root.dir)?;
+        spelled(&dir, below)?;
         Ok(Place { root, dir, below: below.to_vec() })
     }
 
@@ -162,6 +178,34 @@ impl View {
         let at = names(inner)?.iter().map(|name| fold(name)).collect();
         Some(Self::Below { name: other.name.clone(), at })
     }
+}
+
+/// Whether each directory on the way lists the next name, byte for byte. Some file systems open one file by several names
+/// (`CREDEN~1`, other case, other accents), and what is denied is denied by the name that is listed. What is not there at
+/// all has no other name.
+///
+/// # Errors
+/// Absent for what is there under another name only.
+fn spelled(dir: &OwnedFd, below: &[String]) -> Result<(), Fault> {
+    for (at, name) in below.iter().enumerate() {
+        match beneath(dir, &below[..=at], OFlags::PATH) {
+            Ok(_) => {}
+            // A symbolic link is refused by whoever opens it.
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut found = false;
+        for entry in Dir::read_from(directory(dir, &below[..at])?)? {
+            if entry?.file_name().to_bytes() == name.as_bytes() {
+                found = true;
+                break;
+            }
+        }
+        if !found {
+            return Err(Fault::Absent);
+        }
+    }
+    Ok(())
 }
 
 /// A path's segments as text; `None` where one is none.

@@ -53,10 +53,7 @@ struct Slot<'a> {
 
 impl<'a> Slot<'a> {
     fn open(area: &'a Area, path: &FilePath) -> Result<Self, Fault> {
-        let place = area.place(path)?;
-        if !place.root.writable {
-            return Err(Fault::unfit(format!("{} can only be read.", place.root.name)));
-        }
+        let place = area.place_to_change(path)?;
         let (name, above) = place
             .below
             .split_last()

@@ -7,7 +7,7 @@
 //!
 //! Names are compared folded: case, accents, compatibility forms and unseen characters do not count, nor do dots and
 //! spaces at the end, nor what follows a colon. A file system that takes several spellings for one name is so met with
-//! all of them.
+//! all of them; and other names of one file, such as `CREDEN~1`, are not there for anybody: only what a directory lists is.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;

@@ -181,6 +181,29 @@ fn hidden_files_change_nothing_that_can_be_seen() {
     }
 }
 
+/// A thread's directory in `/proc` opens by its number, but is not listed: as a short name on a FAT disk.
+#[test]
+fn what_opens_by_another_name_than_the_listed_one_is_not_there() {
+    std::thread::spawn(|| {
+        let task = fs::read_link("/proc/thread-self").unwrap();
+        let thread = task.file_name().unwrap().to_str().unwrap().to_owned();
+        assert_ne!(thread, std::process::id().to_string());
+        assert!(Path::new("/proc").join(&thread).join("status").exists());
+        let root = RootSettings { name: "proc".into(), path: "/proc".into(), writable: false };
+        let dir = tempfile::tempdir_in("/tmp").unwrap();
+        let area = Area::new(&FilesSettings { roots: vec![root], ..settings(dir.path()) }).unwrap();
+        let process = format!("proc/{}/status", std::process::id());
+        assert!(look::info(&area, &at(&process)).is_ok());
+        for alias in [format!("proc/{thread}"), format!("proc/{thread}/status")] {
+            for result in everything(&area, &alias) {
+                assert_eq!(result, Err(Fault::Absent), "{alias}");
+            }
+        }
+    })
+    .join()
+    .unwrap();
+}
+
 #[test]
 fn links_lead_nowhere() {
     let disk = Disk::new();
