@@ -104,8 +104,10 @@ async fn of_an_effect_only_those_come_that_can_keep_to_the_bounds() {
     assert!(made.grant.tool(&"gmail.send_message".parse().unwrap()).is_none());
     assert!(made.warnings.iter().any(|line| line.contains("left out") && line.contains("send_message")));
     asked.effects = vec![Effect::Delete];
+    asked.caveats.push(Caveat::Recipients(vec!["*@example.com".parse().unwrap()]));
     let none = world.broker.add_grant(ADMIN, asked.clone()).await;
     assert!(matches!(none, Err(AdminError::Invalid { .. })), "{none:?}");
+    asked.caveats.pop();
     asked.effects = vec![Effect::Read];
     asked.tools = vec!["gmail.send_message".parse().unwrap()];
     let named = world.broker.add_grant(ADMIN, asked).await;
