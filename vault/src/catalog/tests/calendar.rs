@@ -157,10 +157,8 @@ fn calendar_acts() {
             "update",
             &[],
             None,
-            &format!(
-                "PATCH /calendar/v3/calendars/me%40x.org/events/e1?fields=id%2Cstatus%2Cstart%2Cend&sendUpdates=none\napplication/json\n\
-                 {{\"summary\":\"T\"}}"
-            ),
+            "PATCH /calendar/v3/calendars/me%40x.org/events/e1?fields=id%2Cstatus%2Cstart%2Cend&sendUpdates=none\napplication/json\n\
+                 {\"summary\":\"T\"}",
         )],
     );
 }
