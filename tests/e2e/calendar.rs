@@ -3,20 +3,13 @@
 use claviger_tests::world::{AGENT, World};
 use serde_json::{Value, json};
 
-const SCOPES: [&str; 5] = [
-    "calendar.calendarlist.readonly",
-    "calendar.events",
-    "calendar.events.readonly",
-    "calendar.freebusy",
-    "calendar.acls.readonly",
-];
-
 /// A world with a calendar, and grants on the calendar `Agent`: reads, and writes with guests of `example.com` only.
 async fn world() -> World {
     let world = World::single_user().await;
     world.add_adapter("calendar").await;
-    let token = world.google.direct_refresh_token(&SCOPES);
-    world.add_secret("calendar/me", &token).await;
+    // By a login, so that the vault knows which of a calendar's owners the account is.
+    let line = ["--for", "read,write,send,delete"];
+    let _ = world.connect("calendar/me", &line, true).await.success();
     world.grant(&[AGENT, "calendar/me", "--read", "--calendar", "Agent"]).await;
     world
         .grant(&[
