@@ -203,6 +203,19 @@ pub enum Actor {
     Stranger(u32),
 }
 
+/// As people read it: `vault`, `admin uid 1000`, `agent openclaw`.
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Actor::Vault => f.write_str("vault"),
+            Actor::Admin(uid) => write!(f, "admin uid {uid}"),
+            Actor::Agent(name) => write!(f, "agent {name}"),
+            Actor::Adapter(name) => write!(f, "adapter {name}"),
+            Actor::Stranger(uid) => write!(f, "stranger uid {uid}"),
+        }
+    }
+}
+
 /// How a use, or an upstream revocation, ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ending {

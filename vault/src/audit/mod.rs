@@ -2,6 +2,7 @@
 //!
 //! - [`record`]: how an event is written. [`tree`]: the Merkle tree over the records. [`segment`]: their files.
 //! - [`checkpoint`]: what the vault signs. [`verify`]: how anybody checks, with the public key alone.
+//! - [`export()`]: the same, read out for other programs.
 //! - [`sidecar`]: the sealed details, which can be erased. [`refusals`]: what keeps a refused peer from filling it all.
 //! - [`log`]: the log as the broker uses it, with one writer thread behind it.
 //!
@@ -16,6 +17,7 @@
 
 pub mod checkpoint;
 pub mod disk;
+mod export;
 pub mod log;
 mod query;
 mod queue;
@@ -28,6 +30,7 @@ pub mod tree;
 pub mod verify;
 mod writer;
 
+pub use export::export;
 pub use log::{AuditLog, OpenFault, Options};
 pub use queue::CheckpointFault;
 pub use scan::{Damage, ScanFault};

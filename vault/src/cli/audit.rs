@@ -8,9 +8,12 @@ use serde_json::json;
 
 use super::client::Session;
 use super::failure::Failure;
+use super::limits::duration;
 use super::page::Tone;
+use super::record::record;
 use super::report::Report;
-use crate::audit::verify::{VerifyFault, verify};
+use crate::audit::verify::VerifyFault;
+use crate::audit::{export, verify};
 
 /// The longest key or checkpoint file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -20,6 +23,8 @@ const MAX_FILE: u64 = 64 * 1024;
 pub(super) enum AuditCommand {
     /// Check the log, without the vault: edits, reordering and a cut end show.
     Verify(VerifyArgs),
+    /// Check the log, then print its records as JSON, one a line, oldest first. Details stay sealed.
+    Export(ExportArgs),
     /// Print a signed checkpoint, to be kept elsewhere.
     Checkpoint,
     /// Print the public key, to be kept elsewhere.
@@ -40,10 +45,24 @@ pub(super) struct VerifyArgs {
     checkpoint: Option<PathBuf>,
 }
 
+/// Arguments of `audit export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    log: VerifyArgs,
+    /// Only the last while, such as 7d or 12h.
+    #[arg(long, value_parser = duration, value_name = "SPAN")]
+    since: Option<u64>,
+    /// Only of this agent.
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+}
+
 /// Runs `claviger audit …`.
 pub(super) async fn run(session: &mut Session<'_>, command: AuditCommand) -> Result<Report, Failure> {
     match command {
         AuditCommand::Verify(args) => check(session, args),
+        AuditCommand::Export(args) => print(session, args),
         AuditCommand::Checkpoint => {
             let signed = session.admin().await?.checkpoint(CheckpointRequest {}).await?.into_inner();
             // The note must come out byte for byte: a space more and it no longer verifies.
@@ -64,7 +83,16 @@ pub(super) async fn run(session: &mut Session<'_>, command: AuditCommand) -> Res
     }
 }
 
-fn check(session: &mut Session<'_>, args: VerifyArgs) -> Result<Report, Failure> {
+/// A log and what to check it with.
+struct Evidence {
+    dir: PathBuf,
+    key: String,
+    /// Whether the key was taken from beside the log.
+    beside: bool,
+    checkpoint: Option<String>,
+}
+
+fn evidence(session: &Session<'_>, args: VerifyArgs) -> Result<Evidence, Failure> {
     let VerifyArgs { dir, key, checkpoint } = args;
     let dir = match dir {
         Some(dir) => dir,
@@ -82,8 +110,37 @@ fn check(session: &mut Session<'_>, args: VerifyArgs) -> Result<Report, Failure>
             failure
         })?,
     };
-    let given = checkpoint.as_deref().map(read).transpose()?;
-    let found = verify(&dir, key.trim(), given.as_deref()).map_err(|fault| not_believed(&fault))?;
+    let checkpoint = checkpoint.as_deref().map(read).transpose()?;
+    Ok(Evidence { dir, key: key.trim().to_owned(), beside, checkpoint })
+}
+
+/// Prints each record as soon as it is read, so that a log of any length needs no more memory than a segment of it.
+fn print(session: &mut Session<'_>, args: ExportArgs) -> Result<Report, Failure> {
+    let ExportArgs { log, since, agent } = args;
+    let Evidence { dir, key, beside: _, checkpoint } = evidence(session, log)?;
+    let since_ms = since.map_or(0, |seconds| session.world.now_ms.saturating_sub(seconds * 1000));
+    let mut written = Ok(());
+    let found = export(&dir, &key, checkpoint.as_deref(), &mut |index, event| {
+        let wanted = event.at_ms >= since_ms
+            && agent
+                .as_deref()
+                .is_none_or(|agent| event.agent.as_ref().is_some_and(|of| of.as_str() == agent));
+        if !wanted || written.is_err() {
+            return;
+        }
+        written = session.world.line(&record(index, event));
+    });
+    found.map_err(|fault| not_believed(&fault))?;
+    match written {
+        // Whoever read, as `head` does, has seen enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(Report::text(String::new())),
+    }
+}
+
+fn check(session: &mut Session<'_>, args: VerifyArgs) -> Result<Report, Failure> {
+    let Evidence { dir, key, beside, checkpoint } = evidence(session, args)?;
+    let found = verify(&dir, &key, checkpoint.as_deref()).map_err(|fault| not_believed(&fault))?;
     let mut page = session.page();
     page.toned(
         Tone::Good,
@@ -100,7 +157,7 @@ fn check(session: &mut Session<'_>, args: VerifyArgs) -> Result<Report, Failure>
         );
         page.line("      `claviger audit key` prints it: keep it elsewhere, and give it with --key");
     }
-    if given.is_none() {
+    if checkpoint.is_none() {
         page.line("note: without a checkpoint from elsewhere, a log replaced as a whole does not show.");
         page.line("      `claviger audit checkpoint` prints one: keep it, and give it with --checkpoint");
     }
@@ -113,7 +170,7 @@ fn check(session: &mut Session<'_>, args: VerifyArgs) -> Result<Report, Failure>
         "details": found.details,
         "erased": found.erased,
         "key_from_beside_the_log": beside,
-        "checkpoint_given": given.is_some(),
+        "checkpoint_given": checkpoint.is_some(),
     });
     Ok(Report::new(json, page))
 }
@@ -151,6 +208,6 @@ fn read(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -32,6 +32,7 @@ mod limits;
 mod log;
 mod page;
 mod plan;
+mod record;
 mod report;
 mod seal;
 mod secret;

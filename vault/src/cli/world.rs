@@ -73,6 +73,14 @@ impl World {
         let _ = writeln!(self.err, "{}", visible(line));
     }
 
+    /// Prints one line of a result that comes line by line: a JSON value, without line breaks in it.
+    ///
+    /// # Errors
+    /// Stdout cannot be written.
+    pub(super) fn line(&mut self, value: &serde_json::Value) -> io::Result<()> {
+        writeln!(self.out, "{}", visible_json(&value.to_string()))
+    }
+
     /// Prints a result.
     pub(super) fn say(&mut self, report: &Report, json: bool) -> Exit {
         let written = match &report.json {

@@ -39,9 +39,23 @@ pub const DISPLAY: Variable =
 /// A screen, too.
 pub const WAYLAND_DISPLAY: Variable = Variable { name: "WAYLAND_DISPLAY", doc: "as DISPLAY" };
 
+/// Where systemd puts the credentials of a service (systemd.exec(5), `LoadCredential=`). The directory is no secret.
+pub const CREDENTIALS_DIRECTORY: Variable = Variable {
+    name: "CREDENTIALS_DIRECTORY",
+    doc: "where `serve --credential` finds the identity that systemd hands over",
+};
+
 /// All of them, in the order of the help text.
-pub const ALL: [&Variable; 7] =
-    [&CLAVIGER_HOME, &CLAVIGER_LOG, &XDG_DATA_HOME, &HOME, &NO_COLOR, &DISPLAY, &WAYLAND_DISPLAY];
+pub const ALL: [&Variable; 8] = [
+    &CLAVIGER_HOME,
+    &CLAVIGER_LOG,
+    &XDG_DATA_HOME,
+    &HOME,
+    &NO_COLOR,
+    &DISPLAY,
+    &WAYLAND_DISPLAY,
+    &CREDENTIALS_DIRECTORY,
+];
 
 impl Variable {
     /// Its value, if it is set and not empty.

@@ -197,6 +197,27 @@ fn starting() {
     check(&["serve", "--identity", &place.path("nowhere")], &[], "cannot be read");
 }
 
+#[test]
+fn what_systemd_hands_over() {
+    let place = Place::new();
+    place.init_with_files();
+    // Where nothing was handed over it does not start, and least of all sealed without a word.
+    place.run(&["serve", "--credential"], &[]).failed(
+        Exit::Failed,
+        &["CREDENTIALS_DIRECTORY is not set", "LoadCredentialEncrypted=claviger.identity"],
+    );
+    place
+        .run(&["serve", "--credential", "mine"], &[])
+        .failed(Exit::Failed, &["LoadCredentialEncrypted=mine"]);
+    for name in ["../daily", "a/b", "..", ""] {
+        place.run(&["serve", &format!("--credential={name}")], &[]).failed(Exit::Usage, &["without slashes"]);
+    }
+    let daily = place.path("daily");
+    place
+        .run(&["serve", "--credential", "mine", "--identity", &daily], &[])
+        .failed(Exit::Usage, &["cannot be used with"]);
+}
+
 /// A clock that stands still.
 struct Still;
 
@@ -275,6 +296,7 @@ fn checking_a_log() {
     bytes[last - 40] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     claviger(&full, &[]).failed(Exit::Failed, &["keep a copy of the folder"]);
+    place.run(&["audit", "export", "--dir", &copy], &[]).failed(Exit::Failed, &["keep a copy of the folder"]);
     // Another vault's key.
     let other = Place::new();
     other.init_with_files();
@@ -282,6 +304,27 @@ fn checking_a_log() {
     let other_key = other.run(&["audit", "key"], &[]).said(&[]).out.trim().to_owned();
     place.run(&["audit", "verify", "--key", &other_key], &[]).failed(Exit::Failed, &["error: "]);
     place.run(&["audit", "verify", "--key", "a+b+c"], &[]).failed(Exit::Failed, &["claviger audit key"]);
+}
+
+#[test]
+fn exporting_a_log() {
+    let place = Place::new();
+    place.init_with_files();
+    place.run(&["audit", "export"], &[]).failed(Exit::Failed, &["audit.pub", "never unsealed"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(write_log(&place, 3));
+    let ran = place.run(&["audit", "export"], &[]).said(&[]);
+    let lines: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let indices: Vec<_> = lines.iter().map(|line| line["index"].as_u64().unwrap()).collect();
+    assert_eq!(indices, [0, 1, 2]);
+    let second = &lines[1];
+    assert_eq!((second["kind"].as_str(), second["actor"].as_str()), (Some("unsealed"), Some("vault")));
+    assert_eq!(second["reference"], Ref::from_bytes([1; 8]).to_string());
+    // What a record does not have is not there, and details are not said to be empty.
+    assert!(second.get("detail").is_none() && second.get("agent").is_none());
+    // The records are of another time and of nobody.
+    assert_eq!(place.run(&["audit", "export", "--agent", "openclaw"], &[]).said(&[]).out, "");
 }
 
 fn copy_dir(from: &Path, to: &Path) {

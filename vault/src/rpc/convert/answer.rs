@@ -1,6 +1,6 @@
 //! Domain to wire: what peers and admins are shown.
 
-use claviger_domain::event::{Actor, Detail, Event};
+use claviger_domain::event::{Detail, Event};
 use claviger_domain::grant::{Grant, GrantedTool, Handle};
 use claviger_domain::name::ToolName;
 use claviger_domain::tool::Service;
@@ -292,7 +292,7 @@ pub fn event((event, detail): (Event, Detail)) -> v1::LogEvent {
         reference: reference.to_string(),
         at_ms,
         kind: kind.as_str().to_owned(),
-        actor: actor_words(&actor),
+        actor: actor.to_string(),
         agent: text(agent),
         adapter: text(adapter),
         secret: text(secret),
@@ -318,16 +318,6 @@ pub fn event((event, detail): (Event, Detail)) -> v1::LogEvent {
 
 fn text(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-fn actor_words(actor: &Actor) -> String {
-    match actor {
-        Actor::Vault => "vault".to_owned(),
-        Actor::Admin(uid) => format!("admin uid {uid}"),
-        Actor::Agent(name) => format!("agent {name}"),
-        Actor::Adapter(name) => format!("adapter {name}"),
-        Actor::Stranger(uid) => format!("stranger uid {uid}"),
-    }
 }
 
 /// Why something happened.
