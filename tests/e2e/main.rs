@@ -14,6 +14,7 @@ mod faults;
 mod hostile;
 mod hygiene;
 mod lessons;
+mod manual;
 mod peers;
 mod refusals;
 mod rotation;
