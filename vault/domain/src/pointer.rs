@@ -213,6 +213,23 @@ impl Pointer {
     pub fn replace_one(&self, value: &mut Value, new: Value) -> Option<Value> {
         self.get_mut(value).map(|here| std::mem::replace(here, new))
     }
+
+    /// Puts `new` where it points, and makes the objects on the way to it where nothing stands yet.
+    ///
+    /// Returns `false`, and puts nothing, where something else than an object is on the way, or the pointer has a `*`.
+    pub fn put(&self, value: &mut Value, new: Value) -> bool {
+        let mut here = value;
+        for part in &self.0 {
+            let Part::Name(name) = part else { return false };
+            if here.is_null() {
+                *here = Value::Object(serde_json::Map::new());
+            }
+            let Value::Object(members) = here else { return false };
+            here = members.entry(name.clone()).or_insert(Value::Null);
+        }
+        *here = new;
+        true
+    }
 }
 
 fn child<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
