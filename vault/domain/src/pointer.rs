@@ -559,4 +559,18 @@ mod tests {
             let _ = text.parse::<Pointer>();
         }
     }
+
+    #[test]
+    fn what_is_put_makes_its_way() {
+        let put = |at: &str, mut value: Value| {
+            let done = at.parse::<Pointer>().unwrap().put(&mut value, json!(1));
+            (done, value)
+        };
+        assert_eq!(put("/a", Value::Null), (true, json!({ "a": 1 })));
+        assert_eq!(put("/a/b", json!({ "c": 2 })), (true, json!({ "a": { "b": 1 }, "c": 2 })));
+        assert_eq!(put("/a", json!({ "a": "x" })), (true, json!({ "a": 1 })));
+        assert_eq!(put("/a/b", json!({ "a": "x" })), (false, json!({ "a": "x" })));
+        assert_eq!(put("/0", json!([7])), (false, json!([7])));
+        assert!(!put("/a/*/b", json!({ "a": [{ "b": 2 }] })).0);
+    }
 }

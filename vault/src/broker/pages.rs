@@ -155,3 +155,102 @@ impl Pages {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+    use super::*;
+
+    fn page(rest: usize) -> Page {
+        Page {
+            tool: "drive.search_files".parse().unwrap(),
+            step: "list".parse().unwrap(),
+            params: BTreeMap::new(),
+            terms: [0; 32],
+            onward: Onward { rest: "x".repeat(rest), token: None },
+        }
+    }
+
+    struct Tried(Pages);
+
+    impl Tried {
+        fn keep(&mut self, agent: &str, handle: u8, mark: usize, rest: usize) {
+            let handle = HandleId::from_bytes([handle; HandleId::BYTES]);
+            self.0.keep(&agent.parse().unwrap(), handle, mark.to_string(), page(rest));
+        }
+
+        fn has(&self, agent: &str, handle: u8, mark: usize) -> bool {
+            let (tool, step) = ("drive.search_files".parse().unwrap(), "list".parse().unwrap());
+            let handle = HandleId::from_bytes([handle; HandleId::BYTES]);
+            self.0.find(&agent.parse().unwrap(), handle, &mark.to_string(), &tool, &step).is_some()
+        }
+
+        /// What is remembered, counted anew.
+        fn sound(&self) {
+            let weigh = |shelf: &Shelf| shelf.kept.iter().map(|kept| kept.page.weight()).sum::<usize>();
+            assert!(
+                self.0.agents.values().all(|shelf| shelf.bytes == weigh(shelf) && shelf.bytes <= PER_AGENT)
+            );
+            assert_eq!(self.0.bytes, self.0.agents.values().map(weigh).sum::<usize>());
+            assert!(self.0.bytes <= IN_ALL);
+        }
+    }
+
+    #[test]
+    fn a_handle_has_so_many_pages_and_takes_none_of_anothers() {
+        let mut pages = Tried(Pages::default());
+        pages.keep("ann", 2, 0, 10);
+        for mark in 0..PER_HANDLE + 3 {
+            pages.keep("ann", 1, mark, 10);
+        }
+        assert!(pages.has("ann", 2, 0) && !pages.has("ann", 1, 2) && pages.has("ann", 1, 3));
+        assert!(!pages.has("bob", 1, 3) && !pages.has("ann", 3, 3));
+        pages.sound();
+    }
+
+    #[test]
+    fn an_agent_keeps_so_many_bytes_and_the_oldest_goes_first() {
+        let mut pages = Tried(Pages::default());
+        pages.keep("bob", 9, 0, 10);
+        // Over many handles as over one.
+        for mark in 0..20 {
+            pages.keep("ann", u8::try_from(mark).unwrap(), mark, 1 << 20);
+            pages.sound();
+        }
+        assert!(pages.has("bob", 9, 0) && pages.has("ann", 19, 19) && !pages.has("ann", 12, 12));
+        // One that is larger than all room is not kept, and takes nobody's.
+        pages.keep("ann", 19, 99, PER_AGENT);
+        assert!(pages.has("ann", 19, 19) && !pages.has("ann", 19, 99));
+        pages.sound();
+    }
+
+    #[test]
+    fn who_has_most_makes_room() {
+        let mut pages = Tried(Pages::default());
+        pages.keep("small", 1, 0, 10);
+        for agent in 0..12 {
+            for mark in 0..7 {
+                pages.keep(&format!("a{agent}"), 1, mark, 1 << 20);
+                pages.sound();
+            }
+        }
+        assert!(pages.has("small", 1, 0) && pages.has("a11", 1, 6));
+    }
+
+    #[test]
+    fn what_is_forgotten_weighs_nothing() {
+        let mut pages = Tried(Pages::default());
+        for handle in 0..4 {
+            pages.keep(if handle < 2 { "ann" } else { "bob" }, handle, 0, 100);
+        }
+        pages.0.forget(HandleId::from_bytes([0; HandleId::BYTES]));
+        assert!(!pages.has("ann", 0, 0) && pages.has("ann", 1, 0));
+        pages.sound();
+        pages.0.forget_agent(&"bob".parse().unwrap());
+        assert!(!pages.has("bob", 2, 0) && !pages.has("bob", 3, 0) && pages.has("ann", 1, 0));
+        pages.sound();
+        pages.0.clear();
+        assert!(!pages.has("ann", 1, 0));
+        pages.sound();
+    }
+}
