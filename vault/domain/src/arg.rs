@@ -215,6 +215,15 @@ impl Arguments {
         all
     }
 
+    /// The same arguments, but for one whole number: how many elements the vault asks a list for is not what the caller
+    /// gets of them.
+    #[must_use]
+    pub fn asking_for(&self, name: &Ident, number: i64) -> Self {
+        let mut all = self.clone();
+        all.values.insert(name.clone(), ArgValue::Integer(number));
+        all
+    }
+
     /// All arguments by name.
     pub fn iter(&self) -> impl Iterator<Item = (&Ident, &ArgValue)> {
         self.values.iter()

@@ -20,6 +20,10 @@ pub const LIFE_US: u64 = 60_000_000;
 /// How many probes one call may cause, besides its requests.
 pub const PROBES: u32 = 200;
 
+/// How many times one call may cause a look at an element of a list, or a further page of one. They are counted apart from
+/// the probes: how many there are depends on what is out of scope, and a call must not fail by it.
+pub const LOOKS: u32 = 200;
+
 /// How many ids of one kind one call may learn from answers.
 const YIELDS: usize = 2_000;
 
@@ -89,6 +93,7 @@ pub struct Capability {
     scope: Scope,
     requests_left: u32,
     probes_left: u32,
+    looks_left: u32,
     yielded: BTreeMap<Ident, BTreeSet<String>>,
 }
 
@@ -104,6 +109,7 @@ impl Capability {
             scope,
             requests_left: minted.requests,
             probes_left: PROBES,
+            looks_left: LOOKS,
             yielded: BTreeMap::new(),
             minted,
         }
@@ -143,6 +149,15 @@ impl Capability {
             .checked_sub(1)
             .ok_or_else(|| Denial::new(Class::BadCapability).fix("the call caused too many probes"))?;
         Ok(())
+    }
+
+    /// Takes one look at an element of a list, or at a further page of one; `false` where none is left. A list ends there
+    /// as if nothing came after.
+    #[must_use]
+    pub fn spend_look(&mut self) -> bool {
+        let left = self.looks_left.checked_sub(1);
+        self.looks_left = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Whether its time is over.

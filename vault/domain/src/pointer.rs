@@ -213,6 +213,23 @@ impl Pointer {
     pub fn replace_one(&self, value: &mut Value, new: Value) -> Option<Value> {
         self.get_mut(value).map(|here| std::mem::replace(here, new))
     }
+
+    /// Puts `new` where it points, and makes the objects on the way to it where nothing stands yet.
+    ///
+    /// Returns `false`, and puts nothing, where something else than an object is on the way, or the pointer has a `*`.
+    pub fn put(&self, value: &mut Value, new: Value) -> bool {
+        let mut here = value;
+        for part in &self.0 {
+            let Part::Name(name) = part else { return false };
+            if here.is_null() {
+                *here = Value::Object(serde_json::Map::new());
+            }
+            let Value::Object(members) = here else { return false };
+            here = members.entry(name.clone()).or_insert(Value::Null);
+        }
+        *here = new;
+        true
+    }
 }
 
 fn child<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
@@ -541,5 +558,19 @@ mod tests {
         fn no_text_panics(text in ".{0,20}") {
             let _ = text.parse::<Pointer>();
         }
+    }
+
+    #[test]
+    fn what_is_put_makes_its_way() {
+        let put = |at: &str, mut value: Value| {
+            let done = at.parse::<Pointer>().unwrap().put(&mut value, json!(1));
+            (done, value)
+        };
+        assert_eq!(put("/a", Value::Null), (true, json!({ "a": 1 })));
+        assert_eq!(put("/a/b", json!({ "c": 2 })), (true, json!({ "a": { "b": 1 }, "c": 2 })));
+        assert_eq!(put("/a", json!({ "a": "x" })), (true, json!({ "a": 1 })));
+        assert_eq!(put("/a/b", json!({ "a": "x" })), (false, json!({ "a": "x" })));
+        assert_eq!(put("/0", json!([7])), (false, json!([7])));
+        assert!(!put("/a/*/b", json!({ "a": [{ "b": 2 }] })).0);
     }
 }

@@ -290,6 +290,32 @@ impl Scope {
         Ok(found)
     }
 
+    /// Whether a bound may drop elements of the step's list: then how full its pages are tells of what was dropped.
+    ///
+    /// # Errors
+    /// As [`Scope::checks`].
+    pub fn drops(&self, step: &Step) -> Result<bool, Denial> {
+        let of = |check: &Check| check.probe.as_ref().is_some_and(|probe| probe.of.is_some());
+        Ok(self.checks(step)?.iter().any(|(_, check)| check.elements.is_some() || of(check)))
+    }
+
+    /// Judges elements of the step's list that an answer had earlier, and that waited since: those that are still within,
+    /// as far as they say so themselves.
+    ///
+    /// # Errors
+    /// As [`Scope::checks`].
+    pub fn still_within(&self, step: &Step, mut items: Vec<Value>) -> Result<Vec<Value>, Denial> {
+        for rule in step.refuse.iter().filter(|rule| rule.elements.is_some()) {
+            items.retain(|item| !rule.has(item));
+        }
+        for (limit, check) in self.checks(step)? {
+            if let Some(elements) = &check.elements {
+                items.retain(|item| limit.holds(item, &elements.at).is_ok());
+            }
+        }
+        Ok(items)
+    }
+
     /// Judges a JSON answer: what it says it belongs to must be in scope; elements out of scope are dropped; only the
     /// step's fields stay. A list that is left out altogether is an empty one, as some upstreams write it.
     ///
@@ -349,19 +375,13 @@ impl Scope {
 /// Class `out-of-scope`, field `object`: the same as for what is absent.
 pub fn refuse(step: &Step, answer: &mut Value) -> Result<(), Denial> {
     for rule in &step.refuse {
-        let has = |object: &Value| {
-            rule.at.select(object).into_iter().any(|found| match found {
-                Value::Array(items) => items.contains(&rule.is),
-                found => *found == rule.is,
-            })
-        };
         match &rule.elements {
             Some(list) => {
                 if let Some(Value::Array(items)) = list.get_mut(answer) {
-                    items.retain(|item| !has(item));
+                    items.retain(|item| !rule.has(item));
                 }
             }
-            None if has(answer) => {
+            None if rule.has(answer) => {
                 return Err(Denial::new(Class::OutOfScope)
                     .field("object")
                     .value(format!("{} is {}", rule.at, rule.is))

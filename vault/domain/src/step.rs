@@ -206,6 +206,11 @@ pub struct Paging {
     pub take: Pointer,
     /// Which query parameter takes it back.
     pub query: String,
+    /// The argument, a whole number, that says how many elements a page has.
+    pub size: Option<Ident>,
+    /// The list whose elements a bound may drop: the vault then turns the upstream's pages itself, for how full they are
+    /// tells of what was dropped. `None` where nothing is dropped element by element.
+    pub list: Option<Pointer>,
 }
 
 /// How a step keeps to a resource that a grant bounds.
@@ -306,6 +311,17 @@ pub struct Refuse {
     pub at: Pointer,
     /// What would stand there: a text, or yes or no.
     pub is: Value,
+}
+
+impl Refuse {
+    /// Whether that object has it: as its value, or in a list that is its value.
+    #[must_use]
+    pub fn has(&self, object: &Value) -> bool {
+        self.at.select(object).into_iter().any(|found| match found {
+            Value::Array(items) => items.contains(&self.is),
+            found => *found == self.is,
+        })
+    }
 }
 
 /// One typed request template.

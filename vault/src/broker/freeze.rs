@@ -3,11 +3,11 @@
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::name::AgentName;
 
-use super::Broker;
 use super::error::AdminError;
 use super::persist::Plain;
 use super::records::{self, AgentRecord};
 use super::view::AgentView;
+use super::{Broker, lock};
 
 impl Broker {
     /// Freezes an agent: it bites in memory at once, and is acknowledged when it is durable.
@@ -35,6 +35,7 @@ impl Broker {
             entry.record.frozen = Some(why);
             entry.freezes += 1;
         }
+        lock(&self.pages).forget_agent(name);
         self.changed();
         Ok(())
     }

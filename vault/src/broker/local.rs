@@ -10,7 +10,7 @@ use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::tool::Tool;
 
 use super::Broker;
-use super::send::Errand;
+use super::errand::Errand;
 use super::view::Sent;
 
 impl Broker {

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use claviger_domain::address::Address;
 use claviger_domain::arg::Arguments;
 use claviger_domain::capability::PROBES;
@@ -25,9 +24,11 @@ use claviger_domain::step::{ParamSource, Step};
 use claviger_domain::tool::Tool;
 use serde_json::Value;
 
+use super::errand::{Errand, Judged};
 use super::mint::{Calling, shown};
+use super::perform::parse;
+use super::probe::objects;
 use super::refuse::About;
-use super::send::{Errand, Judged, objects, parse};
 use super::usage::Purposeful;
 use super::{Broker, lock};
 
@@ -237,7 +238,7 @@ impl Broker {
             .and_then(|mut value| refuse(step, &mut value).map(|()| value))
             .and_then(|value| judge(&value).map(|()| value))
             .and_then(|value| step.with_letter(value))
-            .map(|value| Judged { body: Bytes::new(), json: Some(value), made: None, flags: Vec::new() })
+            .map(Judged::of)
             .map_err(unseen);
         let judged = self.conclude(begun, &answer, judged).await?;
         judged.json.ok_or_else(|| unseen(Denial::new(Class::Upstream).field("answer")))

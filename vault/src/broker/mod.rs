@@ -22,6 +22,8 @@ mod connect;
 mod consent;
 mod counters;
 mod decoys;
+mod elements;
+mod errand;
 mod explain;
 mod flights;
 mod freeze;
@@ -38,8 +40,11 @@ mod nonces;
 mod oauth;
 mod open;
 mod pages;
+mod paging;
 mod peers;
+mod perform;
 mod persist;
+mod probe;
 mod records;
 mod refuse;
 mod resolve;
@@ -205,6 +210,7 @@ impl Broker {
     /// Refuses everything from now on, uses that are under way included: none begins another request. The keys go next.
     pub fn shut(&self) {
         self.write().unsealed = false;
+        lock(&self.pages).clear();
     }
 
     /// Waits until every use under way has its outcome. New ones must be kept out by whoever calls this.

@@ -230,6 +230,7 @@ pub(super) struct RawSign {
 pub(super) struct RawPage {
     pub(super) take: String,
     pub(super) query: String,
+    pub(super) size: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

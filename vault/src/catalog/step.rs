@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use claviger_domain::arg::{Arg, ArgKind};
-use claviger_domain::look::Look;
+use claviger_domain::look::{Look, needs_looks};
 use claviger_domain::name::Ident;
 use claviger_domain::pointer::Pointer;
 use claviger_domain::step::{
-    AnswerKind, LetterAt, LookedUp, Method, Paging, ParamSource, Segment, Step, Template,
+    AnswerKind, Check, LetterAt, LookedUp, Method, Paging, ParamSource, Segment, Step, Template,
 };
 use claviger_domain::tool::Resource;
 
@@ -95,11 +95,15 @@ pub(super) fn build(
         }
     }
     let page = raw.page.and_then(|page| {
-        let take = keep(faults, &format!("{at}.page"), page.take.parse())?;
+        let take = keep(faults, &format!("{at}.page"), one(page.take))?;
         if place.args.is_some_and(|args| !args.values().any(|arg| arg.kind == ArgKind::Page)) {
             faults.push(format!("{at}.page: the tool has no argument of type page"));
         }
-        Some(Paging { take, query: page.query })
+        let size = page.size.and_then(|size| {
+            let whole = |kind: &ArgKind| matches!(kind, ArgKind::Integer { .. });
+            keep(faults, &format!("{at}.page.size"), known_arg(&size, place, whole))
+        });
+        Some(Paging { take, query: page.query, size, list: None })
     });
     let answer = match raw.answer.as_deref() {
         None | Some("json") => AnswerKind::Json { fields: raw.fields },
@@ -149,7 +153,40 @@ pub(super) fn build(
     step.authors =
         raw.authors.and_then(|raw| keep(faults, &format!("{at}.authors"), authors(raw, &step, place)));
     check::build(raw.check, &mut step, place, faults);
+    if let Some(list) = keep(faults, &format!("{at}.page"), turned(&step))
+        && let Some(paging) = &mut step.page
+    {
+        paging.list = list;
+    }
     Some(step)
+}
+
+/// The list of a step with pages whose elements a bound may drop. The vault turns such pages itself, asks as often as it
+/// must, and puts together what remains.
+fn turned(step: &Step) -> Result<Option<Pointer>, String> {
+    let Some(paging) = &step.page else { return Ok(None) };
+    let of = |check: &Check| check.probe.as_ref().and_then(|probe| Some(probe.of.as_ref()?.list.clone()));
+    let elements = |check: &Check| Some(check.elements.as_ref()?.list.clone());
+    let mut lists: Vec<Pointer> =
+        step.checks.values().flat_map(|check| [of(check), elements(check)]).flatten().collect();
+    if lists.is_empty() {
+        return Ok(None);
+    }
+    lists.extend(step.refuse.iter().filter_map(|refuse| refuse.elements.clone()));
+    lists.dedup();
+    let nonempty = |check: &Check| check.elements.as_ref().is_some_and(|elements| elements.nonempty);
+    if step.method != Method::Get || needs_looks(step) || step.body.is_some() {
+        return Err(
+            "a list whose elements are judged, and that has pages, is a GET that no look fills".to_owned()
+        );
+    }
+    if step.checks.values().any(nonempty) {
+        return Err("a list with pages may be empty: nonempty does not go with it".to_owned());
+    }
+    match (lists.pop(), lists.is_empty()) {
+        (Some(list), true) if list != paging.take => Ok(Some(list)),
+        _ => Err("a step with pages has one list whose elements are judged".to_owned()),
+    }
 }
 
 /// A local step is words for what an adapter does: it has a name, checks, and nothing of a request.

@@ -5,6 +5,7 @@ mod authors;
 mod calendar;
 mod guard;
 mod objects;
+mod pages;
 mod properties;
 mod schemas;
 mod scopes;

@@ -100,6 +100,17 @@ fn it_is_good_for_its_requests_its_adapter_and_its_time() {
     assert_eq!(one.spend_probe().unwrap_err().class, Class::BadCapability);
 }
 
+/// How often lists are looked at depends on what is out of scope, and must fail nothing else.
+#[test]
+fn looks_are_apart_from_requests_and_probes() {
+    let mut capability = minted(Effect::Read, &[]);
+    assert_eq!((0..1000).filter(|_| capability.spend_look()).count(), 200);
+    assert!(capability.spend_probe().is_ok());
+    assert!(capability.spend(&adapter(), &secret(), 0).is_ok());
+    while capability.spend_probe().is_ok() {}
+    assert!(minted(Effect::Read, &[]).spend_look());
+}
+
 #[test]
 fn racers_share_its_requests() {
     let one = std::sync::Mutex::new(minted(Effect::Read, &[]));

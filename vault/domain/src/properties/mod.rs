@@ -10,6 +10,7 @@ mod forms;
 mod grants;
 mod kinds;
 mod objects;
+mod pages;
 mod rate;
 mod render;
 mod schema;

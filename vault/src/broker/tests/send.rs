@@ -205,15 +205,19 @@ async fn a_page_of_another_tool_is_not_turned_to() {
     world.upstream.answer_with({
         let google = super::google::serve(&world.google);
         move |seen| match seen.target.contains("/drive/v3/files") {
-            true => answer(200, &json!({"files": [], "nextPageToken": "of-drive"})),
+            true => {
+                let files: Vec<Value> =
+                    (0..3).map(|n| json!({"id": format!("f{n}"), "parents": ["folder_ai"]})).collect();
+                answer(200, &json!({"files": files}))
+            }
             false => google(seen),
         }
     });
     world.grant(&["drive.list_folder", "drive.search_files"], vec![within("folder", &["folder_ai"])]).await;
-    let sent = world.call("drive.search_files", json!({})).await.unwrap();
+    let sent = world.call("drive.search_files", json!({"max_results": 2})).await.unwrap();
     let mark = value(&sent.body)["nextPageToken"].clone();
-    let other = world.call("drive.list_folder", json!({"folder_id": "folder_ai", "page": mark})).await;
-    assert_eq!(class(other), Class::OutOfScope);
+    let other = json!({"folder_id": "folder_ai", "page": mark, "max_results": 2});
+    assert_eq!(class(world.call("drive.list_folder", other).await), Class::OutOfScope);
 }
 
 #[tokio::test]
