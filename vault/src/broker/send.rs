@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use claviger_domain::arg::{ArgKind, ArgValue, Arguments, parse_id};
+use claviger_domain::authors::Authors;
 use claviger_domain::capability::CapabilitySecret;
 use claviger_domain::effect::Effect;
 use claviger_domain::event::{Actor, Detail, Ending};
@@ -144,8 +145,8 @@ impl Broker {
         let effect = minted.effect;
         drop(held);
 
-        // Whatever it does to the account: what is released of strangers' text taints.
-        let taints = tool.untrusted;
+        // Whatever it does to the account: what is released of strangers' text taints, and what carries it on.
+        let taints = tool.untrusted || tool.carries;
         let purpose = Purposeful {
             actor: Actor::Adapter(adapter.clone()),
             about: about.clone(),
@@ -217,6 +218,11 @@ impl Broker {
         }
         self.probe(errand, service, step, |_| true).await?;
         let unjudged = |denial| veil(errand, step, denial);
+        let asked_before = self.asked_before(errand, service, step).await;
+        if asked_before == Some(false) {
+            // Whatever comes of the request: what it may have carried on is there.
+            self.taint(&errand.purpose).await?;
+        }
         let request = self.ready(errand, tool, step).await?;
         self.bytes_out(&errand.purpose, request.body.len()).await?;
         let performed = self.perform(&errand.secret, &tool.scope, &errand.purpose, request).await;
@@ -227,9 +233,20 @@ impl Broker {
             Ok(judged) => self.sift(errand, service, step, judged).await,
             refused => refused,
         };
+        let mut judged = judged;
+        let told = judged.as_mut().ok().and_then(|judged| told(step, judged));
         let judged = self.counted(errand, judged).await;
         let judged = match judged {
-            Ok(judged) => self.weighed(errand, service, step, &answer, judged).await,
+            Ok(judged) => {
+                let trusted = match asked_before {
+                    Some(trusted) => trusted,
+                    None if errand.purpose.taints => {
+                        self.are_trusted(errand, service, &step.authors, told.as_ref()).await
+                    }
+                    None => true,
+                };
+                self.weighed(errand, &answer, judged, trusted).await
+            }
             Err(denial) => Err(denial),
         };
         let judged = self.conclude(begun, &answer, judged).await?;
@@ -249,20 +266,51 @@ impl Broker {
 
     /// Decides what an answer that may be released taints, before it is.
     async fn weighed(
+        &self,
+        errand: &Errand,
+        answer: &Answer,
+        judged: Judged,
+        trusted: bool,
+    ) -> Result<Judged, Denial> {
+        let content = (judged.json.as_ref(), &*answer.body);
+        let flags = self.weigh(&errand.purpose, content, trusted).await?;
+        Ok(Judged { flags: flags.into_iter().collect(), ..judged })
+    }
+
+    /// Of what changes something: whether all who may have written the object are trusted. Once it is done, somebody may
+    /// no longer stand among its authors whose words are still in it. `None` for what its answer tells, and for a read,
+    /// which asks after its answer came.
+    async fn asked_before(self: &Arc<Self>, errand: &Errand, service: &Service, step: &Step) -> Option<bool> {
+        let asks = step.authors.iter().any(|authors| authors.step.is_some());
+        if errand.purpose.effect.is_read() || !errand.purpose.taints || !asks {
+            return None;
+        }
+        Some(self.are_trusted(errand, service, &step.authors, None).await)
+    }
+
+    /// Whether each of these says that all who may have written it are trusted. What the answer itself tells is looked at
+    /// first: where a stranger stands in it, nobody is asked.
+    async fn are_trusted(
         self: &Arc<Self>,
         errand: &Errand,
         service: &Service,
-        step: &Step,
-        answer: &Answer,
-        judged: Judged,
-    ) -> Result<Judged, Denial> {
-        let asked = match step.authors.as_ref().and_then(|authors| authors.step.as_ref()) {
-            Some(name) if errand.purpose.taints => self.ask_authors(errand, service, name).await,
-            _ => judged.json.clone(),
-        };
-        let content = (judged.json.as_ref(), &*answer.body);
-        let flags = self.weigh(&errand.purpose, step, &errand.secret, content, asked.as_ref()).await?;
-        Ok(Judged { flags: flags.into_iter().collect(), ..judged })
+        authors: &[Authors],
+        told: Option<&Value>,
+    ) -> bool {
+        let trusted =
+            |one: &Authors, told: &Value| self.is_by_trusted(one, &errand.secret, &errand.args, told);
+        let (asking, telling): (Vec<_>, Vec<_>) = authors.iter().partition(|one| one.step.is_some());
+        if authors.is_empty() || !telling.into_iter().all(|one| told.is_some_and(|told| trusted(one, told))) {
+            return false;
+        }
+        for one in asking {
+            let Some(name) = &one.step else { return false };
+            match self.ask_authors(errand, service, name).await {
+                Some(answer) if trusted(one, &answer) => {}
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// Another look, at who may have written it; where it fails, strangers did.
@@ -504,6 +552,15 @@ impl Broker {
             lock(&self.pages).keep(handle, mark, page);
         }
     }
+}
+
+/// What an answer tells of its authors. What it holds for that alone is taken out of it.
+fn told(step: &Step, judged: &mut Judged) -> Option<Value> {
+    let told = judged.json.clone();
+    if let Some(json) = &mut judged.json {
+        step.authors.iter().filter(|authors| authors.step.is_none()).for_each(|authors| authors.hide(json));
+    }
+    told
 }
 
 /// The parameters of a probe, for each object that it looks at. Of no object nothing can be said, so it is refused.
