@@ -7,6 +7,7 @@ mod upstream;
 mod world;
 
 mod alerts;
+mod authors;
 mod bytes;
 mod canary;
 mod connect;
