@@ -11,7 +11,7 @@ use claviger_tests::world::{AGENT, World};
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
-use super::{Attempt, Must, Puppet, attempt, harm, hold, play};
+use super::{Attempt, Must, Puppet, attempt, control, harm, hold, play};
 
 const SEND: &str = "gmail.send_message";
 const GET: &str = "gmail.get_message";
@@ -277,6 +277,8 @@ async fn what_is_forbidden_stays_forbidden_in_every_spelling() {
     hold(&world, &puppet, &attempts, 100).await;
     puppet.call(SEND, &letter("mona@example.com")).await.unwrap();
     assert_eq!(world.google.outbox().len(), 1);
+    // Another agent, to whom nothing is forbidden, writes to most of them.
+    control(&world, &attempts, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
