@@ -303,6 +303,12 @@ impl Broker {
         if authors.is_empty() || !telling.into_iter().all(|one| told.is_some_and(|told| trusted(one, told))) {
             return false;
         }
+        // Where the answer could not matter, nobody is asked: the agent is tainted whatever it reads, or nobody is trusted.
+        let open = errand.purpose.about.agent.as_ref().is_none_or(|name| self.reads_anything(name));
+        if !asking.is_empty() && (open || !authors.iter().all(|one| self.may_be_trusted(one, &errand.secret)))
+        {
+            return false;
+        }
         for one in asking {
             let Some(name) = &one.step else { return false };
             match self.ask_authors(errand, service, name).await {

@@ -97,6 +97,11 @@ impl Broker {
         self.read().agents.get(agent).is_none_or(AgentEntry::is_tainted)
     }
 
+    /// Whether the agent also reads outside the vault, and so is always tainted.
+    pub(super) fn reads_anything(&self, agent: &AgentName) -> bool {
+        self.read().agents.get(agent).is_none_or(|entry| !entry.record.inputs_vault_only)
+    }
+
     /// Before a step is sent: marks the agent where its answer will taint whatever it says, and holds it for tainted
     /// where the answer decides.
     pub(super) async fn begin_reading(
@@ -159,7 +164,7 @@ impl Broker {
     }
 
     /// Whether there is anybody at all whose writing would not taint.
-    fn may_be_trusted(&self, authors: &Authors, secret: &SecretName) -> bool {
+    pub(super) fn may_be_trusted(&self, authors: &Authors, secret: &SecretName) -> bool {
         let state = self.read();
         let record = state.secrets.get(secret).map(|entry| &entry.record);
         let (listed, own) = record

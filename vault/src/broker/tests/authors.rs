@@ -442,6 +442,24 @@ async fn what_the_answer_tells_is_looked_at_first() {
     assert!(!world.upstream.calls().iter().any(|seen| seen.target.contains("/acl")));
 }
 
+/// An agent that is always tainted is not worth a request.
+#[tokio::test]
+async fn who_is_always_tainted_causes_no_question() {
+    let (world, objects) = world(&["drive.read_file"]).await;
+    world.broker.add_agent(ADMIN, agent("open"), Some(2009), false, false).await.unwrap();
+    world.try_grant("open", &["drive.read_file"], vec![]).await.unwrap();
+    put(&objects, "f", file("f"));
+    let mut nonce = [0; 12];
+    crate::port::Entropy::fill(&*world.entropy, &mut nonce);
+    let args = json!({ "file_id": "f" });
+    let (text, bytes) = world.present_as("open", "drive.read_file", &args, |claim| claim.nonce = nonce);
+    let minted = world.broker.mint(&adapter("drive"), &text, &bytes).await.unwrap();
+    let before = world.upstream.calls().len();
+    world.send(&minted, "content", &[]).await.unwrap();
+    assert_eq!(world.upstream.calls().len(), before + 1);
+    assert!(world.broker.is_tainted(&agent("open")));
+}
+
 /// What carries a stranger's words to where they would pass for the owner's counts as reading them.
 #[tokio::test]
 async fn words_are_not_laundered_by_a_copy_a_move_or_an_editors_leave() {
