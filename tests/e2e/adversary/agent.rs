@@ -3,7 +3,7 @@
 use claviger_tests::world::{AGENT, World};
 use serde_json::{Value, json};
 
-use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, UNGRANTED, attempt, harm, play};
+use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, UNGRANTED, attempt, control, harm, play};
 
 const SEARCH: &str = "gmail.search_messages";
 const GET: &str = "gmail.get_message";
@@ -386,4 +386,9 @@ async fn a_compromised_agent_gets_what_its_grants_say() {
     puppet.call(SEND, &letter(json!({}))).await.unwrap();
     puppet.call(SEARCH, &json!({"subject": "Invoice"})).await.unwrap();
     assert_eq!(world.google.outbox().len(), 1);
+    // Tools that nobody has are refused to everybody.
+    attempts.retain(
+        |attempt| !matches!(attempt.must, Must::BeRefused(classes) if classes.contains(&"not-granted")),
+    );
+    control(&world, &attempts, 20).await;
 }

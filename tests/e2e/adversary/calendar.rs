@@ -6,7 +6,9 @@ use stand_in_google::SeedEvent;
 
 use super::adapter::{abuse, misuse, strange};
 use super::agent::{bad_ids, strangers};
-use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, attempt, harm, hold, pollution, with};
+use super::{
+    Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, attempt, control, harm, hold, pollution, with,
+};
 
 const SCOPES: [&str; 5] = [
     "calendar.calendarlist.readonly",
@@ -279,6 +281,7 @@ async fn a_compromised_agent_invites_and_sees_nobody_else() {
         SCOPE,
     ));
     hold(&world, &puppet, &after, 3).await;
+    control(&world, &attempts, 25).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

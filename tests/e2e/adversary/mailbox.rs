@@ -8,7 +8,9 @@ use stand_in_google::{Config, Seed, SeedMail, read_mail};
 use super::adapter::{abuse, strange};
 use super::agent::{bad_ids, strangers};
 use super::letters::{COPIES, DRAFTS, LETTERS, attachments};
-use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, UNFIT, attempt, harm, hold, pollution, with};
+use super::{
+    Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, UNFIT, attempt, control, harm, hold, pollution, with,
+};
 
 const FRIENDS: &str = "*@example.com,family@example.org";
 const MARK: &str = "xyzzy-4711";
@@ -334,6 +336,7 @@ async fn a_compromised_agent_gets_no_further_with_answers_drafts_and_forwards() 
     assert_eq!(raw.matches(&format!("--{boundary}")).count(), 3, "{raw}");
     assert!(read_mail(&outbox[sent].raw).is_some());
     assert_eq!(harm::done(&world), Vec::<String>::new());
+    control(&world, &attempts, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

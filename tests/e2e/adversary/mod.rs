@@ -2,15 +2,19 @@
 //!
 //! [`agent`] has an agent's proof keys and the adapters' sockets: it signs whatever it likes. [`adapter`] has an adapter's
 //! way to the vault: it mints what passes by and sends what it likes under it. Each attempt must be refused, or must do
-//! no harm, and then its row says how that shows. What they try is told by theme: [`mailbox`], [`shares`], [`calendar`] and
-//! [`nas`] are the services' further tools, [`people`] is about consent, taint and decoys, [`trees`] about child handles
+//! no harm, and then its row says how that shows. What they try is told by theme: [`mailbox`], [`shares`], [`calendar`],
+//! [`contacts`] and [`nas`] are the services' further tools, [`people`] is about consent, taint and decoys, [`trees`] about child handles
 //! and counters, [`changes`] about what changes between a look and a use; `agent` and `adapter` have the first tools of mail and drive. After the whole table nothing may have reached the upstream that a
 //! grant does not allow: that is looked at in the upstream's own log, not in what the vault says.
+//!
+//! A table in which nothing could ever get through would hold whatever the vault did. So each is played again by an agent
+//! whose grants bound nothing ([`control`]): then a good share of what scope had refused must get through.
 
 mod adapter;
 mod agent;
 mod calendar;
 mod changes;
+mod contacts;
 mod harm;
 mod letters;
 mod mailbox;
@@ -154,6 +158,43 @@ async fn hold(world: &World, puppet: &Puppet, attempts: &[Attempt], least: usize
     let harm = harm::done(world);
     let all: Vec<&str> = faults.iter().chain(&harm).map(String::as_str).collect();
     assert!(all.is_empty(), "{} of {} attempts:\n{}", all.len(), attempts.len(), all.join("\n"));
+}
+
+/// Plays the same attempts again, by an agent that has the same tools and no bounds: at least so many of those that scope
+/// alone had refused, or that had told nothing, get through now. It comes last: what they do is harm.
+async fn control(world: &World, attempts: &[Attempt], least: usize) {
+    let bounded = |attempt: &&Attempt| match attempt.must {
+        Must::BeRefused(classes) => {
+            classes.iter().any(|class| ["out-of-scope", "not-granted"].contains(class))
+        }
+        Must::NotTell(texts) => !texts.is_empty(),
+    };
+    let attempts: Vec<&Attempt> = attempts.iter().filter(bounded).collect();
+    world.admin(&["agent", "add", "free"]).await;
+    let mut tools: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Attempt { tool, .. } in &attempts {
+        let all = tools.entry(tool.split('.').next().unwrap()).or_default();
+        if !all.contains(tool) {
+            all.push(tool);
+        }
+    }
+    for (service, tools) in tools {
+        let secret = if service == "files" { "files/nas".to_owned() } else { format!("{service}/me") };
+        let mut line = vec!["free", &secret, "--approve", "never"];
+        line.extend(tools.iter().flat_map(|tool| ["--tool", tool]));
+        world.grant(&line).await;
+    }
+    let puppet = Puppet::of(world, "free").await;
+    let mut through = 0;
+    for Attempt { tool, args, must, .. } in &attempts {
+        let got = puppet.call(tool, args).await;
+        through += usize::from(match (must, got) {
+            (Must::NotTell(texts), Ok(answer)) => texts.iter().any(|text| answer.contains(text)),
+            (Must::BeRefused(_), Ok(_)) => true,
+            (_, Err(_)) => false,
+        });
+    }
+    assert!(through >= least, "only {through} of {} get through without bounds", attempts.len());
 }
 
 /// An object with more members, or others in their place.

@@ -7,7 +7,9 @@ use claviger_tests::world::{AGENT, World};
 use serde_json::{Value, json};
 
 use super::adapter::{abuse, strange};
-use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, UNFIT, attempt, harm, hold, pollution, with};
+use super::{
+    Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, UNFIT, attempt, control, harm, hold, pollution, with,
+};
 
 /// Stands in every file that nobody may read.
 const KEEP: &str = "keep-4711";
@@ -325,6 +327,9 @@ async fn a_compromised_agent_stays_below_its_paths() {
             .contains("open")
     );
     puppet.call("files.write_file", &json!({"path": "drop/agent/new.txt", "content": "good"})).await.unwrap();
+    // The vault's bound is one wall, and the adapter's own root and its list of names are another: little is left.
+    attempts.extend(reads());
+    control(&nas.world, &attempts, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

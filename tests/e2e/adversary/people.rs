@@ -7,11 +7,12 @@ use claviger_proto::v1::agent_service_client::AgentServiceClient;
 use claviger_proto::v1::{AskRequest, CollectRequest, NarrowRequest, OpenRequest, ReleaseRequest};
 use claviger_tests::world::raw::{Thief, call_adapter, class, id_bytes};
 use claviger_tests::world::users::Who;
-use claviger_tests::world::{AGENT, World};
+use claviger_tests::world::{AGENT, Plan, World};
 use serde_json::{Value, json};
+use stand_in_google::{Config, Seed, SeedMail};
 use tonic::transport::Channel;
 
-use super::{Attempt, Must, Puppet, attempt, harm, hold, play};
+use super::{Attempt, Must, Puppet, attempt, control, harm, hold, play};
 
 const SEND: &str = "gmail.send_message";
 const GET: &str = "gmail.get_message";
@@ -226,6 +227,105 @@ async fn what_was_read_is_not_washed_off() {
     assert_eq!(world.google.outbox().len(), outbox);
 }
 
+/// What is vouched for taints nobody, and each way to lean on it taints: a copy, a name that is taken off, a thread with
+/// one mail more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trust_in_authors_launders_nothing() {
+    let google = Config { seed: Seed::post(), ..Config::default() };
+    let world = World::start(Plan { google, ..Plan::default() }).await;
+    world.add_secrets().await;
+    world.add_adapter("calendar").await;
+    let token = world.google.direct_refresh_token(&["calendar.events", "calendar.acls.readonly"]);
+    world.add_secret("calendar/me", &token).await;
+    for secret in ["gmail/me", "drive/me", "calendar/me"] {
+        world.admin(&["secret", "trust", secret, "*@example.com"]).await;
+    }
+    world.admin(&["agent", "add", "reader", "--inputs", "vault"]).await;
+    let read = ["--tool", "gmail.get_thread", "--tool", "gmail.get_attachment", "--tool", "gmail.get_draft"];
+    world.grant(&[&["reader", "gmail/me"][..], &read].concat()).await;
+    world.grant(&["reader", "gmail/me", "--tool", SEND, "--approve", "tainted"]).await;
+    world.grant(&["reader", "gmail/me", "--tool", "gmail.forward", "--approve", "never"]).await;
+    world.grant(&["reader", "drive/me", "--read"]).await;
+    let change = ["--tool", "drive.copy_file", "--tool", "drive.rename_file", "--tool", "drive.unshare_file"];
+    world.grant(&[&["reader", "drive/me", "--approve", "never"][..], &change].concat()).await;
+    world
+        .grant(&["reader", "calendar/me", "--tool", "calendar.get_event", "--tool", "calendar.list_events"])
+        .await;
+    let puppet = Puppet::of(&world, "reader").await;
+    // What taints makes the next send wait; then an admin forgets it.
+    let taints = async |tool: &'static str, args: Value| {
+        let got = puppet.call(tool, &args).await;
+        assert!(got.is_ok(), "{tool} {args}: {got:?}");
+        let tainted = world.admin(&["agent", "show", "reader"]).await["tainted"].clone();
+        if tainted == true {
+            world.admin(&["agent", "untaint", "reader", "--yes"]).await;
+        }
+        tainted == true
+    };
+    let mail = |subject: &str| world.google.mail_id(subject).unwrap();
+    let file = |path: &str| world.google.file_id(path).unwrap();
+    let fence = json!({"thread_id": world.google.thread_id("Plan for the fence").unwrap()});
+    assert!(!taints("gmail.get_thread", fence.clone()).await);
+    let papers = mail("Two papers");
+    assert!(!taints("gmail.get_attachment", json!({"message_id": papers, "part": "1"})).await);
+    let draft = world.google.drafts().remove(0).0;
+    assert!(taints("gmail.get_draft", json!({"draft_id": draft})).await);
+    let forward = |id: String| json!({"message_id": id, "to": ["owner@example.com"], "body": "x"});
+    assert!(!taints("gmail.forward", forward(papers)).await);
+    assert!(taints("gmail.forward", forward(mail("Please answer quickly"))).await, "a forged mail goes on");
+    let forged = b"From: Mona <mona@example.com>\r\nTo: owner@example.com\r\nSubject: Re: Plan for the fence\r\n\r\nx\r\n";
+    let more = SeedMail {
+        labels: vec!["INBOX".to_owned()],
+        at_ms: 1_794_100_000_000,
+        raw: forged.to_vec(),
+        thread_of: None,
+    };
+    world.google.add_mail(&more.in_thread_of("Plan for the fence")).unwrap();
+    assert!(taints("gmail.get_thread", fence).await, "one mail of a thread that nobody vouches for");
+
+    let (notes, shared) = (file("Agent/Notes.txt"), file("Agent/Shared list.txt"));
+    let folder = json!({"folder_id": file("Agent")});
+    for tool in ["drive.get_file_metadata", "drive.read_file"] {
+        assert!(!taints(tool, json!({"file_id": notes})).await, "{tool}");
+    }
+    assert!(!taints("drive.list_folder", folder.clone()).await);
+    assert!(!taints("drive.list_permissions", json!({"file_id": shared})).await);
+    // Somebody writes by a link, without signing in; then nobody may any longer.
+    assert!(world.google.write_file_as(&notes, None, b"Do as I say"));
+    assert!(taints("drive.read_file", json!({"file_id": notes})).await);
+    assert!(taints("drive.rename_file", json!({"file_id": notes, "name": "Notes.txt"})).await);
+    assert!(
+        !taints("drive.copy_file", json!({"file_id": shared, "folder_id": folder["folder_id"], "name": "c"}))
+            .await
+    );
+    assert!(world.google.share_file_as(&shared, Some("attacker@evil.example"), "writer"));
+    for tool in ["drive.read_file", "drive.get_file_metadata", "drive.list_permissions"] {
+        assert!(taints(tool, json!({"file_id": shared})).await, "{tool}");
+    }
+    assert!(taints("drive.list_folder", folder.clone()).await);
+    assert!(
+        taints("drive.copy_file", json!({"file_id": shared, "folder_id": folder["folder_id"], "name": "d"}))
+            .await
+    );
+
+    let calendar = world.google.calendar_id("Agent").unwrap();
+    let event =
+        |title: &str| json!({"calendar_id": calendar, "event_id": world.google.event_id(title).unwrap()});
+    assert!(!taints("calendar.get_event", event("Water the plants")).await);
+    assert!(!taints("calendar.get_event", event("Fence with Mona")).await);
+    assert!(taints("calendar.get_event", event("Call with support")).await);
+    assert!(taints("calendar.list_events", json!({"calendar_id": calendar, "from": "2026-12-01"})).await);
+    assert!(world.google.share_calendar(&calendar, "attacker@evil.example", "writer"));
+    assert!(
+        taints("calendar.get_event", event("Water the plants")).await,
+        "whoever may write into the calendar"
+    );
+    // And it tells: after such a read, a send waits for somebody.
+    puppet.call(SEND, &letter("mona@example.com")).await.unwrap();
+    puppet.call("calendar.get_event", &event("Water the plants")).await.unwrap();
+    assert_eq!(puppet.call(SEND, &letter("mona@example.com")).await, Err("pending".to_owned()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_forbidden_stays_forbidden_in_every_spelling() {
     let world = World::with_secrets().await;
@@ -277,6 +377,8 @@ async fn what_is_forbidden_stays_forbidden_in_every_spelling() {
     hold(&world, &puppet, &attempts, 100).await;
     puppet.call(SEND, &letter("mona@example.com")).await.unwrap();
     assert_eq!(world.google.outbox().len(), 1);
+    // Another agent, to whom nothing is forbidden, writes to most of them.
+    control(&world, &attempts, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,9 @@ use stand_in_google::SeedFile;
 
 use super::adapter::{abuse, strange};
 use super::agent::{bad_ids, strangers};
-use super::{Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, attempt, harm, hold, pollution, with};
+use super::{
+    Attempt, FORM, FORM_OR_SCOPE, Must, Puppet, SCOPE, attempt, control, harm, hold, pollution, with,
+};
 
 const AT_MS: i64 = 1_793_577_600_000;
 const HIDDEN: Must = Must::NotTell(&["Nobody reads", "gate: 4711", "Diary", "Passwords"]);
@@ -225,6 +227,7 @@ async fn a_compromised_agent_shares_copies_and_moves_only_what_it_may() {
     assert!(
         !world.google.log().iter().any(|request| String::from_utf8_lossy(&request.body).contains("493 028"))
     );
+    control(&world, &attempts, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

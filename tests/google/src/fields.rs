@@ -33,6 +33,20 @@ impl Fields {
         Ok(())
     }
 
+    /// Refuses names that a resource does not have; `known` is a selection of everything that it has.
+    pub(crate) fn within(&self, known: &str) -> Result<(), Reply> {
+        self.fits(&Self::parse(known)?)
+    }
+
+    fn fits(&self, known: &Self) -> Result<(), Reply> {
+        for (name, below) in self.0.iter().filter(|(name, _)| name != "*") {
+            let unknown = || refuse::error(400, "INVALID_ARGUMENT", "invalidParameter", &invalid(name));
+            let (_, all) = known.0.iter().find(|(known, _)| known == name).ok_or_else(unknown)?;
+            below.fits(all)?;
+        }
+        Ok(())
+    }
+
     /// Keeps of a value only what is selected.
     pub(crate) fn project(&self, value: &Value) -> Value {
         if self.0.is_empty() {

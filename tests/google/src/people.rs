@@ -30,6 +30,12 @@ impl People {
     }
 }
 
+/// What a search answers, from Google's reference of the People API, as far as a mask here can ask for it.
+const PERSON: &str = "results(person(resourceName,etag,metadata,names(metadata,displayName,displayNameLastFirst,\
+    unstructuredName,familyName,givenName,middleName,honorificPrefix,honorificSuffix),\
+    emailAddresses(metadata,value,type,formattedType,displayName),\
+    phoneNumbers(metadata,value,canonicalForm,type,formattedType),organizations))";
+
 /// Answers everything below `/v1`; `rest` is what follows.
 pub(crate) fn route(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
     world.live(call)?;
@@ -44,6 +50,9 @@ fn search(world: &mut World, call: &Call, kept: bool) -> Answer {
     world.authorize(call, if kept { "people.searchContacts" } else { "people.otherContacts.search" })?;
     call.query.check(&["query", "readMask", "pageSize", "sources"], &[])?;
     let fields = call.query.get("fields").map(Fields::parse).transpose()?;
+    if let Some(fields) = &fields {
+        fields.within(PERSON)?;
+    }
     let mask: Vec<&str> = call.query.get("readMask").unwrap_or("").split(',').collect();
     let known = ["names", "emailAddresses", "phoneNumbers", "metadata", "organizations"];
     let others = ["names", "emailAddresses", "phoneNumbers", "metadata"];

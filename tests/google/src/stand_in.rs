@@ -315,6 +315,12 @@ impl StandIn {
         self.shared.state().world.drive.content(id)
     }
 
+    /// Somebody who may edit a file writes into it, without signing in for `None`; `false` if it does not exist.
+    #[must_use]
+    pub fn write_file_as(&self, id: &str, who: Option<&str>, content: &[u8]) -> bool {
+        self.shared.state().world.drive.write_as(id, who, content)
+    }
+
     /// Another program of the owner moves a file into another folder; `false` if one of them does not exist.
     #[must_use]
     pub fn move_file(&self, id: &str, folder_id: &str) -> bool {

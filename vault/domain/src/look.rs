@@ -17,6 +17,16 @@ use crate::step::{LookedUp, ParamSource, Step};
 /// How the address of a calendar ends that is no person's.
 const CALENDARS: &str = "@group.calendar.google.com";
 
+/// The address of the calendar that an argument names, where it is no person's: it stands among those who see it, and as
+/// the organiser of its events. A calendar with any other address is a person's, who is somebody.
+#[must_use]
+pub fn calendars_own(calendar: &ArgValue) -> Option<Address> {
+    match calendar.texts().as_slice() {
+        [id] if id.ends_with(CALENDARS) => id.parse().ok(),
+        _ => None,
+    }
+}
+
 /// One look at the object of a call: before the call is decided, and again right before its request is sent. Both must
 /// have seen the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,14 +81,7 @@ impl Look {
         let mut mine: Vec<Address> = own.into_iter().cloned().collect();
         mine.extend(self.except.iter().filter_map(|at| people(answer, at)).flatten());
         let calendar = self.except_calendar.as_ref().and_then(|name| args.get(name));
-        // A calendar with any other address is a person's, and is not passed over.
-        mine.extend(
-            calendar
-                .into_iter()
-                .flat_map(ArgValue::texts)
-                .filter(|id| id.ends_with(CALENDARS))
-                .filter_map(|id| id.parse::<Address>().ok()),
-        );
+        mine.extend(calendar.and_then(calendars_own));
         let is_mine = |address: &Address| {
             mine.iter().any(|known| known.as_str().eq_ignore_ascii_case(address.as_str()))
         };

@@ -13,17 +13,57 @@ pub fn day(text: &str) -> Option<Date> {
     if let Ok(day) = text.parse() {
         return Some(day);
     }
-    let digits = (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    let moment = if digits {
-        Timestamp::from_millisecond(text.parse().ok()?).ok()?
-    } else if is_rfc3339(text) {
-        text.parse::<Timestamp>().ok()?
-    } else {
-        return None;
-    };
-    let date = moment.to_zoned(TimeZone::UTC).date();
+    let date = moment(text)?.to_zoned(TimeZone::UTC).date();
     let (year, month, day) = (date.year(), date.month(), date.day());
     Date::new(u16::try_from(year).ok()?, u8::try_from(month).ok()?, u8::try_from(day).ok()?).ok()
+}
+
+/// A moment, but no day.
+fn moment(text: &str) -> Option<Timestamp> {
+    let digits = (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if digits {
+        Timestamp::from_millisecond(text.parse().ok()?).ok()
+    } else if is_rfc3339(text) {
+        text.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// When something ends: the first moment that it does not take in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The day of that moment, in UTC.
+    pub day: Date,
+    /// Whether it is the very beginning of that day: then nothing of the day belongs to it.
+    pub midnight: bool,
+}
+
+impl End {
+    /// The end that a text says, written as for [`day`]: a whole day is the one after the last.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let midnight = match text.parse::<Date>() {
+            Ok(_) => true,
+            Err(_) => {
+                let moment = moment(text)?;
+                moment.as_nanosecond().rem_euclid(86_400_000_000_000) == 0
+            }
+        };
+        Some(Self { day: day(text)?, midnight })
+    }
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", if self.midnight { "the beginning of " } else { "" }, self.day)
+    }
+}
+
+/// The ends at that place of an object, read like [`days`]. `None` where any of it is missing or is no moment.
+#[must_use]
+pub fn ends(object: &Value, at: &Pointer) -> Option<Vec<End>> {
+    at.every(object)?.into_iter().map(|found| End::of(&text(found)?)).collect()
 }
 
 /// The days at that place of an object: texts, numbers of milliseconds, or objects with one of `dateTime` and `date`, as
@@ -34,12 +74,17 @@ pub fn days(object: &Value, at: &Pointer) -> Option<Vec<Date>> {
 }
 
 fn value(value: &Value) -> Option<Date> {
+    day(&text(value)?)
+}
+
+/// What says when; of an object, `date` is a day and nothing else.
+fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => day(text),
-        Value::Number(number) => day(&number.as_u64()?.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.as_u64()?.to_string()),
         Value::Object(members) => match (members.get("dateTime"), members.get("date")) {
-            (Some(Value::String(text)), None) => day(text),
-            (None, Some(Value::String(text))) => text.parse().ok(),
+            (Some(Value::String(text)), None) => Some(text.clone()),
+            (None, Some(Value::String(text))) => text.parse::<Date>().ok().map(|day| day.to_string()),
             _ => None,
         },
         _ => None,
@@ -134,10 +179,34 @@ mod tests {
         assert_eq!(at(json!({ "m": [{ "d": "0" }, {}] }), "/m/*/d"), None);
     }
 
+    #[test]
+    fn an_end_is_what_comes_after_the_last() {
+        for (text, expected) in [
+            ("2026-02-01", Some(("2026-02-01", true))),
+            ("2026-02-01T00:00:00Z", Some(("2026-02-01", true))),
+            ("2026-02-01T01:00:00+01:00", Some(("2026-02-01", true))),
+            ("2026-02-01T00:00:00+01:00", Some(("2026-01-31", false))),
+            ("2026-02-01T00:00:00.000000001Z", Some(("2026-02-01", false))),
+            ("2026-02-01T00:00:01Z", Some(("2026-02-01", false))),
+            ("2026-01-31T23:59:59Z", Some(("2026-01-31", false))),
+            ("1769904000000", Some(("2026-02-01", true))),
+            ("1769904000001", Some(("2026-02-01", false))),
+            ("2026-02-01T00:00:00", None),
+            ("", None),
+        ] {
+            let found = End::of(text).map(|End { day, midnight }| (day.to_string(), midnight));
+            assert_eq!(found.as_ref().map(|(day, midnight)| (day.as_str(), *midnight)), expected, "{text}");
+        }
+        let at = |object: Value| ends(&object, &"/e".parse().unwrap()).map(|all| all.len());
+        assert_eq!(at(json!({ "e": { "date": "2026-02-01" } })), Some(1));
+        assert_eq!(at(json!({ "e": {} })), None);
+        assert_eq!(at(json!({})), None);
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,32}|[0-9T:+Z.-]{0,32}") {
-            let _ = day(&text);
+            let _ = (day(&text), End::of(&text));
         }
     }
 }

@@ -74,7 +74,7 @@ fn concerns(caveat: &Caveat, tool: &Tool, name: &Ident) -> bool {
             tool.recipient_args().contains(&name)
         }
         Caveat::Paths(_) => tool.resource_args_of(Reserved::Path.as_str()).contains(&name),
-        Caveat::Within(_) => is(&|kind| matches!(kind, ArgKind::Date)),
+        Caveat::Within(_) => is(&|kind| matches!(kind, ArgKind::Date)) || dates(tool).any(|arg| arg == name),
         Caveat::Links(_) => is(&|kind| matches!(kind, ArgKind::Text { .. } | ArgKind::Url)),
         Caveat::Resource(bound) => tool.resource_args(&bound.resource).contains(&name),
         Caveat::Rate(_)
@@ -87,6 +87,12 @@ fn concerns(caveat: &Caveat, tool: &Tool, name: &Ident) -> bool {
         | Caveat::People(_)
         | Caveat::MadeByAgent => false,
     }
+}
+
+/// The arguments that say when what a call makes or changes is to begin and to end.
+fn dates(tool: &Tool) -> impl Iterator<Item = &Ident> {
+    let spans = tool.steps.iter().filter_map(|step| step.check(Reserved::Date.as_str())?.span.as_ref());
+    spans.filter_map(|span| span.given.as_ref()).flat_map(|(begins, ends)| [begins, ends])
 }
 
 /// Whether a call without the argument would be refused by it.
@@ -216,7 +222,14 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
             let after = after.map(|day| format!("from {day} on"));
             let before = before.map(|day| format!("before {day}"));
             let days: Vec<String> = after.into_iter().chain(before).collect();
-            describe(property, &format!("Only what is dated {} is found", days.join(" and ")));
+            let days = days.join(" and ");
+            let finds = property.get("format").and_then(Value::as_str) == Some("date");
+            let text = if finds {
+                format!("Only what is dated {days} is found")
+            } else {
+                format!("Only {days} (UTC)")
+            };
+            describe(property, &text);
         }
         Caveat::Links(hosts) if hosts.is_empty() => describe(property, "No links and no names of hosts"),
         Caveat::Links(hosts) => describe(property, &format!("Links only to {}", listed(hosts))),

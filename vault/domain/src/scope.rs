@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::arg::{ArgValue, Arguments};
 use crate::caveat::{Caveat, DateBound, PeopleBound, ResourceBound, Role};
-use crate::moment::days;
+use crate::moment::{days, ends};
 use crate::name::Ident;
 use crate::path::RelativePath;
 use crate::people;
@@ -14,7 +14,7 @@ use crate::pointer::Pointer;
 use crate::refusal::{Class, Denial};
 use crate::reserved::Reserved;
 use crate::seen::Party;
-use crate::step::{AnswerKind, Check, Probe, Step};
+use crate::step::{AnswerKind, Check, Probe, Span, Step};
 use crate::tool::Tool;
 
 /// One bound on objects.
@@ -87,17 +87,34 @@ impl Limit {
             Limit::Within(bound) => {
                 let all = days(object, at).filter(|all| !all.is_empty());
                 let all = all.ok_or_else(|| self.outside().value("(no day that can be read)"))?;
-                let within = |day| {
-                    bound.after.is_none_or(|after| after <= day)
-                        && bound.before.is_none_or(|before| day < before)
-                };
-                match all.into_iter().find(|day| !within(*day)) {
+                match all.into_iter().find(|day| !bound.holds(*day)) {
                     None => Ok(()),
                     Some(day) => Err(self.outside().value(day.to_string())),
                 }
             }
             // A path is an argument; nothing an upstream says is one.
             Limit::Paths(_) => Err(self.outside()),
+        }
+    }
+
+    /// As [`Limit::holds`]; what takes time is of these days only if all of it is, and if it does not come again.
+    fn holds_all(&self, object: &Value, at: &Pointer, span: Option<&Span>) -> Result<(), Denial> {
+        self.holds(object, at)?;
+        let (Limit::Within(bound), Some(span)) = (self, span) else { return Ok(()) };
+        let something = |found: &Value| match found {
+            Value::Null | Value::Bool(false) => false,
+            Value::Array(items) => !items.is_empty(),
+            _ => true,
+        };
+        if span.recurs.as_ref().is_some_and(|at| at.select(object).into_iter().any(something)) {
+            return Err(self.outside().value("(it comes again on other days)"));
+        }
+        let Some(until) = &span.until else { return Ok(()) };
+        let all = ends(object, until).filter(|all| !all.is_empty());
+        let all = all.ok_or_else(|| self.outside().value("(no end that can be read)"))?;
+        match all.into_iter().find(|end| !bound.holds_until(*end)) {
+            None => Ok(()),
+            Some(end) => Err(self.outside().value(format!("until {end}"))),
         }
     }
 
@@ -328,13 +345,14 @@ impl Scope {
         let checks = self.checks(step)?;
         for (limit, check) in &checks {
             if let Some(pointer) = &check.response {
-                limit.holds(&answer, pointer)?;
+                limit.holds_all(&answer, pointer, check.span.as_ref())?;
             }
             if let Some(elements) = &check.elements {
                 let left_out = elements.list.is_left_out(&answer);
                 match elements.list.get_mut(&mut answer) {
                     Some(Value::Array(items)) => {
-                        items.retain(|item| limit.holds(item, &elements.at).is_ok());
+                        let span = check.span.as_ref();
+                        items.retain(|item| limit.holds_all(item, &elements.at, span).is_ok());
                     }
                     None if left_out => {}
                     // Something else where a list was declared, or on the way to it: nothing of it can be judged.
@@ -406,6 +424,14 @@ pub fn judge_probe(limit: &Limit, probe: &Probe, args: &Arguments, answer: &Valu
         limit.lacks(bound, told(answer, &probe.at))?;
         let added = named(&probe.add);
         return if added.is_empty() { Ok(()) } else { limit.lacks(bound, Some(added)) };
+    }
+    if let (Limit::Within(bound), Some(span)) = (limit, &probe.span) {
+        limit.holds_all(answer, &probe.at, Some(span))?;
+        // What has no new beginning, or end, keeps the one that was just found within.
+        return bound.decide_given(span, args, false).map_err(|(field, value)| {
+            let denial = limit.outside().field(field).fix("it would leave the days that bound this grant");
+            denial.value(value)
+        });
     }
     let Limit::Resource(bound) = limit else { return limit.holds(answer, &probe.at) };
     let before = belongs(answer, &probe.at);

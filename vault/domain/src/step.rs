@@ -228,6 +228,19 @@ pub struct Check {
     pub elements: Option<Elements>,
     /// The vault looks at the object itself, before.
     pub probe: Option<Probe>,
+    /// Of a day's bound: that the object takes time.
+    pub span: Option<Span>,
+}
+
+/// That an object has an end besides its beginning, and must lie within its days with all that is between.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Where it says when it ends, exclusively; `None` where only the arguments tell.
+    pub until: Option<Pointer>,
+    /// Where something stands if it comes again on other days.
+    pub recurs: Option<Pointer>,
+    /// The arguments that give it a beginning and an end, in the place of those that it has.
+    pub given: Option<(Ident, Ident)>,
 }
 
 /// A filter of the upstream's that the vault fills.
@@ -271,6 +284,8 @@ pub struct Probe {
     pub adds: Vec<String>,
     /// What the request itself takes from it.
     pub removes: Vec<String>,
+    /// As the check's own, [`Check::span`].
+    pub span: Option<Span>,
 }
 
 /// How a probe goes over the elements of an answer.
@@ -360,8 +375,8 @@ pub struct Step {
     pub local: bool,
     /// The look whose etag the request carries in `If-Match`.
     pub if_match: Option<Ident>,
-    /// Where it stands who wrote what it answers; `None`: strangers.
-    pub authors: Option<Authors>,
+    /// Where it stands who wrote what it answers, or carries; each must say so. Of none: strangers.
+    pub authors: Vec<Authors>,
     /// A mail in its answer, to be read where the step is a look.
     pub letter: Option<LetterAt>,
 }

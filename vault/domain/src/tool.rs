@@ -40,6 +40,8 @@ pub struct Tool {
     pub sends_with: Vec<Ident>,
     /// Whether strangers can write what it answers.
     pub untrusted: bool,
+    /// Whether what others wrote goes on by it, and would pass for the owner's own: who calls it counts as having read it.
+    pub carries: bool,
     /// OAuth scopes of which any one suffices; the first is the narrowest.
     pub scope: Vec<String>,
     /// How many requests one call may make, probes not counted.

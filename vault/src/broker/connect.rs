@@ -360,8 +360,8 @@ fn asked_tools<'a>(service: &'a Service, ask: &ConnectAsk) -> Result<Vec<&'a Too
 }
 
 /// The narrowest scope of each tool, and those that name the account. One that would suffice for several tools takes no
-/// other's place: each tool's token is as narrow as it can be, which is the second wall. What a tool's looks need is asked
-/// for where none of these suffices.
+/// other's place: each tool's token is as narrow as it can be, which is the second wall. What a tool's looks need, and the
+/// question who wrote what it answers, is asked for where none of these suffices.
 fn scopes_of(provider: &Provider, service: &Service, tools: &[&Tool]) -> Vec<String> {
     let mut scopes: Vec<String> = provider.identity_scopes.clone();
     for scope in tools.iter().filter_map(|tool| tool.scope.first()) {
@@ -370,8 +370,10 @@ fn scopes_of(provider: &Provider, service: &Service, tools: &[&Tool]) -> Vec<Str
             scopes.push(scope);
         }
     }
-    let looks = tools.iter().flat_map(|tool| &tool.looks).filter_map(|look| service.steps.get(&look.step));
-    for step in looks {
+    let looks = tools.iter().flat_map(|tool| &tool.looks).map(|look| &look.step);
+    let authors = tools.iter().flat_map(|tool| &tool.steps).flat_map(|step| &step.authors);
+    let asked = looks.chain(authors.filter_map(|authors| authors.step.as_ref()));
+    for step in asked.filter_map(|step| service.steps.get(step)) {
         let accepted: Vec<String> = step.scope.iter().map(|scope| provider.full_scope(scope)).collect();
         if !accepted.iter().any(|scope| scopes.contains(scope)) {
             scopes.extend(accepted.into_iter().take(1));

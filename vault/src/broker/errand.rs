@@ -133,8 +133,8 @@ impl Broker {
         let effect = minted.effect;
         drop(held);
 
-        // Whatever it does to the account: what is released of strangers' text taints.
-        let taints = tool.untrusted;
+        // Whatever it does to the account: what is released of strangers' text taints, and what carries it on.
+        let taints = tool.untrusted || tool.carries;
         let purpose = Purposeful {
             actor: Actor::Adapter(adapter.clone()),
             about: about.clone(),

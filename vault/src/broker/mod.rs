@@ -16,6 +16,7 @@ pub mod view;
 
 mod alerts;
 mod approvals;
+mod authors;
 mod budget;
 mod capabilities;
 mod connect;

@@ -10,6 +10,7 @@ use claviger_domain::refusal::{Class, Denial, Refusal};
 use claviger_domain::step::{AnswerKind, Step};
 use claviger_domain::tool::{Service, Tool};
 
+use super::authors::told;
 use super::errand::{Errand, Judged};
 use super::perform::{parse, require_success, veil};
 use super::refuse::About;
@@ -70,14 +71,29 @@ impl Broker {
             return self.allow_local(errand, tool).await;
         }
         self.probe(errand, service, step, |_| true).await?;
+        let asked_before = self.asked_before(errand, service, step).await;
+        if asked_before == Some(false) {
+            // Whatever comes of the request: what it may have carried on is there.
+            self.taint(&errand.purpose).await?;
+        }
         let read = match errand.turned(step) {
             Some(list) => self.read_list(errand, service, tool, step, list).await?,
             None => self.read_once(errand, service, tool, step).await?,
         };
-        let Read { begun, answer, judged } = read;
+        let Read { begun, answer, mut judged } = read;
+        let told = judged.as_mut().ok().and_then(|judged| told(step, judged));
         let judged = self.counted(errand, judged).await;
         let judged = match judged {
-            Ok(judged) => self.weighed(errand, service, step, &answer, judged).await,
+            Ok(judged) => {
+                let trusted = match asked_before {
+                    Some(trusted) => trusted,
+                    None if errand.purpose.taints => {
+                        self.are_trusted(errand, service, &step.authors, told.as_ref()).await
+                    }
+                    None => true,
+                };
+                self.weighed(errand, &answer, judged, trusted).await
+            }
             Err(denial) => Err(denial),
         };
         let judged = self.conclude(begun, &answer, judged).await?;
@@ -119,19 +135,14 @@ impl Broker {
 
     /// Decides what an answer that may be released taints, before it is.
     async fn weighed(
-        self: &Arc<Self>,
+        &self,
         errand: &Errand,
-        service: &Service,
-        step: &Step,
         answer: &Answer,
         judged: Judged,
+        trusted: bool,
     ) -> Result<Judged, Denial> {
-        let asked = match step.authors.as_ref().and_then(|authors| authors.step.as_ref()) {
-            Some(name) if errand.purpose.taints => self.ask_authors(errand, service, name).await,
-            _ => judged.json.clone(),
-        };
         let content = (judged.json.as_ref(), &*answer.body);
-        let flags = self.weigh(&errand.purpose, step, &errand.secret, content, asked.as_ref()).await?;
+        let flags = self.weigh(&errand.purpose, content, trusted).await?;
         Ok(Judged { flags: flags.into_iter().collect(), ..judged })
     }
 

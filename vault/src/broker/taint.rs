@@ -14,8 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use claviger_domain::address::{Address, Pattern};
+use claviger_domain::arg::Arguments;
 use claviger_domain::authors::{Authors, Who};
 use claviger_domain::event::{Actor, Detail, Kind};
+use claviger_domain::look::calendars_own;
 use claviger_domain::name::{AgentName, SecretName};
 use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::step::Step;
@@ -95,6 +97,11 @@ impl Broker {
         self.read().agents.get(agent).is_none_or(AgentEntry::is_tainted)
     }
 
+    /// Whether the agent also reads outside the vault, and so is always tainted.
+    pub(super) fn reads_anything(&self, agent: &AgentName) -> bool {
+        self.read().agents.get(agent).is_none_or(|entry| !entry.record.inputs_vault_only)
+    }
+
     /// Before a step is sent: marks the agent where its answer will taint whatever it says, and holds it for tainted
     /// where the answer decides.
     pub(super) async fn begin_reading(
@@ -113,7 +120,7 @@ impl Broker {
             Some(taint)
         });
         let reading = Reading(taint);
-        if !step.authors.as_ref().is_some_and(|authors| self.may_be_trusted(authors, secret)) {
+        if step.authors.is_empty() || !step.authors.iter().all(|one| self.may_be_trusted(one, secret)) {
             self.taint(purpose).await?;
         }
         Ok(reading)
@@ -121,14 +128,12 @@ impl Broker {
 
     /// Before an answer is released: whether it taints, and the signs in it. The mark is durable when this returns.
     ///
-    /// `told` is what says who wrote it: the answer itself or, where the step names another, that one's.
+    /// `trusted` is whether all who may have written it are; see [`Broker::is_by_trusted`].
     pub(super) async fn weigh(
         &self,
         purpose: &Purposeful,
-        step: &Step,
-        secret: &SecretName,
         answer: (Option<&Value>, &[u8]),
-        told: Option<&Value>,
+        trusted: bool,
     ) -> Result<BTreeSet<String>, Denial> {
         let guard = &self.catalog.guard;
         let flags = match answer {
@@ -138,8 +143,7 @@ impl Broker {
         if !flags.is_empty() {
             self.flag(purpose, &flags)?;
         }
-        let by_strangers =
-            purpose.taints && !told.is_some_and(|told| self.written_by_trusted(step, secret, told));
+        let by_strangers = purpose.taints && !trusted;
         // A text that speaks to the model is no friend's, whoever it is said to be by.
         if by_strangers || !flags.is_empty() {
             self.taint(&Purposeful { taints: true, ..purpose.clone() }).await?;
@@ -160,31 +164,39 @@ impl Broker {
     }
 
     /// Whether there is anybody at all whose writing would not taint.
-    fn may_be_trusted(&self, authors: &Authors, secret: &SecretName) -> bool {
+    pub(super) fn may_be_trusted(&self, authors: &Authors, secret: &SecretName) -> bool {
         let state = self.read();
         let record = state.secrets.get(secret).map(|entry| &entry.record);
         let (listed, own) = record
             .map(|record| (!record.trusted_authors.is_empty(), record.email.is_some()))
             .unwrap_or_default();
-        match authors.who {
+        authors.who.iter().all(|who| match who {
             Who::Nobody => true,
             Who::Mail { .. } => listed,
-            Who::Editors(_) | Who::People(_) => listed || own,
-        }
+            Who::Editors(_) | Who::Sharers(_) | Who::Writers(_) | Who::People(_) => listed || own,
+        })
     }
 
-    fn written_by_trusted(&self, step: &Step, secret: &SecretName, told: &Value) -> bool {
-        let Some(authors) = &step.authors else { return false };
+    /// Whether what was told says that all who wrote it are trusted by this secret's owner, or are the owner.
+    pub(super) fn is_by_trusted(
+        &self,
+        authors: &Authors,
+        secret: &SecretName,
+        args: &Arguments,
+        told: &Value,
+    ) -> bool {
         let state = self.read();
         let Some(entry) = state.secrets.get(secret) else { return false };
         let patterns: Vec<Pattern> =
             entry.record.trusted_authors.iter().filter_map(|text| text.parse().ok()).collect();
-        let own: Option<Address> = entry.record.email.as_ref().and_then(|email| email.parse().ok());
-        authors.all_trusted(told, &patterns, own.as_ref())
+        let mut own: Vec<Address> =
+            entry.record.email.iter().filter_map(|email| email.parse().ok()).collect();
+        own.extend(authors.calendar.as_ref().and_then(|name| args.get(name)).and_then(calendars_own));
+        authors.all_trusted(told, &patterns, &own)
     }
 
     /// Marks the agent, durably, where it is not marked yet; and remembers what it read.
-    async fn taint(&self, purpose: &Purposeful) -> Result<(), Denial> {
+    pub(super) async fn taint(&self, purpose: &Purposeful) -> Result<(), Denial> {
         let Some(name) = purpose.about.agent.as_ref().filter(|_| purpose.taints) else { return Ok(()) };
         let source = self.taint_source(purpose);
         let unavailable =

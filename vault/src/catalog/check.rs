@@ -7,7 +7,7 @@ use claviger_domain::name::Ident;
 use claviger_domain::pointer::Pointer;
 use claviger_domain::reserved::Reserved;
 use claviger_domain::step::{
-    AnswerKind, Check, Each, Elements, Of, ParamSource, Probe, QueryFilter, Refuse, Step, Template,
+    AnswerKind, Check, Each, Elements, Of, ParamSource, Probe, QueryFilter, Refuse, Span, Step, Template,
 };
 
 use super::raw::{RawCheck, RawRefuse};
@@ -92,6 +92,10 @@ fn recipients(raw: RawCheck, place: &Place<'_>) -> Result<Vec<Ident>, String> {
             take: None,
             adds,
             removes,
+            until: None,
+            recurs: None,
+            begins: None,
+            ends: None,
         } if adds.is_empty() && removes.is_empty() && !args.is_empty() => args
             .iter()
             .map(|arg| known_arg(arg, place, |kind| matches!(kind, ArgKind::Addresses { .. })))
@@ -109,7 +113,12 @@ fn fits(raw: &RawCheck, reserved: Option<Reserved>) -> Result<(), String> {
         || raw.remove.is_some()
         || !raw.adds.is_empty()
         || !raw.removes.is_empty();
+    let takes_time =
+        raw.until.is_some() || raw.recurs.is_some() || raw.begins.is_some() || raw.ends.is_some();
     match reserved {
+        reserved if takes_time && reserved != Some(Reserved::Date) => {
+            Err("until, recurs, begins and ends are for days".to_owned())
+        }
         Some(Reserved::Path) if seen || raw.query.is_some() || raw.arg.is_none() => {
             Err("a path is checked in one arg of type path".to_owned())
         }
@@ -123,6 +132,9 @@ fn fits(raw: &RawCheck, reserved: Option<Reserved>) -> Result<(), String> {
 
 fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'_>) -> Result<Check, String> {
     fits(&raw, reserved)?;
+    if raw.begins.is_some() != raw.ends.is_some() {
+        return Err("begins and ends go together".to_owned());
+    }
     let RawCheck {
         query,
         param,
@@ -142,6 +154,10 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
         take,
         adds,
         removes,
+        until,
+        recurs,
+        begins,
+        ends,
     } = raw;
     if args.is_some() {
         return Err("args is for recipients; a resource is checked in one arg".to_owned());
@@ -172,6 +188,7 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
         response: response.map(pointer).transpose()?,
         elements: None,
         probe: None,
+        span: span(until, recurs, begins.zip(ends), place)?,
     };
     if check.response.is_some() && step.answer == AnswerKind::Bytes {
         return Err("an answer of bytes says nothing of where it belongs; use a probe".to_owned());
@@ -259,16 +276,43 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
                 of,
                 adds,
                 removes,
+                span: check.span.clone(),
             });
         }
         (None, None, None) => {}
         _ => return Err("at goes with elements or with probe".to_owned()),
     }
-    let Check { query, arg, below: _, response, elements, probe } = &check;
-    if query.is_none() && arg.is_none() && response.is_none() && elements.is_none() && probe.is_none() {
-        return Err("it checks nothing".to_owned());
+    let Check { query, arg, below: _, response, elements, probe, span } = &check;
+    let seen = response.is_some() || elements.is_some() || probe.is_some();
+    match span {
+        None if seen || query.is_some() || arg.is_some() => Ok(check),
+        None => Err("it checks nothing".to_owned()),
+        // What is looked at says when it ends; what is only to be made is told by both arguments.
+        Some(Span { until: Some(_), given: None, .. }) if seen => Ok(check),
+        Some(Span { until: Some(_), given: Some(_), .. }) if probe.is_some() => Ok(check),
+        Some(Span { until: None, recurs: None, given: Some(_) }) if !seen => Ok(check),
+        Some(_) => {
+            Err("until and recurs go with response, elements or probe; begins and ends stand alone, or with \
+                        a probe that has until"
+                .to_owned())
+        }
     }
-    Ok(check)
+}
+
+/// That the object takes time.
+fn span(
+    until: Option<String>,
+    recurs: Option<String>,
+    given: Option<(String, String)>,
+    place: &Place<'_>,
+) -> Result<Option<Span>, String> {
+    if until.is_none() && recurs.is_none() && given.is_none() {
+        return Ok(None);
+    }
+    let when = |name: String| known_arg(&name, place, |kind| *kind == ArgKind::DateTime);
+    let given = given.map(|(begins, ends)| Ok::<_, String>((when(begins)?, when(ends)?))).transpose()?;
+    let one = |at: Option<String>| at.map(super::step::one).transpose();
+    Ok(Some(Span { until: one(until)?, recurs: one(recurs)?, given }))
 }
 
 /// Whether all that a probe's path needs is known where it is used.

@@ -71,6 +71,8 @@ pub(super) struct RawTool {
     #[serde(default)]
     pub(super) rescopes: bool,
     #[serde(default)]
+    pub(super) carries: bool,
+    #[serde(default)]
     pub(super) show: Vec<String>,
     #[serde(default)]
     pub(super) sends_with: Vec<String>,
@@ -187,7 +189,22 @@ pub(super) struct RawStep {
     pub(super) check: BTreeMap<String, RawCheck>,
     #[serde(default)]
     pub(super) scope: Vec<String>,
-    pub(super) authors: Option<RawAuthors>,
+    pub(super) authors: Option<RawAuthorsList>,
+}
+
+/// One source of authors, or several of which each must say that all are trusted.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawAuthorsList {
+    One(Box<RawAuthors>),
+    Several(Vec<RawAuthors>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIfGiven {
+    pub(super) at: String,
+    pub(super) is: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,7 +218,16 @@ pub(super) struct RawAuthors {
     pub(super) mail: Option<String>,
     pub(super) provider: Option<String>,
     pub(super) editors: Option<String>,
+    pub(super) sharers: Option<String>,
+    pub(super) writers: Option<String>,
     pub(super) people: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) must: Vec<RawHolds>,
+    #[serde(default)]
+    pub(super) if_given: Vec<RawIfGiven>,
+    pub(super) calendar: Option<String>,
+    #[serde(default)]
+    pub(super) hide: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -269,6 +295,10 @@ pub(super) struct RawCheck {
     pub(super) adds: Vec<String>,
     #[serde(default)]
     pub(super) removes: Vec<String>,
+    pub(super) until: Option<String>,
+    pub(super) recurs: Option<String>,
+    pub(super) begins: Option<String>,
+    pub(super) ends: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -243,6 +243,7 @@ fn tool(
         scope: raw.scope,
         requests: raw.requests.unwrap_or(u32::try_from(own.len()).unwrap_or(u32::MAX)),
         rescopes: raw.rescopes,
+        carries: raw.carries,
         show,
         args,
         looks,

@@ -11,7 +11,7 @@ use claviger_domain::step::{
 };
 use claviger_domain::tool::Resource;
 
-use super::authors::authors;
+use super::authors;
 use super::check;
 use super::raw::{RawLetter, RawParam, RawPointers, RawStep};
 use super::service::keep;
@@ -147,11 +147,13 @@ pub(super) fn build(
         makes,
         local: raw.local,
         if_match,
-        authors: None,
+        authors: Vec::new(),
         letter,
     };
-    step.authors =
-        raw.authors.and_then(|raw| keep(faults, &format!("{at}.authors"), authors(raw, &step, place)));
+    if let Some(raw) = raw.authors {
+        step.authors =
+            keep(faults, &format!("{at}.authors"), authors::all(raw, &step, place)).unwrap_or_default();
+    }
     check::build(raw.check, &mut step, place, faults);
     if let Some(list) = keep(faults, &format!("{at}.page"), turned(&step))
         && let Some(paging) = &mut step.page

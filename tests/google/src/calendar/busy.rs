@@ -19,8 +19,12 @@ pub(super) fn query(world: &mut World, call: &Call) -> Answer {
         )));
     }
     let wrong = || refuse::bad_request("Bad Request");
-    let moment =
-        |name: &str| body.get(name).and_then(Value::as_str).and_then(parse_rfc3339).ok_or_else(wrong);
+    // Google wants a moment with an offset; a day is none.
+    let with_offset = |text: &&str| text.parse::<jiff::Timestamp>().is_ok();
+    let moment = |name: &str| {
+        let text = body.get(name).and_then(Value::as_str).filter(with_offset);
+        text.and_then(parse_rfc3339).ok_or_else(wrong)
+    };
     let (from, to) = (moment("timeMin")?, moment("timeMax")?);
     if to <= from {
         return Err(refuse::error(400, "INVALID_ARGUMENT", "timeRangeEmpty", "Time range empty."));

@@ -23,11 +23,50 @@ pub(crate) fn route(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
     world.live(call)?;
     // `fields` is checked before the handler runs: a refused request must have no effect.
     let fields = call.query.get("fields").map(Fields::parse).transpose()?;
+    if let (Some(fields), Some(known)) = (&fields, known(call, rest)) {
+        fields.within(&known)?;
+    }
     let reply = answer(world, call, rest)?;
     Ok(match (fields, serde_json::from_slice::<Value>(&reply.body)) {
         (Some(fields), Ok(value)) => Reply { body: fields.project(&value).to_string().into(), ..reply },
         _ => reply,
     })
+}
+
+/// What an event has, from Google's reference of Calendar v3.
+const EVENT: &str = "kind,etag,id,status,htmlLink,created,updated,summary,description,location,colorId,\
+    creator(id,email,displayName,self),organizer(id,email,displayName,self),start(date,dateTime,timeZone),\
+    end(date,dateTime,timeZone),endTimeUnspecified,recurrence,recurringEventId,\
+    originalStartTime(date,dateTime,timeZone),transparency,visibility,iCalUID,sequence,\
+    attendees(id,email,displayName,organizer,self,resource,optional,responseStatus,comment,additionalGuests),\
+    attendeesOmitted,extendedProperties,hangoutLink,conferenceData,gadget,anyoneCanAddSelf,guestsCanInviteOthers,\
+    guestsCanModify,guestsCanSeeOtherGuests,privateCopy,locked,reminders,source,workingLocationProperties,\
+    outOfOfficeProperties,focusTimeProperties,birthdayProperties,attachments,eventType";
+
+/// What an entry of the list of calendars has.
+const ENTRY: &str = "kind,etag,id,summary,description,location,timeZone,summaryOverride,colorId,backgroundColor,\
+    foregroundColor,hidden,selected,accessRole,defaultReminders,notificationSettings,primary,deleted,\
+    conferenceProperties,dataOwner,autoAcceptInvitations";
+
+/// A selection of all that an answer may have; `None` where there is no such resource.
+fn known(call: &Call, rest: &[&str]) -> Option<String> {
+    match rest {
+        ["users", "me", "calendarList"] => {
+            Some(format!("kind,etag,nextPageToken,nextSyncToken,items({ENTRY})"))
+        }
+        ["users", "me", "calendarList", _] => Some(ENTRY.to_owned()),
+        ["calendars", _, "acl"] => {
+            let rule = "kind,etag,id,role,scope(type,value)";
+            Some(format!("kind,etag,nextPageToken,nextSyncToken,items({rule})"))
+        }
+        ["calendars", _, "events"] if call.method == Method::GET => Some(format!(
+            "kind,etag,summary,description,updated,timeZone,accessRole,defaultReminders,nextPageToken,nextSyncToken,\
+             items({EVENT})"
+        )),
+        ["calendars", _, "events"] | ["calendars", _, "events", _] => Some(EVENT.to_owned()),
+        ["freeBusy"] => Some("kind,timeMin,timeMax,groups,calendars".to_owned()),
+        _ => None,
+    }
 }
 
 fn answer(world: &mut World, call: &Call, rest: &[&str]) -> Answer {

@@ -243,6 +243,7 @@ impl Calendars {
             "start": event.start.json(),
             "end": event.end.json(),
             "iCalUID": format!("{}@google.com", event.id),
+            "eventType": "default",
         });
         if busy_only {
             value["visibility"] = json!("private");
@@ -253,7 +254,12 @@ impl Calendars {
         if event.organizer == event.calendar {
             organizer["self"] = json!(true);
         }
-        value["creator"] = organizer.clone();
+        // What is made in a calendar of the owner's, the owner made.
+        let creator = if event.organizer == event.calendar { &self.me } else { &event.organizer };
+        value["creator"] = json!({ "email": creator });
+        if *creator == self.me {
+            value["creator"]["self"] = json!(true);
+        }
         value["organizer"] = organizer;
         let texts = [("description", &event.description), ("location", &event.location)];
         for (name, text) in texts {

@@ -28,6 +28,8 @@ pub(crate) struct File {
     pub(super) modified_ms: i64,
     pub(super) shares: Vec<Share>,
     pub(super) owner: String,
+    /// Who changed it last; `None` for somebody who did not sign in.
+    pub(super) changed_by: Option<String>,
     pub(super) trashed: bool,
     /// The shared drive it belongs to.
     pub(super) drive_id: Option<String>,
@@ -112,6 +114,7 @@ impl Drive {
             modified_ms: now_ms,
             shares: Vec::new(),
             owner: self.me.clone(),
+            changed_by: Some(self.me.clone()),
             trashed: false,
             drive_id: None,
             target: None,
@@ -139,6 +142,7 @@ impl Drive {
         }
         if !seed.owned {
             "stranger@elsewhere.example".clone_into(&mut file.owner);
+            file.changed_by = Some(file.owner.clone());
             file.shares.push(Share::new(&self.me, if seed.editable { "writer" } else { "reader" }));
         }
         let id = file.id.clone();
@@ -295,6 +299,9 @@ impl Drive {
                 value["permissions"] = self.permissions(file);
             }
         }
+        if let Some(address) = &file.changed_by {
+            value["lastModifyingUser"] = owner(address);
+        }
         if let Some(target) = &file.target {
             let kind = self.files.get(target).map(|file| file.mime_type.clone());
             value["shortcutDetails"] = json!({ "targetId": target, "targetMimeType": kind });
@@ -338,6 +345,14 @@ impl Drive {
     /// A file's JSON, for tests.
     pub(crate) fn describe(&self, id: &str) -> Option<Value> {
         self.files.get(id).map(|file| self.json(file))
+    }
+
+    /// Somebody writes into a file from outside the API, without signing in for `None`; `false` if it does not exist.
+    pub(crate) fn write_as(&mut self, id: &str, who: Option<&str>, content: &[u8]) -> bool {
+        let Some(file) = self.files.get_mut(id) else { return false };
+        file.content = content.to_vec();
+        file.changed_by = who.map(str::to_owned);
+        true
     }
 
     /// A file's bytes, for tests.

@@ -126,6 +126,7 @@ pub(super) fn changed_file(
         return Err(read_only());
     }
     file.modified_ms = call.now_ms;
+    file.changed_by = Some(world.owner.email.clone());
     apply(&mut file, metadata, false)?;
     let ids = |name: &str| -> Vec<String> {
         let list = call.query.get(name).unwrap_or("").split(',').filter(|id| !id.is_empty());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod access;
+mod calendar;
 mod client;
 mod drafts;
 mod drive;
@@ -9,3 +10,4 @@ mod faults;
 mod fuzz;
 mod gmail;
 mod oauth;
+mod people;

@@ -11,7 +11,27 @@ const GOOD: &str = "mx.google.com; dkim=pass header.i=@example.org header.s=sel 
 fn mail() -> Authors {
     let who =
         Who::Mail { headers: "/payload/headers".parse().unwrap(), provider: "mx.google.com".to_owned() };
-    Authors { step: None, elements: None, who }
+    by(who)
+}
+
+fn by(who: Who) -> Authors {
+    Authors {
+        step: None,
+        elements: None,
+        who: vec![who],
+        must: Vec::new(),
+        if_given: Vec::new(),
+        calendar: None,
+        hide: Vec::new(),
+    }
+}
+
+fn at(text: &str) -> Pointer {
+    text.parse().unwrap()
+}
+
+fn own() -> [Address; 1] {
+    ["me@example.org".parse().unwrap()]
 }
 
 fn trusted() -> Vec<Pattern> {
@@ -24,7 +44,7 @@ fn message(headers: &[(&str, &str)]) -> Value {
 }
 
 fn is_trusted(headers: &[(&str, &str)]) -> bool {
-    mail().all_trusted(&message(headers), &trusted(), None)
+    mail().all_trusted(&message(headers), &trusted(), &[])
 }
 
 fn with_results(results: &str) -> bool {
@@ -194,10 +214,14 @@ fn only_the_topmost_results_count_and_no_second_may_pose_as_the_provider() {
 #[test]
 fn a_stranger_is_a_stranger_and_shapes_that_are_not_headers_are_nobodys() {
     let good = ("Authentication-Results", GOOD);
-    assert!(!mail().all_trusted(&message(&[good, ("From", "ann@example.org")]), &[], None));
+    assert!(!mail().all_trusted(&message(&[good, ("From", "ann@example.org")]), &[], &[]));
     let own: Address = "ann@example.org".parse().unwrap();
     // The owner's own name on a mail is no proof, and quotes whom it likes.
-    assert!(!mail().all_trusted(&message(&[good, ("From", "ann@example.org")]), &[], Some(&own)));
+    assert!(!mail().all_trusted(
+        &message(&[good, ("From", "ann@example.org")]),
+        &[],
+        std::slice::from_ref(&own)
+    ));
     for answer in [
         json!({}),
         json!({"payload": {}}),
@@ -210,7 +234,7 @@ fn a_stranger_is_a_stranger_and_shapes_that_are_not_headers_are_nobodys() {
         ]}}),
         Value::Null,
     ] {
-        assert!(!mail().all_trusted(&answer, &trusted(), None), "{answer}");
+        assert!(!mail().all_trusted(&answer, &trusted(), &[]), "{answer}");
     }
 }
 
@@ -231,14 +255,13 @@ fn every_element_needs_its_own_author() {
         (json!({"messages": null}), false),
         (json!([good]), false),
     ] {
-        assert_eq!(authors.all_trusted(&answer, &trusted(), None), expected, "{answer}");
+        assert_eq!(authors.all_trusted(&answer, &trusted(), &[]), expected, "{answer}");
     }
 }
 
 #[test]
 fn a_file_is_trusted_when_all_who_may_edit_it_are() {
-    let authors = Authors { step: None, elements: None, who: Who::Editors("/permissions".parse().unwrap()) };
-    let own: Address = "me@example.org".parse().unwrap();
+    let authors = by(Who::Editors(at("/permissions")));
     let may =
         |role: &str, kind: &str, address: &str| json!({"role": role, "type": kind, "emailAddress": address});
     let mine = may("owner", "user", "me@example.org");
@@ -251,6 +274,19 @@ fn a_file_is_trusted_when_all_who_may_edit_it_are() {
         (json!([mine, may("fileOrganizer", "user", "evil@evil.example")]), false),
         (json!([mine, may("Reader", "user", "evil@evil.example")]), false),
         (json!([mine, {"role": "writer", "type": "anyone"}]), false),
+        // An export of a document has its comments in it.
+        (json!([mine, may("commenter", "user", "ann@example.org")]), true),
+        (json!([mine, may("commenter", "user", "evil@evil.example")]), false),
+        (json!([mine, {"role": "commenter", "type": "anyone"}]), false),
+        (json!([mine, may("organizer", "user", "evil@evil.example")]), false),
+        // Look-alikes.
+        (json!([mine, may("writer", "user", "ann@examp1e.org")]), false),
+        (json!([mine, may("writer", "user", "ann@example.org.evil.example")]), false),
+        (json!([mine, may("writer", "user", "аnn@example.org")]), false),
+        (json!([mine, may("writer", "user", "x@sub.family.example")]), false),
+        (json!([mine, may("writer", "user", "ann@example.org, x@evil.example")]), false),
+        (json!([mine, may("writer", "user", "Ann <ann@example.org>")]), false),
+        (json!([mine, may("writer", "user", "")]), false),
         (json!([mine, {"role": "writer", "type": "domain", "domain": "family.example"}]), false),
         (json!([mine, may("writer", "group", "all@family.example")]), false),
         (json!([mine, {"role": "writer", "type": "user"}]), false),
@@ -263,17 +299,16 @@ fn a_file_is_trusted_when_all_who_may_edit_it_are() {
         (Value::Null, false),
     ] {
         let answer = json!({"id": "f", "name": "a file", "permissions": permissions});
-        assert_eq!(authors.all_trusted(&answer, &trusted(), Some(&own)), expected, "{answer}");
+        assert_eq!(authors.all_trusted(&answer, &trusted(), &own()), expected, "{answer}");
     }
-    assert!(!authors.all_trusted(&json!({"id": "f"}), &trusted(), Some(&own)));
-    assert!(!authors.all_trusted(&json!({"permissions": [mine]}), &trusted(), None));
+    assert!(!authors.all_trusted(&json!({"id": "f"}), &trusted(), &own()));
+    assert!(!authors.all_trusted(&json!({"permissions": [mine]}), &trusted(), &[]));
 }
 
 #[test]
 fn an_event_is_trusted_when_organiser_and_guests_are() {
     let who = Who::People(vec!["/organizer/email".parse().unwrap(), "/attendees/*/email".parse().unwrap()]);
-    let authors = Authors { step: None, elements: None, who };
-    let own: Address = "me@example.org".parse().unwrap();
+    let authors = by(who);
     let (me, ann, evil) = (
         json!({"email": "me@example.org"}),
         json!({"email": "ann@example.org"}),
@@ -291,13 +326,13 @@ fn an_event_is_trusted_when_organiser_and_guests_are() {
         (json!({"attendees": [me]}), false),
         (json!({}), false),
     ] {
-        assert_eq!(authors.all_trusted(&answer, &trusted(), Some(&own)), expected, "{answer}");
+        assert_eq!(authors.all_trusted(&answer, &trusted(), &own()), expected, "{answer}");
     }
 }
 
 #[test]
 fn a_list_of_ids_has_no_author_and_a_text_belies_it() {
-    let authors = Authors { step: None, elements: None, who: Who::Nobody };
+    let authors = by(Who::Nobody);
     for (answer, expected) in [
         (json!({"messages": [{"id": "18a", "threadId": "18b"}], "nextPageToken": "Ab_-=="}), true),
         (json!({"resultSizeEstimate": 5}), true),
@@ -306,11 +341,164 @@ fn a_list_of_ids_has_no_author_and_a_text_belies_it() {
         (json!({"id": "a\nb"}), false),
         (json!({"id": "x".repeat(513)}), false),
     ] {
-        assert_eq!(authors.all_trusted(&answer, &[], None), expected, "{answer}");
+        assert_eq!(authors.all_trusted(&answer, &[], &[]), expected, "{answer}");
     }
 }
 
+#[test]
+fn a_list_of_people_is_by_all_on_it() {
+    let authors = Authors {
+        if_given: vec![IfGiven { at: at("/nextPageToken"), is: None }],
+        hide: vec!["nextPageToken".to_owned()],
+        ..by(Who::Sharers(at("/permissions")))
+    };
+    let may =
+        |role: &str, kind: &str, address: &str| json!({"role": role, "type": kind, "emailAddress": address});
+    let mine = may("owner", "user", "me@example.org");
+    for (answer, expected) in [
+        (json!({"permissions": [mine, may("reader", "user", "ann@example.org")]}), true),
+        // Readers, too, chose their names.
+        (json!({"permissions": [mine, may("reader", "user", "x@evil.example")]}), false),
+        (json!({"permissions": [mine, {"role": "reader", "type": "anyone"}]}), false),
+        (json!({"permissions": [mine, may("reader", "group", "all@family.example")]}), false),
+        (json!({"permissions": [mine], "nextPageToken": "more"}), false),
+        (json!({"permissions": [mine], "nextPageToken": null}), false),
+        (json!({"permissions": []}), false),
+    ] {
+        assert_eq!(authors.all_trusted(&answer, &trusted(), &own()), expected, "{answer}");
+    }
+    let mut answer = json!({"permissions": [mine], "nextPageToken": "more"});
+    authors.hide(&mut answer);
+    assert_eq!(answer, json!({"permissions": [mine]}));
+}
+
+#[test]
+fn each_condition_must_hold_and_of_none_nobody_is_trusted() {
+    let both = Authors {
+        who: vec![Who::Editors(at("/permissions")), Who::People(vec![at("/last/email")])],
+        elements: Some(at("/files")),
+        hide: vec!["permissions".to_owned(), "last".to_owned()],
+        ..by(Who::Nobody)
+    };
+    let file = |editor: &str, last: Value| {
+        json!({"id": "f", "name": "a name", "last": last,
+            "permissions": [{"role": "owner", "type": "user", "emailAddress": editor}]})
+    };
+    let me = json!({"email": "me@example.org"});
+    for (answer, expected) in [
+        (json!({"files": [file("me@example.org", me.clone())]}), true),
+        (json!({"files": [file("x@evil.example", me.clone())]}), false),
+        // Whoever wrote last and may no longer; or who did not sign in.
+        (json!({"files": [file("me@example.org", json!({"email": "x@evil.example"}))]}), false),
+        (json!({"files": [file("me@example.org", json!({}))]}), false),
+        (json!({"files": [file("me@example.org", Value::Null)]}), false),
+        (json!({"files": [file("me@example.org", me.clone()), file("x@evil.example", me.clone())]}), false),
+        (json!({"files": []}), true),
+    ] {
+        assert_eq!(both.all_trusted(&answer, &trusted(), &own()), expected, "{answer}");
+    }
+    let mut answer = json!({"files": [file("me@example.org", me)], "nextPageToken": "t"});
+    both.hide(&mut answer);
+    assert_eq!(answer, json!({"files": [{"id": "f", "name": "a name"}], "nextPageToken": "t"}));
+    let none = Authors { who: Vec::new(), ..by(Who::Nobody) };
+    assert!(!none.all_trusted(&json!({}), &trusted(), &own()));
+}
+
+#[test]
+fn what_is_said_of_an_event_must_be_so() {
+    let says = |place: &str, is: bool| IfGiven { at: at(place), is: Some(json!(is)) };
+    let authors = Authors {
+        must: vec![Holds { at: at("/eventType"), is: json!("default") }],
+        if_given: vec![says("/guestsCanModify", false), says("/guestsCanSeeOtherGuests", true)],
+        ..by(Who::People(vec![at("/organizer/email")]))
+    };
+    let event = |more: Value| {
+        let mut event = json!({"eventType": "default", "organizer": {"email": "me@example.org"}});
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    for (more, expected) in [
+        (json!({}), true),
+        (json!({"guestsCanModify": false, "guestsCanSeeOtherGuests": true}), true),
+        (json!({"guestsCanModify": true}), false),
+        (json!({"guestsCanModify": null}), false),
+        (json!({"guestsCanModify": "false"}), false),
+        (json!({"guestsCanSeeOtherGuests": false}), false),
+        (json!({"eventType": "fromGmail"}), false),
+        (json!({"eventType": ["default"]}), false),
+        (json!({"eventType": null}), false),
+    ] {
+        assert_eq!(authors.all_trusted(&event(more.clone()), &trusted(), &own()), expected, "{more}");
+    }
+    let bare = json!({"organizer": {"email": "me@example.org"}});
+    assert!(!authors.all_trusted(&bare, &trusted(), &own()), "what must be there is not");
+}
+
+#[test]
+fn whoever_may_write_into_a_calendar_is_an_author() {
+    let authors = by(Who::Writers(at("/items")));
+    let rule =
+        |role: &str, kind: &str, who: &str| json!({"role": role, "scope": {"type": kind, "value": who}});
+    let mine = rule("owner", "user", "me@example.org");
+    for (rules, expected) in [
+        (json!([mine]), true),
+        (json!([mine, rule("writer", "user", "ann@example.org")]), true),
+        (json!([mine, rule("reader", "user", "x@evil.example")]), true),
+        (json!([mine, rule("freeBusyReader", "default", "")]), true),
+        (json!([mine, rule("none", "domain", "evil.example")]), true),
+        (json!([mine, rule("writer", "user", "x@evil.example")]), false),
+        (json!([mine, rule("owner", "user", "x@evil.example")]), false),
+        (json!([mine, rule("writer", "group", "all@family.example")]), false),
+        (json!([mine, rule("writer", "domain", "family.example")]), false),
+        (json!([mine, rule("writer", "default", "")]), false),
+        (json!([mine, rule("writerWithoutPrivateAccess", "user", "x@evil.example")]), false),
+        (json!([mine, rule("Reader", "user", "x@evil.example")]), false),
+        (json!([mine, {"role": "writer"}]), false),
+        (json!([mine, {"scope": {"type": "user", "value": "ann@example.org"}}]), false),
+        (json!([rule("reader", "user", "me@example.org")]), false),
+        (json!([]), false),
+        (Value::Null, false),
+    ] {
+        let answer = json!({"items": rules});
+        assert_eq!(authors.all_trusted(&answer, &trusted(), &own()), expected, "{answer}");
+    }
+}
+
+/// What a stranger may do to a list: have a word in it.
+fn stranger() -> impl Strategy<Value = Value> {
+    let role = prop_oneof!["writer", "commenter", "owner", "organizer", "fileOrganizer", "[a-z]{0,8}"];
+    let kind = prop_oneof!["user", "group", "domain", "anyone", "[a-z]{0,6}"];
+    let address = prop_oneof![
+        "x@evil.example",
+        "ann@example.org\\.evil\\.example",
+        "[a-z]{1,4}@family\\.exampl[f-z]",
+        ""
+    ];
+    (role, kind, address).prop_map(|(role, kind, address)| {
+        json!({"role": role, "type": kind, "emailAddress": address, "scope": {"type": kind, "value": address}})
+    })
+}
+
 proptest! {
+    /// One stranger anywhere in a list that is trusted is enough, and no order of it makes a difference.
+    #[test]
+    fn one_stranger_is_enough(one in stranger(), place in 0..3_usize) {
+        let known = |address: &str| {
+            json!({"role": "writer", "type": "user", "emailAddress": address, "scope": {"type": "user", "value": address}})
+        };
+        let mut list = vec![known("me@example.org"), known("ann@example.org")];
+        for who in [Who::Editors(at("/l")), Who::Sharers(at("/l")), Who::Writers(at("/l"))] {
+            let trusts = by(who).all_trusted(&json!({"l": list}), &trusted(), &own());
+            prop_assert!(trusts);
+        }
+        let looks = ["reader", "none"].contains(&one["role"].as_str().unwrap());
+        list.insert(place, one);
+        for who in [Who::Editors(at("/l")), Who::Sharers(at("/l")), Who::Writers(at("/l"))] {
+            let trusts = by(who).all_trusted(&json!({"l": list}), &trusted(), &own());
+            prop_assert!(looks || !trusts);
+        }
+    }
+
     #[test]
     fn no_header_panics_and_what_is_read_reads_the_same_folded(text in "(mx|[a-z.;=()\\\\\" @]|dmarc=pass |header.from=a.b |\\r\\n |é){0,30}") {
         let read = Results::parse(&text);

@@ -10,6 +10,7 @@ use crate::codec::is_invisible;
 use crate::date::Date;
 use crate::host::HostPattern;
 use crate::hours::Hours;
+use crate::moment::{End, day};
 use crate::name::{Ident, ToolName};
 use crate::path::RelativePath;
 use crate::people::stranger;
@@ -17,6 +18,7 @@ use crate::rate::Rate;
 use crate::refusal::{Class, Denial};
 use crate::reserved::Reserved;
 use crate::seen::Party;
+use crate::step::Span;
 use crate::tool::Tool;
 
 pub use argument::Bound;
@@ -188,7 +190,10 @@ impl Caveat {
             }),
             // What is seen of the object is decided by whoever looks: by [`Caveat::reaches`], and by the scope.
             Caveat::Recipients(_) | Caveat::People(_) => self.reaches(tool, args, None),
-            Caveat::Within(_) | Caveat::MadeByAgent => Ok(()),
+            Caveat::Within(bound) => bound.decide(tool, args).map_err(|(field, value)| {
+                no().field(field).value(value).fix("name days that lie within, or make a grant with others")
+            }),
+            Caveat::MadeByAgent => Ok(()),
             Caveat::Paths(paths) => decide_paths(paths, tool, args).map_err(|(name, value)| {
                 no().field(name).value(value).fix("grant it with a path above that one")
             }),
@@ -241,6 +246,61 @@ impl Caveat {
         // A mail to nobody is none; an event without guests is the owner's own. What is still to be seen may name some.
         let needed = matches!(self, Caveat::Recipients(_)) && (seen.is_some() || !tool.sees_people());
         if any || !needed { Ok(()) } else { Err(denial("recipients").fix("name at least one recipient")) }
+    }
+}
+
+impl DateBound {
+    /// Whether that day is one of these.
+    #[must_use]
+    pub fn holds(&self, day: Date) -> bool {
+        self.after.is_none_or(|after| after <= day) && self.before.is_none_or(|before| day < before)
+    }
+
+    /// Whether what ends then, exclusively, has ended before these days have.
+    #[must_use]
+    pub fn holds_until(&self, end: End) -> bool {
+        let End { day, midnight } = end;
+        self.after.is_none_or(|after| after <= day)
+            && self.before.is_none_or(|before| day < before || day == before && midnight)
+    }
+
+    /// Decides what a call would make, where its arguments alone tell when that begins and ends.
+    fn decide(&self, tool: &Tool, args: &Arguments) -> Result<(), (String, String)> {
+        for step in &tool.steps {
+            if let Some(check) = step.check(Reserved::Date.as_str())
+                && let Some(span) = check.span.as_ref().filter(|_| check.probe.is_none())
+            {
+                self.decide_given(span, args, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides the beginning and the end that the arguments give, where they give any or must; the error is which does
+    /// not lie within, and its value.
+    pub(crate) fn decide_given(
+        &self,
+        span: &Span,
+        args: &Arguments,
+        must: bool,
+    ) -> Result<(), (String, String)> {
+        let Some((begins, ends)) = &span.given else { return Ok(()) };
+        for (name, is_end) in [(begins, false), (ends, true)] {
+            let text = match args.get(name) {
+                None if !must => continue,
+                None => String::new(),
+                Some(ArgValue::DateTime(when)) => when.to_string(),
+                Some(other) => other.texts().join(", "),
+            };
+            let within = match is_end {
+                false => day(&text).is_some_and(|day| self.holds(day)),
+                true => End::of(&text).is_some_and(|end| self.holds_until(end)),
+            };
+            if !within {
+                return Err((name.to_string(), text));
+            }
+        }
+        Ok(())
     }
 }
 

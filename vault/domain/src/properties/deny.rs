@@ -190,6 +190,7 @@ fn an_object_that_does_not_say_could_be_the_forbidden_one() {
         of: None,
         adds: Vec::new(),
         removes: Vec::new(),
+        span: None,
     };
     let kind = || arg(ArgKind::Ids { max: 5 });
     let tool = tool([("add", kind()), ("remove", kind())], vec![step("modify")]);

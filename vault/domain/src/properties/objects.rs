@@ -11,7 +11,7 @@ use crate::caveat::{Caveat, DateBound, PeopleBound, ResourceBound, Role};
 use crate::look::{Holds, Look, see};
 use crate::scope::{Found, Limit, Scope, judge_probe};
 use crate::seen::Party;
-use crate::step::{Check, Elements, Probe, Refuse, Step};
+use crate::step::{AnswerKind, Check, Elements, Probe, Refuse, Span, Step};
 
 fn at(text: &str) -> crate::pointer::Pointer {
     text.parse().unwrap()
@@ -325,6 +325,132 @@ fn people_and_days_are_probed_as_they_are_read() {
     assert!(!judged(&paths, "/path", json!({ "path": "a" })));
 }
 
+/// What takes time must lie within with all of it, also after a change.
+#[test]
+fn an_event_is_within_only_if_all_of_it_is() {
+    let day = |text: &str| Some(text.parse().unwrap());
+    let limit = Limit::Within(DateBound { after: day("2026-01-10"), before: day("2026-02-01") });
+    let span = Span {
+        until: Some(at("/end")),
+        recurs: Some(at("/recurrence")),
+        given: Some((ident("start"), ident("end"))),
+    };
+    let when = || arg(ArgKind::DateTime);
+    let tool = tool([("start", when()), ("end", when())], vec![step("act")]);
+    let probe = Probe { at: at("/start"), span: Some(span), ..probe() };
+    let judged = |event: &Value, change: Value| {
+        judge_probe(&limit, &probe, &parse(&tool, &change).unwrap(), event).is_ok()
+    };
+    let event = |start: &str, end: &str| {
+        let part = |text: &str| match text.len() {
+            10 => json!({ "date": text }),
+            _ => json!({ "dateTime": text, "timeZone": "UTC" }),
+        };
+        json!({ "start": part(start), "end": part(end) })
+    };
+    for (start, end, within) in [
+        ("2026-01-10T00:00:00Z", "2026-01-10T01:00:00Z", true),
+        ("2026-01-31T23:00:00Z", "2026-02-01T00:00:00Z", true),
+        ("2026-01-31T23:00:00Z", "2026-02-01T00:00:01Z", false),
+        ("2026-01-31T23:00:00Z", "2026-01-31T23:00:00-01:00", true),
+        ("2026-01-31T23:00:00Z", "2026-01-31T23:30:00-01:00", false),
+        ("2026-01-20T10:00:00Z", "2026-06-01T10:00:00Z", false),
+        ("2026-01-09T23:59:59Z", "2026-01-10T10:00:00Z", false),
+        ("2026-01-01T10:00:00Z", "2026-06-01T10:00:00Z", false),
+        ("2026-02-01T00:00:00Z", "2026-02-01T00:00:00Z", false),
+        ("2026-01-20T10:00:00Z", "2026-01-20T10:00:00Z", true),
+        ("2026-01-20T10:00:00Z", "2026-01-02T10:00:00Z", false),
+        ("2026-01-31", "2026-02-01", true),
+        ("2026-01-31", "2026-02-02", false),
+        ("2026-01-10", "2026-01-11", true),
+        ("2026-01-09", "2026-01-11", false),
+    ] {
+        assert_eq!(judged(&event(start, end), json!({})), within, "{start} {end}");
+    }
+    for odd in [
+        json!({ "start": { "date": "2026-01-20" } }),
+        json!({ "start": { "date": "2026-01-20" }, "end": {} }),
+        json!({ "start": { "date": "2026-01-20" }, "end": { "date": "soon" } }),
+        json!({ "start": { "date": "2026-01-20" }, "end": { "dateTime": "2026-01-21T00:00:00" } }),
+        json!({ "end": { "date": "2026-01-21" } }),
+    ] {
+        assert!(!judged(&odd, json!({})), "{odd}");
+    }
+    // A series is on other days too.
+    let mut series = event("2026-01-20T10:00:00Z", "2026-01-20T11:00:00Z");
+    series["recurrence"] = json!(["RRULE:FREQ=WEEKLY"]);
+    assert!(!judged(&series, json!({})));
+    series["recurrence"] = json!([]);
+    assert!(judged(&series, json!({})));
+    // What a change would leave.
+    let inside = event("2026-01-20T10:00:00Z", "2026-01-20T11:00:00Z");
+    for (change, within) in [
+        (json!({ "start": "2026-01-10T00:00:00Z" }), true),
+        (json!({ "start": "2026-01-09T23:59:59Z" }), false),
+        (json!({ "end": "2026-02-01T00:00:00Z" }), true),
+        (json!({ "end": "2026-02-01T00:00:01Z" }), false),
+        (json!({ "start": "2026-01-31", "end": "2026-02-01" }), true),
+        (json!({ "start": "2026-01-31", "end": "2026-02-02" }), false),
+        (json!({ "start": "2026-03-01T10:00:00Z", "end": "2026-03-01T11:00:00Z" }), false),
+    ] {
+        assert_eq!(judged(&inside, change.clone()), within, "{change}");
+    }
+    // And from without nothing is drawn in.
+    let outside = event("2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z");
+    assert!(!judged(&outside, json!({ "start": "2026-01-20T10:00:00Z", "end": "2026-01-20T11:00:00Z" })));
+}
+
+#[test]
+fn what_is_to_be_made_is_dated_by_its_arguments() {
+    let span = Span { given: Some((ident("start"), ident("end"))), ..Span::default() };
+    let mut make = step("make");
+    make.checks.insert(ident("date"), Check { span: Some(span), ..Check::default() });
+    let when = || arg(ArgKind::DateTime);
+    let tool = tool([("start", when()), ("end", when())], vec![make]);
+    let day = |text: &str| Some(text.parse().unwrap());
+    let caveat = Caveat::Within(DateBound { after: day("2026-01-10"), before: day("2026-02-01") });
+    assert!(caveat.enforceable(&tool).is_ok());
+    for (args, within) in [
+        (json!({ "start": "2026-01-10", "end": "2026-02-01" }), true),
+        (json!({ "start": "2026-01-31T23:00:00Z", "end": "2026-02-01T00:00:00Z" }), true),
+        (json!({ "start": "2026-01-31T23:00:00Z", "end": "2026-02-01T00:00:01Z" }), false),
+        (json!({ "start": "2026-01-31", "end": "2026-02-02" }), false),
+        (json!({ "start": "2026-01-09", "end": "2026-01-12" }), false),
+        (json!({ "start": "2026-01-10T00:30:00+01:00", "end": "2026-01-12T00:00:00Z" }), false),
+        // Nothing is left to be guessed.
+        (json!({ "start": "2026-01-20" }), false),
+        (json!({ "end": "2026-01-21" }), false),
+        (json!({}), false),
+    ] {
+        let decided = caveat.decide(&tool, &parse(&tool, &args).unwrap(), 0);
+        assert_eq!(decided.is_ok(), within, "{args}");
+    }
+    let scope = Scope::of(&[caveat]);
+    assert_eq!(scope.checks(&tool.steps[0]).unwrap().len(), 1);
+}
+
+/// A list keeps to whole events.
+#[test]
+fn a_list_leaves_out_what_reaches_out() {
+    let span = Span { until: Some(at("/end")), ..Span::default() };
+    let elements = Elements { list: at("/items"), at: at("/start"), nonempty: false };
+    let mut list = step("list");
+    list.answer = AnswerKind::Json { fields: vec!["items".to_owned()] };
+    list.checks
+        .insert(ident("date"), Check { elements: Some(elements), span: Some(span), ..Check::default() });
+    let bound =
+        DateBound { after: Some("2026-01-10".parse().unwrap()), before: Some("2026-02-01".parse().unwrap()) };
+    let scope = Scope::of(&[Caveat::Within(bound)]);
+    let item = |id: &str, start: &str, end: &str| json!({ "id": id, "start": { "date": start }, "end": { "date": end } });
+    let answer = json!({ "items": [
+        item("in", "2026-01-30", "2026-02-01"), item("out", "2026-01-30", "2026-02-02"),
+        item("before", "2026-01-09", "2026-01-11"), { "id": "endless", "start": { "date": "2026-01-30" } },
+    ] });
+    let kept = scope.judge(&list, answer).unwrap();
+    let ids: Vec<&Value> = kept["items"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
+    assert_eq!(ids, [&json!("in")]);
+}
+
 fn probe() -> Probe {
     Probe {
         step: ident("facts"),
@@ -336,6 +462,7 @@ fn probe() -> Probe {
         of: None,
         adds: Vec::new(),
         removes: Vec::new(),
+        span: None,
     }
 }
 

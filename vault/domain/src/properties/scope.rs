@@ -130,6 +130,7 @@ fn labelling() -> (crate::tool::Tool, Probe) {
         of: None,
         adds: Vec::new(),
         removes: Vec::new(),
+        span: None,
     };
     (tool([("add", kind()), ("remove", kind())], vec![step("modify")]), probe)
 }

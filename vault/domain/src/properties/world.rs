@@ -39,7 +39,7 @@ pub(super) fn step(name: &str) -> Step {
         makes: None,
         local: false,
         if_match: None,
-        authors: None,
+        authors: Vec::new(),
         letter: None,
     }
 }
@@ -50,6 +50,7 @@ pub(super) fn tool(args: impl IntoIterator<Item = (&'static str, Arg)>, steps: V
         summary: "Act".to_owned(),
         effect: Effect::Read,
         untrusted: true,
+        carries: false,
         scope: Vec::new(),
         requests: 3,
         rescopes: false,

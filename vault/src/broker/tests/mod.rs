@@ -9,6 +9,7 @@ mod upstream;
 mod world;
 
 mod alerts;
+mod authors;
 mod below;
 mod bounds;
 mod bytes;

@@ -1,6 +1,6 @@
 //! `authors = { … }` of a step.
 
-use claviger_domain::authors::Who;
+use claviger_domain::authors::{Authors, Who};
 
 use super::built_in;
 use crate::catalog::service;
@@ -27,18 +27,81 @@ fn with(line: &str) -> Result<claviger_domain::tool::Service, Vec<String>> {
     service::parse(&format!("{BASE}{line}\n"))
 }
 
+/// Every step of the built-in services whose answers count as strangers', or which carries them on, with what it says of
+/// their authors. A new one must be put here, and so be thought about.
 #[test]
-fn mails_say_who_wrote_them_and_lists_of_ids_say_nobody() {
+fn each_step_that_taints_says_who_wrote_it_or_is_a_strangers() {
+    let mail = "mail";
+    let expected = [
+        ("gmail.search_messages", "list", "nobody"),
+        ("gmail.search_messages", "summary", mail),
+        ("gmail.get_message", "get", mail),
+        ("gmail.get_thread", "thread", mail),
+        ("gmail.get_thread", "message", mail),
+        ("gmail.get_attachment", "message", mail),
+        ("gmail.get_attachment", "attachment", "message_author: mail"),
+        ("gmail.list_drafts", "list", "nobody"),
+        ("gmail.list_drafts", "summary", ""),
+        ("gmail.get_draft", "get", ""),
+        ("gmail.reply", "send", "message_author: mail"),
+        ("gmail.reply_all", "send", "message_author: mail"),
+        ("gmail.forward", "send", "message_author: mail"),
+        ("gmail.forward_whole", "send", "message_author: mail"),
+        ("gmail.send_draft", "send", ""),
+        ("drive.search_files", "list", "editors people"),
+        ("drive.list_folder", "list", "editors people"),
+        ("drive.get_file_metadata", "get", "editors people"),
+        ("drive.read_file", "metadata", "editors people"),
+        ("drive.read_file", "content", "file_authors: editors people"),
+        ("drive.read_file", "export_text", "file_authors: editors people"),
+        ("drive.read_file", "export_markdown", "file_authors: editors people"),
+        ("drive.read_file", "export_csv", "file_authors: editors people"),
+        ("drive.list_permissions", "list", "sharers"),
+        ("drive.update_file", "update", "file_authors: editors people"),
+        ("drive.rename_file", "rename", "file_authors: editors people"),
+        ("drive.copy_file", "copy", "file_authors: editors people"),
+        ("drive.move_file", "move", "file_authors: editors people"),
+        ("drive.unshare_file", "unshare", "file_authors: editors people"),
+        ("calendar.list_calendars", "list", ""),
+        ("calendar.list_events", "list", "people, calendar_sharing: writers"),
+        ("calendar.search_events", "list", "people, calendar_sharing: writers"),
+        ("calendar.get_event", "get", "people, calendar_sharing: writers"),
+        ("contacts.search_contacts", "warm", ""),
+        ("contacts.search_contacts", "search", ""),
+        ("contacts.search_other_contacts", "warm", ""),
+        ("contacts.search_other_contacts", "search", ""),
+    ];
     let catalog = built_in();
-    let step = |tool: &str, step: &str| {
-        catalog.tool(&tool.parse().unwrap()).unwrap().step(step).unwrap().authors.clone()
+    let word = |who: &Who| match who {
+        Who::Nobody => "nobody",
+        Who::Mail { provider, .. } => {
+            assert_eq!(provider, "mx.google.com");
+            "mail"
+        }
+        Who::Editors(_) => "editors",
+        Who::Sharers(_) => "sharers",
+        Who::Writers(_) => "writers",
+        Who::People(_) => "people",
     };
-    for (tool, name) in [("gmail.get_message", "get"), ("gmail.search_messages", "summary")] {
-        let who = step(tool, name).unwrap().who;
-        assert!(matches!(who, Who::Mail { provider, .. } if provider == "mx.google.com"), "{tool}");
+    let said = |authors: &Authors| {
+        let who: Vec<&str> = authors.who.iter().map(word).collect();
+        let step = authors.step.as_ref().map(|step| format!("{step}: ")).unwrap_or_default();
+        format!("{step}{}", who.join(" "))
+    };
+    let mut found = Vec::new();
+    for service in catalog.services.values().filter(|service| service.id.as_str() != "files") {
+        for tool in service.tools.values().filter(|tool| tool.untrusted || tool.carries) {
+            for step in &tool.steps {
+                let said: Vec<String> = step.authors.iter().map(said).collect();
+                found.push((tool.name.to_string(), step.name.to_string(), said.join(", ")));
+            }
+        }
     }
-    assert_eq!(step("gmail.search_messages", "list").unwrap().who, Who::Nobody);
-    assert_eq!(step("drive.read_file", "content"), None);
+    let mut expected: Vec<_> =
+        expected.map(|(tool, step, said)| (tool.to_owned(), step.to_owned(), said.to_owned())).to_vec();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -51,6 +114,13 @@ fn each_form_is_taken() {
         "authors = { step = \"facts\", editors = \"/permissions\" }",
         "answer = \"bytes\"\nauthors = { step = \"facts\", editors = \"/permissions\" }",
         "authors = { people = [\"/organizer/email\", \"/attendees/*/email\"] }",
+        "authors = { people = [\"/a\"], editors = \"/p\" }",
+        "authors = { sharers = \"/p\" }",
+        "authors = { writers = \"/items\" }",
+        "authors = [{ people = [\"/a\"] }, { step = \"facts\", writers = \"/items\" }]",
+        "authors = { people = [\"/a\"], must = [{ at = \"/t\", is = \"x\" }], if_given = [{ at = \"/n\" }, { at = \"/m\", is = false }] }",
+        "fields = [\"id\", \"p\"]\nauthors = { editors = \"/p\", hide = [\"p\"] }",
+        "authors = { elements = \"/files\", editors = \"/p\", hide = [\"p\"] }",
     ] {
         assert!(with(line).is_ok(), "{line}: {:?}", with(line).err());
     }
@@ -72,7 +142,18 @@ fn what_could_not_be_checked_is_refused_at_load() {
         "authors = { editors = \"/files/*/permissions\" }",
         "authors = { editors = \"permissions\" }",
         "authors = { people = [] }",
-        "authors = { people = [\"/a\"], editors = \"/p\" }",
+        "authors = []",
+        "authors = [{ people = [\"/a\"] }, {}]",
+        "authors = { nobody = true, people = [\"/a\"] }",
+        "authors = { sharers = \"/*\" }",
+        "authors = { writers = \"/items/*\" }",
+        "authors = { people = [\"/a\"], must = [{ at = \"/t\" }] }",
+        "authors = { people = [\"/a\"], must = [{ at = \"/t/*\", is = \"x\" }] }",
+        "authors = { people = [\"/a\"], if_given = [{ at = \"/n\", is = 3 }] }",
+        "authors = { people = [\"/a\"], calendar = \"thing\" }",
+        "authors = { people = [\"/a\"], calendar = \"nothing\" }",
+        "fields = [\"id\"]\nauthors = { editors = \"/p\", hide = [\"p\"] }",
+        "fields = [\"p\"]\nauthors = { step = \"facts\", editors = \"/p\", hide = [\"p\"] }",
         "authors = { step = \"nothing\", editors = \"/p\" }",
         "authors = { elements = \"/*\", editors = \"/p\" }",
         "authors = { who = \"me\" }",

@@ -16,7 +16,8 @@ use super::built_in;
 use super::wire::{check, ident};
 
 const EVENT: &str = "id%2Cstatus%2Csummary%2Cdescription%2Clocation%2Cstart%2Cend%2CrecurringEventId%2C";
-const PEOPLE: &str = "organizer%28email%2CdisplayName%2Cself%29%2Cattendees%28email%2CdisplayName%2CresponseStatus%2Cself\
+const PEOPLE: &str = "organizer%28email%2CdisplayName%2Cself%29%2Ccreator%28email%29%2CeventType%2CprivateCopy\
+                      %2CguestsCanModify%2CguestsCanSeeOtherGuests%2CanyoneCanAddSelf%2Cattendees%28email%2CdisplayName%2CresponseStatus%2Cself\
                       %2Coptional%2Corganizer%2Cresource%29%2CattendeesOmitted%2Cvisibility%2Ctransparency%2ChangoutLink\
                       %2Cupdated";
 const DONE: &str =

@@ -104,7 +104,7 @@ fn gmail_reads() {
                 &[],
                 None,
                 "GET /gmail/v1/users/me/threads/18c2e?fields=id%2Cmessages%28id%2ClabelIds%2CinternalDate%2Cpayload%2Fheaders%29\
-                 &format=metadata&metadataHeaders=From",
+                 &format=metadata&metadataHeaders=From&metadataHeaders=Authentication-Results",
             ),
             (
                 "message",
@@ -265,7 +265,8 @@ fn gmail_drafts() {
 #[test]
 fn drive_reads() {
     const LIST: &str = "fields=nextPageToken%2Cfiles%28id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents%2Cshared\
-                        %2CdriveId%2Cowners%28emailAddress%29%29\
+                        %2CdriveId%2Cowners%28emailAddress%29%2Cpermissions%28type%2Crole%2CemailAddress%29\
+                        %2ClastModifyingUser%28emailAddress%29%29\
                         &includeItemsFromAllDrives=true";
     check(
         "drive.search_files",
@@ -305,7 +306,8 @@ fn drive_reads() {
             &[],
             None,
             "GET /drive/v3/files/f-1?fields=id%2Cname%2CmimeType%2Csize%2CcreatedTime%2CmodifiedTime%2Cparents%2Cshared\
-             %2CdriveId%2Cowners%28emailAddress%29%2Cdescription%2CwebViewLink&supportsAllDrives=true",
+             %2CdriveId%2Cowners%28emailAddress%29%2Cdescription%2CwebViewLink%2C\
+             permissions%28type%2Crole%2CemailAddress%29%2ClastModifyingUser%28emailAddress%29&supportsAllDrives=true",
         )],
     );
     check(
@@ -317,7 +319,8 @@ fn drive_reads() {
                 &[],
                 None,
                 "GET /drive/v3/files/f-1?fields=id%2Cname%2CmimeType%2Csize%2CmodifiedTime%2Cparents%2Cshared%2C\
-                 owners%28emailAddress%29&supportsAllDrives=true",
+                 owners%28emailAddress%29%2Cpermissions%28type%2Crole%2CemailAddress%29%2ClastModifyingUser%28emailAddress%29\
+                 &supportsAllDrives=true",
             ),
             ("content", &[], None, "GET /drive/v3/files/f-1?alt=media&supportsAllDrives=true"),
             ("export_text", &[], None, "GET /drive/v3/files/f-1/export?mimeType=text%2Fplain"),
@@ -494,11 +497,13 @@ fn the_vaults_own_steps() {
             "GET /calendar/v3/calendars/c%231%40g.org/acl?fields=items%28role%2Cscope%29%2CnextPageToken&maxResults=250",
             "GET /calendar/v3/users/me/calendarList?fields=items%28id%2Csummary%29&maxResults=250&showHidden=true",
             "GET /calendar/v3/calendars/c%231%40g.org/events/e1?fields=id%2Cetag%2Csummary%2Cstart%2Cend%2C\
-             organizer%28email%2Cself%29%2CguestsCanModify%2Cattendees%2CattendeesOmitted",
+             recurrence%2Corganizer%28email%2Cself%29%2CguestsCanModify%2Cattendees%2CattendeesOmitted",
             facts,
             "GET /drive/v3/files?fields=nextPageToken%2Cfiles%28id%29&includeItemsFromAllDrives=true&pageSize=1000&q=%27F-1%27\
              %20in%20parents%20and%20mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27\
              &supportsAllDrives=true",
+            "GET /drive/v3/files/f-1?fields=id%2Cpermissions%28type%2Crole%2CemailAddress%29%2C\
+             lastModifyingUser%28emailAddress%29&supportsAllDrives=true",
             facts,
             "GET /drive/v3/files/F-1?fields=id%2Cname%2CmimeType%2Ctrashed%2Cshared%2CdriveId%2Cowners%28emailAddress%29%2C\
              permissions%28id%2Ctype%2Crole%2CemailAddress%29&supportsAllDrives=true",
@@ -511,6 +516,8 @@ fn the_vaults_own_steps() {
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Cpayload%2Fheaders%29&format=metadata",
             "GET /gmail/v1/users/me/labels",
             "GET /gmail/v1/users/me/messages/m-1?fields=id%2CthreadId%2ClabelIds%2Cpayload&format=full",
+            "GET /gmail/v1/users/me/messages/m-1?fields=id%2Cpayload%2Fheaders&format=metadata&metadataHeaders=From\
+             &metadataHeaders=Authentication-Results",
             "GET /gmail/v1/users/me/messages/m-1?fields=id%2CinternalDate%2Cpayload%2Fheaders&format=metadata&metadataHeaders=From",
             "GET /gmail/v1/users/me/messages/m-1?fields=id%2ClabelIds&format=minimal",
             "GET /gmail/v1/users/me/messages/m-1?fields=id%2Craw&format=raw",
