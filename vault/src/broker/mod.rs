@@ -18,6 +18,7 @@ mod alerts;
 mod approvals;
 mod budget;
 mod capabilities;
+mod choose;
 mod connect;
 mod consent;
 mod counters;

@@ -11,6 +11,7 @@ mod bytes;
 mod canary;
 mod connect;
 mod consent;
+mod contest;
 mod counters;
 mod decoys;
 mod drive;
