@@ -24,6 +24,8 @@ pub struct Refusal {
     field: Option<String>,
     reference: Option<String>,
     approval: Option<String>,
+    /// It was made by the handle of a task that does not go so far.
+    beyond_task: bool,
 }
 
 impl Refusal {
@@ -52,6 +54,7 @@ impl Refusal {
             field: field.filter(is_field).map(str::to_owned),
             reference: reference.filter(is_reference).map(str::to_owned),
             approval: None,
+            beyond_task: false,
         })
     }
 
@@ -65,7 +68,12 @@ impl Refusal {
 
     /// What a frozen agent is told. It is shown no tools, so its calls reach nobody who could say it.
     pub(crate) fn frozen() -> Self {
-        Self { class: "frozen".to_owned(), field: None, reference: None, approval: None }
+        Self { class: "frozen".to_owned(), field: None, reference: None, approval: None, beyond_task: false }
+    }
+
+    /// The same of a call under a task that does not go so far; the next goes by what is granted anyway.
+    pub(crate) fn beyond_task(self) -> Self {
+        Self { beyond_task: true, ..self }
     }
 
     /// The refusal that an adapter's result carries, if it is an error and carries one.
@@ -109,46 +117,92 @@ impl Refusal {
         self.class == "stale"
     }
 
-    /// The class in words, and what they mean for whoever called.
+    /// The class in words, and what to do next: one sentence, since it is what a model acts on.
     fn meaning(&self) -> (String, &'static str) {
-        let (words, advice) = match self.class.as_str() {
-            "bad-arguments" => ("bad arguments", "Correct the arguments by the tool's schema."),
-            "bad-presentation" => {
-                ("the call could not be proven", "Try once more; if it fails again, tell the owner.")
+        let (words, next) = match (self.class.as_str(), self.field()) {
+            ("bad-arguments", _) => ("bad arguments", "Correct the arguments by the tool's schema."),
+            ("bad-presentation", _) => {
+                ("the call could not be proven", "Try once more; if it fails again, tell the user.")
             }
-            "stale" => ("the vault has restarted", "Try again."),
-            "not-granted" => ("not granted", "This agent may not do that. Do not try other ways around it."),
-            "out-of-scope" => (
+            ("stale", _) => ("the vault has restarted", "Try again."),
+            ("not-granted", _) => (
+                "not granted",
+                "This agent may not do that: tell the user, and do not try other ways around it.",
+            ),
+            ("out-of-scope", _) => (
                 "out of scope",
-                "It is outside what this agent may touch, or does not exist. Do not try other ways around it.",
+                "It is outside what this agent may touch, or does not exist: do not try other ways around it.",
             ),
-            "rate-limited" => ("limit reached", "Wait before the next call, or ask the owner for more."),
-            "revoked" => ("the grant is over or was revoked", "Only the owner can grant it again."),
-            "frozen" => ("this agent is frozen", "Stop, and tell the owner. Only the owner can thaw it."),
-            "bad-capability" => ("the permission for this call has ended", "Try once more."),
-            "bad-step" => ("the adapter asked for what this call may not do", "Tell the owner."),
-            "tool-changed" => {
-                ("the tool has changed since it was granted", "The owner has to grant it again.")
+            ("rate-limited", Some("calls")) => (
+                "all calls that were granted are made",
+                "Stop, and tell the user; only the owner can grant more.",
+            ),
+            ("rate-limited", Some("bytes_a_day")) => (
+                "the bytes of this day are used up",
+                "Go on tomorrow (UTC), or tell the user; only the owner can grant more.",
+            ),
+            ("rate-limited", Some("asks")) => (
+                "the owner was asked too often today",
+                "Tell the user what you would have asked for, and ask again tomorrow.",
+            ),
+            ("rate-limited", _) => ("limit reached", "Wait before the next call, or ask the owner for more."),
+            ("revoked", _) => {
+                ("the grant is over or was revoked", "Tell the user; only the owner can grant it again.")
             }
-            "needs-login" => ("the owner has to log in to the service again", "Tell the owner."),
-            "upstream" => ("the service could not be reached or gave no usable answer", "Try again later."),
-            "withheld" => ("the service's answer was withheld", "Tell the owner."),
-            "unknown" => (
+            ("frozen", _) => ("this agent is frozen", "Stop, and tell the user; only the owner can thaw it."),
+            ("bad-capability", _) => ("the permission for this call has ended", "Try once more."),
+            ("bad-step", _) => (
+                "the adapter asked for what this call may not do",
+                "Tell the user; it is a fault of the adapter's.",
+            ),
+            ("tool-changed", _) => (
+                "the tool has changed since it was granted",
+                "Tell the user; the owner has to grant it again.",
+            ),
+            ("needs-login", _) => (
+                "the owner has to log in to the service again",
+                "Tell the user, and do not try again before they have.",
+            ),
+            ("upstream", _) => {
+                ("the service could not be reached or gave no usable answer", "Try again later.")
+            }
+            ("withheld", _) => ("the service's answer was withheld", "Tell the user, and do not try again."),
+            ("unknown", _) => (
                 "it is not known whether the service acted",
-                "Do not repeat the call. Look whether it was done, or ask the owner.",
+                "Do not repeat the call: look whether it was done, or ask the user.",
             ),
-            "sealed" => ("the vault is sealed", "The owner can run `claviger unseal`."),
-            "unavailable" => ("the vault cannot do it now", "Try again later."),
-            "busy" => ("too many calls at once", "Wait for the others to end, then try again."),
-            "pending" => {
-                ("waiting for the owner's approval", "Nothing was done yet. A person must agree first.")
+            ("sealed", _) => ("the vault is sealed", "Tell the user; the owner can run `claviger unseal`."),
+            ("unavailable", _) => ("the vault cannot do it now", "Try again later."),
+            ("busy", Some("approvals")) => (
+                "too many things wait for the owner",
+                "Tell the user that they have to decide those first: `claviger approvals` lists them.",
+            ),
+            ("busy", Some("children")) => {
+                ("there are too many child handles", "Release some that are no longer used, then try again.")
             }
-            "denied" => {
-                ("the owner said no", "Do not ask for it again soon, and do not try other ways around it.")
+            ("busy", Some("looks")) => (
+                "too much was looked up for calls that came to nothing",
+                "Wait some minutes before the next call.",
+            ),
+            ("busy", Some("audit")) => {
+                ("this agent fills the log too fast", "Wait some minutes before the next call.")
             }
-            other => return (other.replace('-', " "), "Tell the owner."),
+            ("busy", _) => ("too many calls at once", "Wait for the others to end, then try again."),
+            ("pending", _) if self.approval.is_some() => {
+                ("waiting for the owner's approval", "A person must agree first, and nothing was done yet.")
+            }
+            ("pending", _) => (
+                "waiting for the owner's approval",
+                "A person must agree first: tell the user, who finds it with `claviger approvals`, and do not call the \
+                 tool again before they have agreed.",
+            ),
+            ("denied", _) => (
+                "the owner said no",
+                "Tell the user and go on without it; do not ask for it again soon, or try other ways around it.",
+            ),
+            (other, _) => return (other.replace('-', " "), "Tell the user."),
         };
-        (words.to_owned(), advice)
+        (words.to_owned(), next)
     }
 }
 
@@ -156,17 +210,24 @@ impl Refusal {
 /// "refused: out of scope (field `label`). … Reference ref_… — the owner can run `claviger why ref_…`."
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (words, advice) = self.meaning();
+        let (words, next) = self.meaning();
         write!(f, "refused: {words}")?;
         if let Some(field) = &self.field {
             write!(f, " (field `{field}`)")?;
         }
-        write!(f, ". {advice}")?;
-        if let Some(approval) = &self.approval {
+        if self.beyond_task {
+            f.write_str(
+                ". That was by the task that the owner agreed to, which does not go further: if it is still needed, \
+                 make the call again, and what is granted besides decides.",
+            )?;
+        } else {
+            write!(f, ". {next}")?;
+        }
+        if let Some(approval) = self.approval.as_ref().filter(|_| self.class == "pending") {
             write!(
                 f,
-                " Tell the user; once they have agreed, call claviger_result with {approval} (the owner can run \
-                 `claviger approve {approval}`). Do not call the tool again for this."
+                " Tell the user, and once they have agreed, call claviger_result with {approval} instead of calling the \
+                 tool again (the owner can run `claviger approve {approval}`)."
             )?;
         }
         if let Some(reference) = &self.reference {
@@ -195,7 +256,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             refusal.to_string(),
-            "refused: out of scope (field `label`). It is outside what this agent may touch, or does not exist. Do \
+            "refused: out of scope (field `label`). It is outside what this agent may touch, or does not exist: do \
              not try other ways around it. Reference ref_0123abcd — the owner can run `claviger why ref_0123abcd`."
         );
         let opaque = Refusal::new("rate-limited", None, None).unwrap();
@@ -205,7 +266,66 @@ mod tests {
         );
         assert_eq!(
             Refusal::new("new-word", None, None).unwrap().to_string(),
-            "refused: new word. Tell the owner."
+            "refused: new word. Tell the user."
+        );
+    }
+
+    /// Every class says in a sentence what to do, and none leaves a model to guess.
+    #[test]
+    fn each_class_says_what_to_do_next() {
+        let classes = [
+            "bad-arguments",
+            "bad-presentation",
+            "stale",
+            "not-granted",
+            "out-of-scope",
+            "rate-limited",
+            "revoked",
+            "frozen",
+            "bad-capability",
+            "bad-step",
+            "tool-changed",
+            "needs-login",
+            "upstream",
+            "withheld",
+            "unknown",
+            "sealed",
+            "unavailable",
+            "busy",
+            "pending",
+            "denied",
+        ];
+        let verbs =
+            ["Correct", "Try", "Tell", "Wait", "Stop", "Go on", "Do not", "do not", "tell", "Release"];
+        for class in classes {
+            for field in
+                [None, Some("calls"), Some("approvals"), Some("asks"), Some("bytes_a_day"), Some("looks")]
+            {
+                let told = Refusal::new(class, field, None).unwrap().to_string();
+                assert!(verbs.iter().any(|verb| told.contains(verb)), "{told}");
+                assert!(told.ends_with('.') && !told.contains(".."), "{told}");
+            }
+        }
+    }
+
+    /// Only what waits is collected by: an adapter cannot hang an approval on a refusal of another class.
+    #[test]
+    fn what_does_not_wait_is_not_collected() {
+        let id = "ap_00112233445566778899aabbccddeeff";
+        let denied = Refusal::new("denied", None, None).unwrap().with_approval(Some(id)).to_string();
+        assert!(!denied.contains(id), "{denied}");
+        let waits = Refusal::new("pending", Some("approval"), None).unwrap().to_string();
+        assert!(waits.contains("claviger approvals") && !waits.contains("claviger_result"), "{waits}");
+    }
+
+    #[test]
+    fn beyond_a_task_the_next_call_is_said_to_go_by_the_grant() {
+        let refusal = Refusal::new("rate-limited", Some("calls"), Some("ref_01")).unwrap().beyond_task();
+        assert_eq!(
+            refusal.to_string(),
+            "refused: all calls that were granted are made (field `calls`). That was by the task that the owner agreed to, \
+             which does not go further: if it is still needed, make the call again, and what is granted besides decides. \
+             Reference ref_01 — the owner can run `claviger why ref_01`."
         );
     }
 

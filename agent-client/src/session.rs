@@ -1,5 +1,6 @@
 //! A session with the vault: what is granted, and calls of it.
 
+mod task;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use crate::grants::{Grants, Handle, Tool, handle_bytes};
 use crate::narrow::{Bounds, Child};
 use crate::outcome::{CallOutcome, Refusal};
 use crate::vault::Vault;
+use task::Task;
 
 /// What is opened for this agent, and how it is used. Shared by reference among any number of calls at once.
 pub struct Session {
@@ -37,7 +39,7 @@ pub struct Session {
     /// Child handles that were made here.
     children: Mutex<BTreeSet<String>>,
     /// Handles of tasks that the owner agreed to, newest first: they are tried before what is granted anyway.
-    tasks: RwLock<Vec<Arc<Grants>>>,
+    tasks: RwLock<Vec<Arc<Task>>>,
 }
 
 /// How a call is made.

@@ -136,14 +136,23 @@ async fn a_host_waits_for_a_person_and_works_under_a_task() {
     assert!(shown.contains("Invite the club") && shown.contains("*@example.com"), "{shown}");
     world.admin(&["approve", &id, "--yes"]).await;
     assert_eq!(host.ok("claviger_result", json!({"id": id})).await["state"], "approved");
+    let told = host.refused(SEND, letter("eve@evil.example")).await;
+    assert!(told.contains("out of scope") && told.contains("make the call again"), "{told}");
+    let told = host.refused(SEND, letter("eve@evil.example")).await;
+    assert!(told.contains("A person must agree"), "{told}");
     let _ = host.ok(SEND, letter("olga@example.com")).await;
     let _ = host.ok(SEND, letter("nina@example.com")).await;
     assert_eq!(world.google.outbox().len(), 3);
     // Beyond what was agreed to it is refused: whoever serves the call could say so of one that was made, so it is not
-    // presented a second time by another handle.
-    for (to, why) in [("nina@example.com", "limit reached"), ("a@evil.example", "out of scope")] {
+    // presented a second time by another handle. Made again, it goes by the grant, which asks.
+    for (to, why) in [
+        ("nina@example.com", "all calls that were granted are made"),
+        ("a@evil.example", "A person must agree"),
+    ] {
         let told = host.refused(SEND, letter(to)).await;
         assert!(told.contains(why), "{told}");
     }
+    let told = host.refused(SEND, letter("nina@example.com")).await;
+    assert!(told.contains("A person must agree"), "{told}");
     assert_eq!(world.google.outbox().len(), 3);
 }

@@ -158,7 +158,14 @@ async fn guests_are_those_that_were_allowed_in_what_results() {
     assert_eq!(world.call("calendar_update_event", stranger).await.refused().class, "out-of-scope");
     assert_eq!(guests(&world, "Fence with Mona"), all);
 
-    // Who is there already counts, whether named or not.
+    // Who is there already counts, whether named or not, and also where they are to be taken off: they would hear of it.
+    // The owner is told so.
+    let off = guests(&world, "Call with support");
+    let off = changing(&world, "Call with support", json!({"remove_attendees": off}));
+    let refused = world.call("calendar_update_event", off).await.refused();
+    assert_eq!(refused.class, "out-of-scope");
+    let why = world.claviger(&["why", &refused.reference]).await.success().out;
+    assert!(why.contains("take them off yourself"), "{why}");
     let title = changing(&world, "Call with support", json!({"title": "The code is 493 028"}));
     assert_eq!(world.call("calendar_update_event", title).await.refused().class, "out-of-scope");
     assert!(world.google.event_id("Call with support").is_some(), "it was changed");

@@ -26,7 +26,7 @@ const EXPOSURES: &[(&str, usize)] = &[
     ("vault/src/egress/request.rs", 1),
     ("vault/src/keys/identity.rs", 2),
     ("vault/src/keys/wrap.rs", 3),
-    ("vault/src/rpc/convert/ask.rs", 1),
+    ("vault/src/rpc/convert/ask/secrets.rs", 1),
 ];
 
 #[test]

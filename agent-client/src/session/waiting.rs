@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError};
 use claviger_canonical::Canonical;
 use claviger_proto::v1;
 
+use super::task::{Task, Verdict};
 use super::{CallOptions, Session};
 use crate::error::ClientError;
-use crate::grants::{Effect, Grants, Handle};
+use crate::grants::Handle;
 use crate::outcome::CallOutcome;
 use crate::waiting::{ApprovalId, Ask, Collected, State, Waited};
 
@@ -94,9 +95,9 @@ impl Session {
         }
         let opened = Arc::new(self.vault.open_handle(id).await?);
         let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
-        tasks.retain(|task| task.handles().iter().all(|handle| handle.id() != id));
+        tasks.retain(|task| !task.is_of(id));
         if opened.handles().iter().any(|handle| handle.id() == id && self.may_use(handle).is_ok()) {
-            tasks.insert(0, opened);
+            tasks.insert(0, Task::new(opened));
             tasks.truncate(TASKS);
         }
         Ok(())
@@ -112,7 +113,9 @@ impl Session {
     /// far: then what is granted anyway decides, which may be to ask the owner.
     ///
     /// That it does not go that far is the adapter's word. A second handle is presented on that word for a read only: an
-    /// adapter that has done what it says was refused would do anything else twice.
+    /// adapter that has done what it says was refused would do anything else twice. What is no read stays refused, and the
+    /// next call goes by what is granted anyway: where the calls of the task are used up, any; where it does not reach so
+    /// far, the same one made again.
     pub(super) async fn call_by_task(
         &self,
         mcp_name: &str,
@@ -120,35 +123,30 @@ impl Session {
         options: &CallOptions,
     ) -> Result<Option<CallOutcome>, ClientError> {
         let now_ms = self.clock.now_ms();
-        let tasks: Vec<Arc<Grants>> = self.tasks.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for task in tasks {
-            let over = task.handles().iter().any(|handle| (1..=now_ms).contains(&handle.expires_at_ms()));
-            if over || task.tool(mcp_name).is_err() {
-                continue;
-            }
-            let refusal = match self.call_once(&task, mcp_name, arguments, options).await? {
+        let tasks: Vec<Arc<Task>> = self.tasks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for task in tasks.iter().filter(|task| task.takes(mcp_name, arguments, now_ms)) {
+            let refusal = match self.call_once(task.grants(), mcp_name, arguments, options).await? {
                 CallOutcome::Refused(refusal) => refusal,
                 outcome => return Ok(Some(outcome)),
             };
-            match refusal.class() {
-                "out-of-scope" | "rate-limited" | "not-granted" => {}
-                "stale" | "revoked" => self.stop_working_by(&task),
-                _ => return Ok(Some(CallOutcome::Refused(refusal))),
+            match task.learn(&refusal, mcp_name, arguments, now_ms) {
+                Verdict::GoesOn => return Ok(Some(CallOutcome::Refused(refusal))),
+                Verdict::Beyond => {}
+                Verdict::Over => self.stop_working_by(task),
             }
-            let reads = task.tool(mcp_name).is_ok_and(|(tool, _)| tool.effect == Effect::Read);
             let restarted = refusal.is_stale() && {
                 // The vault's own word: it is another run, and has not looked at what was made for the last one.
                 self.refresh().await?;
-                !self.grants().is_of_the_run_of(&task)
+                !self.grants().is_of_the_run_of(task.grants())
             };
-            if !reads && !restarted {
-                return Ok(Some(CallOutcome::Refused(refusal)));
+            if !task.reads(mcp_name) && !restarted {
+                return Ok(Some(CallOutcome::Refused(refusal.beyond_task())));
             }
         }
         Ok(None)
     }
 
-    fn stop_working_by(&self, task: &Arc<Grants>) {
+    fn stop_working_by(&self, task: &Arc<Task>) {
         self.tasks.write().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(task, other));
     }
 }

@@ -124,6 +124,57 @@ async fn a_refusal_under_a_task_buys_no_second_presentation_but_for_a_read() {
     }
 }
 
+/// Which handles the calls came by, since there were so many: the grant's own, or a task's.
+fn by_task(world: &World, since: usize) -> Vec<bool> {
+    let truth = world.truth.lock().unwrap();
+    truth.calls[since..].iter().map(|(.., claim)| claim.handle == [255; 16]).collect()
+}
+
+/// A task that goes no further is no dead end: the call is refused, and the next one goes by what is granted anyway.
+#[tokio::test]
+async fn beyond_a_task_the_next_call_goes_by_the_grant() {
+    // What the task's refusal means for the same call made again, and for another one.
+    for (class, field, same, other) in [
+        ("rate-limited", Some("calls"), &[false][..], &[false][..]),
+        ("rate-limited", Some("rate"), &[false], &[false]),
+        ("rate-limited", None, &[false], &[false]),
+        ("out-of-scope", Some("to"), &[false], &[true]),
+        ("not-granted", None, &[false], &[true]),
+        ("revoked", None, &[false], &[false]),
+        ("pending", Some("approval"), &[true], &[true]),
+        ("unknown", None, &[true], &[true]),
+        ("busy", None, &[true], &[true]),
+    ] {
+        let task = CollectResponse { tool: String::new(), arguments: Vec::new(), ..agreed(TASK) };
+        let world = world(task);
+        world.change(|truth| {
+            truth.task = Some(TASK.to_owned());
+            truth.beyond_task = Some((class, field));
+        });
+        let session = world.session().await;
+        let _ = session.result(id(), &CallOptions::default()).await.unwrap();
+        let call = async |words: &str| {
+            let before = world.truth.lock().unwrap().calls.len();
+            let arguments = json!({ "words": words }).as_object().unwrap().clone();
+            let outcome = session.call("demo_send", arguments).await.unwrap();
+            (outcome, by_task(&world, before))
+        };
+        // Whatever it is told, never two presentations of one call that may change something.
+        let (outcome, by) = call("x").await;
+        let CallOutcome::Refused(refusal) = outcome else { panic!("{class}: it ran: {outcome:?}") };
+        assert_eq!((refusal.class(), by), (class, vec![true]), "{field:?}");
+        let goes_on = same == [false];
+        assert_eq!(refusal.to_string().contains("make the call again"), goes_on, "{refusal}");
+        let (outcome, by) = call("x").await;
+        assert_eq!((by.as_slice(), matches!(outcome, CallOutcome::Answered(_))), (same, goes_on), "{class}");
+        let (_, by) = call("y").await;
+        assert_eq!(by, other, "{class} {field:?}");
+        // Collected again, it is worked under again.
+        let _ = session.result(id(), &CallOptions::default()).await.unwrap();
+        assert_eq!(call("x").await.1, [true], "{class}");
+    }
+}
+
 /// A sub-agent that has heard of an approval of its parent's gets nowhere with it.
 #[tokio::test]
 async fn a_session_for_handles_runs_nothing_by_another() {

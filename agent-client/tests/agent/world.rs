@@ -61,6 +61,8 @@ pub(crate) struct Truth {
     pub(crate) asked: Vec<v1::AskRequest>,
     /// The handle of a task under the grant's own, that can be opened by its id.
     pub(crate) task: Option<String>,
+    /// What the adapter says of every call that is made by another handle than the grant's own: a class, and a field.
+    pub(crate) beyond_task: Option<(&'static str, Option<&'static str>)>,
 }
 
 pub(crate) struct World {
@@ -100,6 +102,7 @@ impl World {
                 waiting: Vec::new(),
                 asked: Vec::new(),
                 task: None,
+                beyond_task: None,
             }),
             opens: AtomicUsize::new(0),
             changes: watch::channel(1).0,
@@ -407,8 +410,12 @@ impl Adapter {
 }
 
 pub(crate) fn refused(class: &str) -> CallToolResult {
+    refused_at(class, Some("label"))
+}
+
+fn refused_at(class: &str, field: Option<&str>) -> CallToolResult {
     let mut result = CallToolResult::error(vec![ContentBlock::text("adapter's own words")]);
-    let mut refusal = json!({"class": class, "field": "label", "reference": "ref_0123456789abcdef"});
+    let mut refusal = json!({"class": class, "field": field, "reference": "ref_0123456789abcdef"});
     if class == "pending" {
         refusal["approval"] = json!(APPROVAL);
     }
@@ -433,6 +440,13 @@ impl ServerHandler for Adapter {
             Ok(presentation) => presentation,
             Err(class) => return Ok(CallToolResponse::Complete(refused(class))),
         };
+        {
+            let truth = self.0.truth.lock().unwrap();
+            let by_task = truth.calls.last().is_some_and(|(.., claim)| claim.handle != HANDLE_BYTES);
+            if let Some((class, field)) = truth.beyond_task.filter(|_| by_task) {
+                return Ok(CallToolResponse::Complete(refused_at(class, field)));
+            }
+        }
         Ok(CallToolResponse::Complete(match request.name.as_ref() {
             "demo.refuse" => refused("out-of-scope"),
             "demo.ask_first" => match self.0.truth.lock().unwrap().calls.last() {

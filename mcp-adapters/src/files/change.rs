@@ -260,12 +260,25 @@ fn take_place_in_turn(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> Res
 }
 
 /// Whether there is room for a file of `size` bytes in the place of one of `before`.
+///
+/// A directory below the top that this user cannot look into counts as one entry, and what lies in it does not count: one
+/// that somebody else has closed must not stop all writes. It bounds an agent all the same, for no write goes into what
+/// was not counted: [`Slot::open`] needs the same rights as the count, to list the directory and to look at what lies in
+/// it. Who else may change the folder can take things out of the count so, as by moving them out of the folder.
 fn room(area: &Area, place: &Place<'_>, before: u64, size: u64, new: bool) -> Result<(), Fault> {
     let (mut files, mut bytes) = (u64::from(new), size);
     let mut waiting = vec![Vec::new()];
     while let Some(below) = waiting.pop() {
-        clear_unfinished(&open::directory(&place.dir, &below)?)?;
-        for node in look::entries(area, place, &below)? {
+        let nodes = open::directory(&place.dir, &below)
+            .map_err(Fault::from)
+            .and_then(clear_unfinished)
+            .and_then(|()| look::entries(area, place, &below));
+        let nodes = match nodes {
+            // Closed to this user, or gone since it was listed.
+            Err(Fault::Absent) if !below.is_empty() => continue,
+            nodes => nodes?,
+        };
+        for node in nodes {
             files = files.saturating_add(1);
             match node.file {
                 Some(facts) => bytes = bytes.saturating_add(facts.size),

@@ -6,8 +6,8 @@
 //! from elsewhere, is not seen, but where the upstream offers `If-Match`, with which it refuses then.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use claviger_domain::address::Address;
 use claviger_domain::arg::Arguments;
@@ -41,6 +41,44 @@ pub(super) struct Looker {
     pub(super) service: ServiceId,
     pub(super) tool: Ident,
     pub(super) args: Arguments,
+    /// What was seen for the same call under another grant; nothing where the call is decided already.
+    pub(super) glances: Glances,
+}
+
+/// What the vault saw while it decided one call. Where a grant was used up by a faster call after all this was looked
+/// at, the next grant decides on the same sight: the service is asked once. For one call at its mint, and no longer: what
+/// is done is looked at anew.
+#[derive(Clone, Default)]
+pub(super) struct Glances(Arc<Mutex<Kept>>);
+
+/// What was seen under the grants before, and under this one.
+#[derive(Default)]
+struct Kept {
+    before: BTreeMap<Asked, Value>,
+    now: Option<BTreeMap<Asked, Value>>,
+}
+
+/// What was asked for: the step, which says the method; the target, and the body.
+type Asked = (Ident, String, Vec<u8>);
+
+impl Glances {
+    /// The next grant's turn. What is seen under the last is kept for nobody.
+    pub(super) fn begin(&self, last: bool) {
+        let mut kept = lock(&self.0);
+        let now = kept.now.take().unwrap_or_default();
+        kept.before.extend(now);
+        kept.now = (!last).then(BTreeMap::new);
+    }
+
+    fn seen(&self, asked: &Asked) -> Option<Value> {
+        lock(&self.0).before.get(asked).cloned()
+    }
+
+    fn keep(&self, asked: Asked, value: &Value) {
+        if let Some(now) = &mut lock(&self.0).now {
+            now.insert(asked, value.clone());
+        }
+    }
 }
 
 impl Looker {
@@ -62,6 +100,7 @@ impl Looker {
             service: calling.service.id.clone(),
             tool: calling.tool.name.tool().clone(),
             args: calling.args.clone(),
+            glances: calling.glances.clone(),
         }
     }
 }
@@ -126,6 +165,7 @@ impl Broker {
             service: errand.service.clone(),
             tool: errand.tool.clone(),
             args: errand.args.clone(),
+            glances: Glances::default(),
         };
         let answers = self.look_at(&looker).await?;
         let own = self.own_address(&errand.secret);
@@ -211,6 +251,11 @@ impl Broker {
         page_token: Option<&str>,
         judge: &(dyn Fn(&Value) -> Result<(), Denial> + Sync),
     ) -> Result<Value, Denial> {
+        let request = render(step, Filling { args: &looker.args, params, page_token })?;
+        let asked: Asked = (step.name.clone(), request.path_and_query.clone(), request.body.clone());
+        if let Some(value) = looker.glances.seen(&asked) {
+            return judge(&value).and_then(|()| step.with_letter(value)).map_err(unseen);
+        }
         let mut purpose = looker.purpose.clone();
         purpose.about.step = Some(word.to_owned());
         // Looks are no calls, but they fill the log as calls do.
@@ -221,7 +266,6 @@ impl Broker {
                 .field("audit")
                 .fix("the agent has used up its room in the log"));
         }
-        let request = render(step, Filling { args: &looker.args, params, page_token })?;
         // A call that is refused, or waits for a person, is charged to no grant; one that is minted has its probes.
         if let Some(agent) = agent.filter(|_| purpose.about.call.is_none()) {
             if !lock(&self.looks).spend(agent, now_us) {
@@ -236,6 +280,7 @@ impl Broker {
         let (begun, answer) = performed.map_err(unseen)?;
         let judged = parse(&answer, true)
             .and_then(|mut value| refuse(step, &mut value).map(|()| value))
+            .inspect(|value| looker.glances.keep(asked, value))
             .and_then(|value| judge(&value).map(|()| value))
             .and_then(|value| step.with_letter(value))
             .map(Judged::of)

@@ -10,8 +10,8 @@ use claviger_domain::caveat::ResourceBound;
 use claviger_domain::deny::{excluded, forbids, forbids_seen};
 use claviger_domain::event::{Actor, Detail, Kind};
 use claviger_domain::grant::{Grant, Handle};
-use claviger_domain::id::{ApprovalId, CallId, CapabilityId, HandleId};
-use claviger_domain::name::{AdapterName, ToolName};
+use claviger_domain::id::{CallId, CapabilityId, HandleId};
+use claviger_domain::name::AdapterName;
 use claviger_domain::permit::{self, Question};
 use claviger_domain::refusal::{Class, Denial, Refusal};
 use claviger_domain::scope::Scope;
@@ -19,6 +19,8 @@ use claviger_domain::seen::{Party, Seen};
 use claviger_domain::tool::{Service, Tool};
 use zeroize::Zeroizing;
 
+use super::choose::{Stopped, Wanted, calling};
+use super::look::Glances;
 use super::nonces::Spent;
 use super::refuse::About;
 use super::state::{GrantEntry, HandleEntry, State};
@@ -54,6 +56,8 @@ pub(super) struct Calling<'a> {
     pub(super) args: &'a Arguments,
     /// What the call may touch.
     pub(super) scope: &'a Scope,
+    /// What was seen for it under another grant, and is kept for the next.
+    pub(super) glances: &'a Glances,
     /// For the log.
     pub(super) about: &'a About,
 }
@@ -171,9 +175,9 @@ impl Broker {
             .map_err(|_| Denial::new(Class::BadArguments).fix("the arguments are not in canonical form"))?;
         about.arguments = std::str::from_utf8(arguments.bytes()).ok().map(str::to_owned);
         self.spring(&grant.agent, about, &arguments)?;
-        let (chosen, mut permit) = self.choose(&question, &presented, &verified, &arguments).await?;
-        about.grant = Some(chosen.grant.grant.id);
-        about.handle = Some(chosen.handle.handle.id);
+        let mut candidates = self.candidates(&presented, &verified);
+        let (mut chosen, mut permit) = self.choose(&question, &mut candidates, &verified, &arguments).await?;
+        about.under(&chosen);
         about.args = Some(Arc::new(permit.arguments().clone()));
         let tool = service
             .tools
@@ -181,9 +185,6 @@ impl Broker {
             .find(|tool| tool.name.to_string() == verified.claim().tool.as_str())
             .ok_or_else(|| Denial::new(Class::ToolChanged))?;
         self.not_forbidden(&self.read(), about, &[])?;
-        for bound in self.excluded(&chosen.grant.grant, tool) {
-            permit.exclude(bound);
-        }
         // Asked before anything is charged: a log in trouble must not eat an agent's calls.
         if let Some(fault) = self.ports.audit.trouble() {
             return Err(Denial::new(Class::Unavailable).field("audit").fix(fault.to_string()));
@@ -195,36 +196,24 @@ impl Broker {
                 .field("audit")
                 .fix("the agent has used up its room in the log"));
         }
-        let calling = Calling {
-            adapter,
-            presented: &chosen,
-            service,
-            tool,
-            arguments: &arguments,
-            args: permit.arguments(),
-            scope: permit.scope(),
-            about,
+        let glances = Glances::default();
+        let wanted =
+            Wanted { adapter, service, tool, verified: &verified, arguments: &arguments, glances: &glances };
+        let seen = loop {
+            glances.begin(candidates.is_last());
+            match self.under(&wanted, &chosen, &mut permit, about).await {
+                Ok(seen) => break seen,
+                Err(Stopped::No(denial)) => return Err(denial),
+                // Another call was faster. Nothing was charged, and each grant is tried once.
+                Err(Stopped::UsedUp(denial)) => {
+                    candidates.refused(chosen.handle.handle.id, denial);
+                    about.under(&presented);
+                    (chosen, permit) = self.choose(&question, &mut candidates, &verified, &arguments).await?;
+                    about.under(&chosen);
+                }
+            }
         };
-        // Who has used up what it was given has nothing looked at for it.
-        self.has_room(&chosen).await?;
-        let (found, scope) = self.find(&calling).await?;
-        let seen = self.look(&calling, &scope).await?;
-        self.not_forbidden(&self.read(), about, &seen.people)?;
-        permit.settle(&found, tool)?;
-        let calling = Calling {
-            adapter,
-            presented: &chosen,
-            service,
-            tool,
-            arguments: &arguments,
-            args: permit.arguments(),
-            scope: permit.scope(),
-            about,
-        };
-        let consent =
-            self.consent(&calling, &seen, verified.claim().approval.map(ApprovalId::from_bytes)).await?;
-        self.charge(&chosen, consent.puts()).await?;
-        self.consented(consent);
+        let calling = calling(&wanted, &chosen, &permit, about);
         // The charge may have waited for the store: what was taken away since then is gone.
         let now = self.presented(chosen.handle.handle.id)?;
         now.grant.alive(self.now_ms())?;
@@ -253,56 +242,6 @@ impl Broker {
         self.read().presented(id).ok_or_else(unknown)
     }
 
-    /// Which grant a call is under. A child handle stands for itself. By a root handle, the agent's live grants for that
-    /// tool with that secret are asked in the order they were made, and the first that allows the call and is not used
-    /// up is the one: it alone is charged. Where none is, the refusal is that of the one presented.
-    async fn choose(
-        &self,
-        question: &Question<'_>,
-        presented: &Presented,
-        verified: &Verified,
-        arguments: &Canonical,
-    ) -> Result<(Presented, permit::Permit), Denial> {
-        let candidates = self.stand_ins(presented, verified);
-        if candidates.len() < 2 {
-            let permit = permit::decide(question, verified, arguments)?;
-            return Ok((presented.clone(), permit));
-        }
-        let mut refusal = Denial::new(Class::NotGranted).field("tool");
-        for by in candidates {
-            let above = by.above();
-            let other = by.question(question.adapter, question.service, question.now_ms, &above);
-            let decided = permit::decide_by(question, &other, verified, arguments);
-            let denial = match decided {
-                Ok(permit) => match self.has_room(&by).await {
-                    Ok(()) => return Ok((by, permit)),
-                    Err(denial) => denial,
-                },
-                Err(denial) => denial,
-            };
-            if by.handle.handle.id == presented.handle.handle.id {
-                refusal = denial;
-            }
-        }
-        Err(refusal)
-    }
-
-    /// The agent's root handles that may serve what was presented by one of them. A person's word was given on one.
-    fn stand_ins(&self, presented: &Presented, verified: &Verified) -> Vec<Presented> {
-        let claim = verified.claim();
-        let Ok(tool) = claim.tool.as_str().parse::<ToolName>() else { return Vec::new() };
-        let grant = &presented.grant.grant;
-        if presented.handle.handle.id != grant.root || claim.approval.is_some() {
-            return Vec::new();
-        }
-        let state = self.read();
-        state
-            .live_grants(&grant.agent, self.now_ms())
-            .filter(|entry| entry.grant.shares(grant, &tool))
-            .filter_map(|entry| state.presented(entry.grant.root))
-            .collect()
-    }
-
     /// Whether no grant of the agent's that forbids speaks of this call, or of the people whom a look has seen. Such a
     /// grant bites from the moment it stands.
     pub(super) fn not_forbidden(&self, state: &State, about: &About, people: &[Party]) -> Result<(), Denial> {
@@ -325,7 +264,7 @@ impl Broker {
     }
 
     /// The objects that no call of that tool may touch, by the agent's grants that forbid.
-    fn excluded(&self, grant: &Grant, tool: &Tool) -> Vec<ResourceBound> {
+    pub(super) fn excluded(&self, grant: &Grant, tool: &Tool) -> Vec<ResourceBound> {
         let state = self.read();
         let denies = state.live_grants(&grant.agent, self.now_ms()).map(|entry| &entry.grant);
         denies

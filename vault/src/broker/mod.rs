@@ -19,6 +19,7 @@ mod approvals;
 mod authors;
 mod budget;
 mod capabilities;
+mod choose;
 mod connect;
 mod consent;
 mod counters;

@@ -6,6 +6,7 @@ use claviger_domain::name::{AdapterName, AgentName, SecretName, ToolName};
 use claviger_domain::refusal::{Class, Denial, Refusal};
 
 use super::Broker;
+use super::mint::Presented;
 
 /// Whom and what a refusal was about, as far as it was known when it happened.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +62,12 @@ impl Broker {
 }
 
 impl About {
+    /// Under whose authority.
+    pub(super) fn under(&mut self, presented: &Presented) {
+        self.grant = Some(presented.grant.grant.id);
+        self.handle = Some(presented.handle.handle.id);
+    }
+
     /// Puts what is known into an event.
     pub(super) fn fill(&self, event: &mut Event) {
         event.agent.clone_from(&self.agent);

@@ -235,9 +235,15 @@ impl Caveat {
         match stranger(patterns, seen_all) {
             None => {}
             Some(Party::Address(address)) => {
-                return Err(denial("object")
-                    .value(address.to_string())
-                    .fix(format!("add {address} to the {word} of a new grant")));
+                let fix = match self {
+                    // To be taken off is told too, by a mail or by what is gone: it is a change like any other.
+                    Caveat::People(_) => format!(
+                        "{address} is on it already and would learn of any change, of being taken off too: take them \
+                         off yourself, or add them to the {word} of a new grant"
+                    ),
+                    _ => format!("add {address} to the {word} of a new grant"),
+                };
+                return Err(denial("object").value(address.to_string()).fix(fix));
             }
             Some(Party::Unknown) => {
                 return Err(denial("object").value("(somebody who cannot be read, or everybody)"));

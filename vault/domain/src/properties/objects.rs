@@ -250,6 +250,22 @@ proptest! {
     }
 }
 
+/// Who is on an event already is told of being taken off: the owner is told why that is refused, and what to do.
+#[test]
+fn who_is_there_already_is_no_guest_to_be_taken_off() {
+    let tool = tool([], vec![step("act")]);
+    let args = parse(&tool, &json!({})).unwrap();
+    let guest = [Party::Address("eve@evil.example".parse().unwrap())];
+    for (bound, word) in [
+        (people(Role::Attendee, &["*@example.org"]), "take them off yourself"),
+        (Caveat::Recipients(["*@example.org".parse().unwrap()].into()), "to the recipients of a new grant"),
+    ] {
+        let denial = bound.reaches(&tool, &args, Some(&guest)).unwrap_err();
+        let fix = denial.fix.unwrap();
+        assert!(fix.contains(word) && fix.contains("eve@evil.example"), "{fix}");
+    }
+}
+
 #[test]
 fn what_nobody_named_is_nothing() {
     // Before it is settled, what the agent made is nothing, and what lies below is not there.

@@ -16,6 +16,7 @@ mod bytes;
 mod canary;
 mod connect;
 mod consent;
+mod contest;
 mod counters;
 mod decoys;
 mod drive;
