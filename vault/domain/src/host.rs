@@ -1,5 +1,6 @@
 //! Hosts, as bounds on URLs name them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -65,22 +66,29 @@ impl fmt::Display for HostPattern {
 
 /// A host in the form that bounds name it: ASCII, lower case, labels of other scripts as `xn--`; `None` where it is no
 /// such name, or where readers could disagree on what it is: then it equals nothing.
-pub(crate) fn ascii(host: &str) -> Option<String> {
+pub(crate) fn ascii(host: &str) -> Option<Cow<'_, str>> {
     let host = host.strip_suffix('.').unwrap_or(host);
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_');
+    if host.bytes().all(plain) {
+        return (!host.split('.').any(str::is_empty)).then_some(Cow::Borrowed(host));
+    }
     let mut labels = Vec::new();
     for label in host.split('.') {
         labels.push(if label.is_ascii() { label.to_ascii_lowercase() } else { other_script(label)? });
     }
     let whole = labels.join(".");
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_');
-    (!whole.is_empty() && whole.bytes().all(plain) && labels.iter().all(|label| !label.is_empty()))
-        .then_some(whole)
+    (whole.bytes().all(plain) && labels.iter().all(|label| !label.is_empty())).then_some(Cow::Owned(whole))
 }
 
 /// A label of one script as `xn--`. What is refused here is what the two generations of IDNA read differently, what
 /// needs a normal form first, and what mixes scripts: none of these ever equals a host that somebody listed.
 fn other_script(label: &str) -> Option<String> {
-    let lower: Vec<char> = label.chars().flat_map(char::to_lowercase).collect();
+    // At least one letter of the answer for each here, behind `xn--`, and the whole at most 63 (RFC 1035 section 2.3.4).
+    // What is longer is not worked out, which takes the square of its length.
+    let lower: Vec<char> = label.chars().flat_map(char::to_lowercase).take(60).collect();
+    if lower.len() == 60 {
+        return None;
+    }
     let mut script = None;
     for c in &lower {
         // Digits and hyphens belong to every script.
