@@ -13,9 +13,8 @@ pub use pattern::Pattern;
 
 /// Longest local part, in bytes (RFC 5321 section 4.5.3.1.1).
 const LOCAL_MAX: usize = 64;
-/// Longest domain name as text, in bytes (RFC 1035 section 2.3.4, without the root's dot).
-const DOMAIN_MAX: usize = 253;
-/// Longest address, in bytes (RFC 5321 section 4.5.3.1.3: a path of 256 less its angle brackets).
+/// Longest address, in bytes (RFC 5321 section 4.5.3.1.3: a path of 256 less its angle brackets). It leaves a domain less
+/// than the 253 that a name may have (RFC 1035 section 2.3.4).
 const ADDRESS_MAX: usize = 254;
 
 /// The text is not an address, or not a pattern of addresses. It never repeats the text.
@@ -121,9 +120,6 @@ fn is_local_byte(b: u8) -> bool {
 }
 
 fn is_domain(domain: &str) -> bool {
-    if domain.len() > DOMAIN_MAX {
-        return false;
-    }
     let mut last = None;
     let mut labels = 0;
     for label in domain.split('.') {

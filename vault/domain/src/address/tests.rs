@@ -13,6 +13,7 @@ fn plain_addresses_are_taken() {
         ("prvs=12ab=x@example.org", "prvs=12ab=x@example.org"),
         ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
         ("a@3com.com", "a@3com.com"),
+        ("a@example.xn--p1ai", "a@example.xn--p1ai"),
     ] {
         let address: Address = text.parse().unwrap();
         assert_eq!(address.to_string(), kept);
@@ -20,6 +21,11 @@ fn plain_addresses_are_taken() {
     }
     let edge = format!("{}@{}.{}.org", "l".repeat(64), "d".repeat(63), "e".repeat(63));
     assert!(edge.parse::<Address>().is_ok());
+    let longest = |last: usize| {
+        format!("{}@{}.{}.{}", "l".repeat(64), "d".repeat(63), "e".repeat(63), "f".repeat(last))
+    };
+    assert_eq!(longest(61).parse::<Address>().unwrap().as_str().len(), 254);
+    assert_eq!(longest(62).parse::<Address>(), Err(BadAddress::TooLong));
 }
 
 #[test]
@@ -162,6 +168,8 @@ fn what_is_forbidden_has_other_spellings() {
         ("family@gmail.com", "family@example.com", false),
         ("*@evil.com", "a@sub.evil.com", false),
         ("a@b.cd", "+a@b.cd", false),
+        // What is nothing but a tag is a name of its own.
+        ("+x@b.cd", "+y@b.cd", false),
     ] {
         let resembles = pattern.parse::<Pattern>().unwrap().resembles(&address.parse().unwrap());
         assert_eq!(resembles, expected, "{pattern} on {address}");

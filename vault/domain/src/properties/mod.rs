@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod approval;
+mod arguments;
+mod authors;
 mod capability;
+mod catalog;
 mod caveats;
 mod decision;
 mod deny;
