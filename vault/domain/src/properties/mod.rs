@@ -4,6 +4,7 @@
 mod approval;
 mod arguments;
 mod authors;
+mod bounds;
 mod capability;
 mod catalog;
 mod caveats;
@@ -13,6 +14,7 @@ mod forms;
 mod grants;
 mod kinds;
 mod objects;
+mod policy;
 mod rate;
 mod render;
 mod schema;
