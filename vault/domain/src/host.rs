@@ -228,6 +228,73 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_is_as_long_as_a_name_may_be() {
+        let pattern = |text: String| text.parse::<HostPattern>().is_ok();
+        assert!(pattern(format!("{}.org", "a".repeat(63))) && !pattern(format!("{}.org", "a".repeat(64))));
+        let long = |length: usize| {
+            let labels = format!("{0}.{0}.{0}.", "a".repeat(62));
+            format!("{labels}{}", "a".repeat(length - labels.len()))
+        };
+        assert!(pattern(long(250)) && !pattern(long(254)));
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        assert!(pattern(longest.clone()) && !pattern(format!("{longest}b")));
+        // Nothing below is not below, however the host was come by.
+        assert!(!"*.example.org".parse::<HostPattern>().unwrap().matches_ascii(".example.org"));
+    }
+
+    /// The right sides were computed by another program.
+    #[test]
+    fn other_scripts_have_their_ascii_form() {
+        let form = |host: &str| ascii(host).map(std::borrow::Cow::into_owned);
+        for (label, expected) in [
+            ("ü", "tda"),
+            ("aü", "a-eha"),
+            ("éa", "a-9fa"),
+            ("zzé", "zz-cja"),
+            ("ünü", "n-dhab"),
+            ("bü-1", "b-1-hoa"),
+            ("üüüüüüüüüü", "tdaaaaaaaaaa"),
+            ("münchen-ost", "mnchen-ost-9db"),
+            ("ąćęłńóśźż", "kda9ag6e8jma6nxjsa"),
+            ("ελλάδα", "hxakic4aa"),
+            ("παράδειγμα", "hxajbheg2az3al"),
+            ("שלום", "9dbne9b"),
+            ("дрова", "80adf4bj"),
+            ("почемужеонинеговорятпорусски", "b1abfaaepdrnnbgefbadotcwatmq2g4l"),
+            ("日本語", "wgv71a119e"),
+            ("ドメイン名例", "eckwd4c7cu47r2wf"),
+            ("한국인터넷", "3e0bx5eku0am2irhf"),
+            ("中国互联网络信息中心", "fiqa61au8b7zsevnm8ak20mc4a87e"),
+            ("他们为什么不说中文", "ihqwcrb4cv8a8dqg056pqjye"),
+        ] {
+            assert_eq!(form(&format!("{label}.Example")), Some(format!("xn--{expected}.example")), "{label}");
+        }
+        let long = |length: usize| format!("{}ü", "a".repeat(length));
+        assert_eq!(form(&long(55)).map(|label| label.len()), Some(63));
+        assert_eq!(
+            (form(&long(56)), form(&long(58)), form(&long(59)), form(&long(5_000))),
+            (None, None, None, None)
+        );
+        for none in [
+            "ς.org",
+            "λόγος.org",
+            "ß.org",
+            "ı.org",
+            "aλ.org",
+            "bü_1.org",
+            "a b",
+            "a..b",
+            "a.",
+            "",
+            ".",
+            "a!b",
+            "A!b",
+        ] {
+            assert_eq!(form(none), (none == "a.").then(|| "a".to_owned()), "{none:?}");
+        }
+    }
+
+    #[test]
     fn a_star_is_strictly_below() {
         for (pattern, host, expected) in [
             ("example.org", "example.org", true),

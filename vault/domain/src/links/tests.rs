@@ -267,7 +267,12 @@ fn harmless_texts_pass() {
 fn what_is_told_is_short() {
     let long = format!("https://evil.com/{}", "x".repeat(50_000));
     assert_eq!(check(&long, &[]).unwrap_err().chars().count(), 100);
-    // Encoded so that decoding never ends within reason.
+    // Encoded so that decoding never ends within reason; a little less is decoded to its end.
+    let levels = |count: usize| format!("%{}41", "25".repeat(count - 1));
+    assert_eq!(check(&levels(23), &[]), Ok(()));
+    assert!(check(&levels(24), &[]).is_err());
+    let hidden = format!("evil%{}2ecom", "25".repeat(22));
+    assert!(check(&hidden, &[]).is_err_and(|found| found == "evil.com"));
     let deep = format!("%{}41", "25".repeat(60));
     assert!(check(&deep, &[]).is_err());
 }

@@ -238,6 +238,7 @@ fn a_text_that_is_taken_over_unread_has_links_that_nobody_saw() {
         tool.effect = effect;
         let source = ParamSource::Look { look: ident("draft"), at: "/raw".parse().unwrap(), kind };
         tool.steps[0].params.insert(ident("raw"), source);
+        tool.steps[0].params.insert(ident("id"), ParamSource::Answer);
         tool
     };
     for (kind, copies) in [(LookedUp::Text, true), (LookedUp::Json, true), (LookedUp::Addresses, false)] {

@@ -20,4 +20,5 @@ mod render;
 mod schema;
 mod scope;
 mod trees;
+mod words;
 mod world;
