@@ -11,7 +11,8 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Arm, Attribute, BinOp, Block, Expr, ExprBinary, ExprMethodCall, ExprUnary, Lit, Meta, Pat, Signature, Stmt, UnOp,
+    Arm, Attribute, BinOp, Block, Expr, ExprBinary, ExprMethodCall, ExprUnary, Lit, Meta, Pat, Signature,
+    Stmt, UnOp,
 };
 
 use crate::values;
@@ -171,7 +172,8 @@ impl<'a> Instrumenter<'a> {
                 let never = self.switch(at, "replace match guard with false");
                 let guard = &guarded.guard;
                 let guard = never.map_or_else(|| quote!((#guard)), |never| quote!((!#never && (#guard))));
-                *guarded.guard = Expr::Verbatim(always.map_or(guard.clone(), |always| quote!((#always || #guard))));
+                *guarded.guard =
+                    Expr::Verbatim(always.map_or(guard.clone(), |always| quote!((#always || #guard))));
             }
             pattern if wildcard_follows && !is_wildcard(pattern) => {
                 let what = format!("delete match arm {}", values::spelled(pattern));
@@ -288,7 +290,11 @@ impl VisitMut for Instrumenter<'_> {
     }
 
     fn visit_item_impl_mut(&mut self, item: &mut syn::ItemImpl) {
-        let of = item.trait_.as_ref().and_then(|(path, _)| path.segments.last()).map(|last| last.ident.to_string());
+        let of = item
+            .trait_
+            .as_ref()
+            .and_then(|(path, _)| path.segments.last())
+            .map(|last| last.ident.to_string());
         // What a value looks like in a test's message, and what a default is worth, says nothing about a rule.
         if matches!(of.as_deref(), Some("Debug" | "Default")) {
             return;
@@ -368,7 +374,9 @@ fn holds_let(condition: &Expr) -> bool {
 fn is_wildcard(pattern: &Pat) -> bool {
     match pattern {
         Pat::Wild(_) => true,
-        Pat::Ident(name) => name.subpat.is_none() && name.ident.to_string().starts_with(|c: char| c.is_lowercase()),
+        Pat::Ident(name) => {
+            name.subpat.is_none() && name.ident.to_string().starts_with(|c: char| c.is_lowercase())
+        }
         _ => false,
     }
 }

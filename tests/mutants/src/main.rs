@@ -22,14 +22,16 @@ use crate::results::{Fate, Results};
 use crate::tree::Tree;
 use crate::trial::{End, Tests, each};
 
-const USAGE: &str = "usage: claviger-mutants --package NAME [--under FOLDER] [--shard K/N] [--jobs N] [--survivors] \
-                     [--again] [--list]
+const USAGE: &str =
+    "usage: claviger-mutants --package NAME [--under FOLDER] [--shard K/N] [--jobs N] [--survivors] \
+                     [--optimise] [--again] [--list]
 
   --package NAME   the package whose library is changed; its unit tests are run
   --under FOLDER   only change files below this path (from the workspace's root)
   --shard K/N      only try every Nth mutant, beginning with the Kth (from 0)
   --jobs N         how many tests run at a time (default 2)
-  --survivors      try again what survived or was not reached, for example after writing a test
+  --survivors      try again what survived or was not reached, with all cases of the property tests
+  --optimise       build the package optimised: worth it where tests are slow and building is not
   --again          forget earlier results
   --list           only say which mutants there are";
 
@@ -40,6 +42,7 @@ struct Asked {
     shard: (usize, usize),
     jobs: usize,
     survivors: bool,
+    optimise: bool,
     again: bool,
     list: bool,
 }
@@ -52,6 +55,7 @@ impl Asked {
             shard: (0, 1),
             jobs: 2,
             survivors: false,
+            optimise: false,
             again: false,
             list: false,
         };
@@ -63,6 +67,7 @@ impl Asked {
                 "--shard" => asked.shard = shard(&value()?)?,
                 "--jobs" => asked.jobs = value()?.parse().context("--jobs takes a number")?,
                 "--survivors" => asked.survivors = true,
+                "--optimise" => asked.optimise = true,
                 "--again" => asked.again = true,
                 "--list" => asked.list = true,
                 _ => bail!("{word:?} is not understood\n{USAGE}"),
@@ -78,7 +83,9 @@ impl Asked {
 /// `K/N` with K < N.
 fn shard(text: &str) -> anyhow::Result<(usize, usize)> {
     let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
-    parts.filter(|(k, n)| k < n).with_context(|| format!("{text:?} is no shard: K/N, with K from 0 and below N"))
+    parts
+        .filter(|(k, n)| k < n)
+        .with_context(|| format!("{text:?} is no shard: K/N, with K from 0 and below N"))
 }
 
 fn main() -> ExitCode {
@@ -94,7 +101,7 @@ fn main() -> ExitCode {
 /// Does what was asked. Exit code 1 says that mutants survive or are not reached.
 fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
     let tree = Tree::find(&asked.package)?;
-    tree.copy()?;
+    tree.copy(asked.optimise)?;
     let path = tree.home.join(format!("{}.results.jsonl", asked.package));
     let mut results = Results::open(path, asked.again, tree.prints()?)?;
     let mut unviable = results.unviable();
@@ -129,7 +136,7 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
     let done = AtomicUsize::new(0);
     each(asked.jobs, left.len(), |place| {
         let mutant = left[place];
-        let fate = fate(&tests, mutant)?;
+        let fate = fate(&tests, mutant, asked.survivors)?;
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if done.is_multiple_of(100) {
             eprintln!("{done} of {}", left.len());
@@ -144,16 +151,12 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
     Ok(if bad { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-/// Tries one mutant: with few cases of the property tests first, and what survives that with all of them.
-fn fate(tests: &Tests, mutant: &Mutant) -> anyhow::Result<Fate> {
+/// Tries one mutant, with few cases of the property tests or all of them.
+fn fate(tests: &Tests, mutant: &Mutant, full: bool) -> anyhow::Result<Fate> {
     if !tests.reaches(mutant.id) {
         return Ok(Fate::NotReached);
     }
-    let mut end = tests.attempt(mutant.id, false)?;
-    if end == End::Passed {
-        end = tests.attempt(mutant.id, true)?;
-    }
-    Ok(match end {
+    Ok(match tests.attempt(mutant.id, full)? {
         End::Failed => Fate::Caught,
         End::Late => Fate::Timeout,
         End::Passed => Fate::Survived,
@@ -177,7 +180,9 @@ mod tests {
     fn what_is_not_understood_is_refused() {
         let asked = |words: &[&str]| Asked::parse(words.iter().map(|word| (*word).to_owned()));
         assert!(asked(&["--package", "p", "--survivors"]).is_ok_and(|asked| asked.survivors));
-        for wrong in [&["--package"][..], &[], &["--package", "p", "--quick"], &["--package", "p", "--jobs", "x"]] {
+        for wrong in
+            [&["--package"][..], &[], &["--package", "p", "--quick"], &["--package", "p", "--jobs", "x"]]
+        {
             assert!(asked(wrong).is_err(), "{wrong:?}");
         }
     }

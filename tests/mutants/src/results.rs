@@ -125,12 +125,18 @@ impl Results {
         }
         bad.sort();
         let told: usize = counts.values().sum();
-        let mut table: String =
-            Fate::ALL.iter().map(|fate| format!("{fate:<12}{:>7}\n", counts.get(fate).unwrap_or(&0))).collect();
+        let mut table: String = Fate::ALL
+            .iter()
+            .map(|fate| format!("{fate:<12}{:>7}\n", counts.get(fate).unwrap_or(&0)))
+            .collect();
         table.push_str(&format!("{:<12}{told:>7} of {}\n", "all", mutants.len()));
         let mut list = format!("{table}\n");
         for (_, _, _, fate, key) in bad {
-            list.push_str(&if fate == Fate::NotReached { format!("{key} (not reached)\n") } else { format!("{key}\n") });
+            list.push_str(&if fate == Fate::NotReached {
+                format!("{key} (not reached)\n")
+            } else {
+                format!("{key}\n")
+            });
         }
         let path = self.path.with_extension("txt");
         fs::write(&path, list)?;

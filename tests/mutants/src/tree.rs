@@ -38,7 +38,7 @@ impl Tree {
     /// # Errors
     /// Cargo cannot tell, or the package has no library.
     pub(crate) fn find(package: &str) -> anyhow::Result<Self> {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = cargo();
         cargo.args(["metadata", "--no-deps", "--format-version", "1"]);
         let metadata: Value = serde_json::from_slice(&output(&mut cargo)?)?;
         let path = |value: &Value| value.as_str().map(PathBuf::from);
@@ -53,7 +53,9 @@ impl Tree {
             .as_array()
             .into_iter()
             .flatten()
-            .find(|target| target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "lib")))
+            .find(|target| {
+                target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "lib"))
+            })
             .and_then(|target| path(&target["src_path"]))
             .with_context(|| format!("{package} has no library"))?;
         let manifest = path(&found["manifest_path"]).context("a package has a manifest")?;
@@ -74,11 +76,12 @@ impl Tree {
         self.home.join("target")
     }
 
-    /// Brings the copy to where the workspace is, but for what the mutants change.
+    /// Brings the copy to where the workspace is, but for what the mutants change. `optimise`: the package is built with
+    /// the compiler's first level.
     ///
     /// # Errors
     /// A file cannot be read or written.
-    pub(crate) fn copy(&self) -> anyhow::Result<()> {
+    pub(crate) fn copy(&self, optimise: bool) -> anyhow::Result<()> {
         let files = self.files()?;
         let instrumented: BTreeSet<PathBuf> = self.sources()?.into_iter().collect();
         for file in &files {
@@ -86,7 +89,12 @@ impl Tree {
             // Listed and deleted, or a link to a folder.
             let Ok(mut bytes) = fs::read(&from) else { continue };
             if file.ends_with("Cargo.toml") {
-                bytes = without_lints(&String::from_utf8(bytes)?).into_bytes();
+                let mut manifest = without_lints(&String::from_utf8(bytes)?);
+                if optimise && file == Path::new("Cargo.toml") {
+                    let package = &self.package;
+                    manifest.push_str(&format!("\n[profile.dev.package.{package}]\nopt-level = 1\n"));
+                }
+                bytes = manifest.into_bytes();
             } else if instrumented.contains(file) {
                 continue;
             } else if file.starts_with(&self.folder) && file.extension().is_some_and(|kind| kind == "rs") {
@@ -96,7 +104,10 @@ impl Tree {
         }
         let mut strange = Vec::new();
         walk(&self.copy, &mut |path| {
-            if !path.strip_prefix(&self.copy).is_ok_and(|path| files.contains(path) || path.ends_with("Cargo.lock")) {
+            if !path
+                .strip_prefix(&self.copy)
+                .is_ok_and(|path| files.contains(path) || path.ends_with("Cargo.lock"))
+            {
                 strange.push(path.to_owned());
             }
         })?;
@@ -121,12 +132,17 @@ impl Tree {
                     let mut parsed = syn::parse_file(&text).with_context(|| file.display().to_string())?;
                     instrumenter.file(&file.to_string_lossy(), &mut parsed);
                     // Tests that stand beside the code are in here too.
-                    fewer_cases(&parsed.into_token_stream().to_string().replace("with_cases (", "with_cases("))
+                    fewer_cases(
+                        &parsed.into_token_stream().to_string().replace("with_cases (", "with_cases("),
+                    )
                 }
                 false => fewer_cases(&text),
             };
             if file == self.library {
-                text = format!("#![allow(warnings)]\n{text}\n{RUNTIME}");
+                // Of the lints that are errors by themselves, those that a mutant runs into.
+                let quiet =
+                    "#![allow(warnings, arithmetic_overflow, unconditional_panic, overflowing_literals)]";
+                text = format!("{quiet}\n{text}\n{RUNTIME}");
             }
             write(&self.copy.join(&file), text.as_bytes())?;
         }
@@ -188,8 +204,11 @@ impl Tree {
         let mut git = Command::new("git");
         git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(&self.root);
         let listed = output(&mut git).unwrap_or_default();
-        let mut files: BTreeSet<PathBuf> =
-            String::from_utf8(listed)?.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect();
+        let mut files: BTreeSet<PathBuf> = String::from_utf8(listed)?
+            .split('\0')
+            .filter(|name| !name.is_empty())
+            .map(PathBuf::from)
+            .collect();
         if files.is_empty() {
             walk(&self.root, &mut |path| {
                 files.extend(path.strip_prefix(&self.root).ok().map(Path::to_owned));
@@ -198,6 +217,19 @@ impl Tree {
         }
         Ok(files)
     }
+}
+
+/// Cargo, without what the cargo that runs us said about our own package: build scripts would be run again for it.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    for name in ["PKG_AUTHORS", "PKG_DESCRIPTION", "PKG_NAME", "PKG_VERSION", "MANIFEST_DIR", "MANIFEST_PATH"]
+    {
+        cargo.env_remove(format!("CARGO_{name}"));
+    }
+    for part in ["MAJOR", "MINOR", "PATCH", "PRE"] {
+        cargo.env_remove(format!("CARGO_PKG_VERSION_{part}"));
+    }
+    cargo
 }
 
 /// What a program says, if it ends well.
@@ -220,7 +252,8 @@ fn fewer_cases(text: &str) -> String {
     let mut parts = text.split("with_cases(");
     let mut written = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let number: String = part.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect();
+        let number: String =
+            part.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect();
         let cases = number.replace('_', "").parse::<u32>().ok();
         written.push_str("with_cases(");
         match cases {

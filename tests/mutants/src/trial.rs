@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::tree::{FULL, Tree, output};
+use crate::tree::{FULL, Tree, cargo, output};
 
 /// No run is stopped before this.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ impl Tests {
     /// # Errors
     /// They do not build, or cannot be run.
     pub(crate) fn build(tree: &Tree, jobs: usize) -> anyhow::Result<Self> {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = cargo();
         cargo
             .args(["test", "--lib", "--no-run", "--message-format", "json", "--package", &tree.package])
             .env("CARGO_TARGET_DIR", tree.target())
@@ -86,7 +86,9 @@ impl Tests {
 
     /// Lists the tests and runs each once.
     fn explore(&mut self, jobs: usize) -> anyhow::Result<()> {
-        let listed = output(Command::new(&self.binary).args(["--list", "--format", "terse"]).current_dir(&self.folder))?;
+        let listed = output(
+            Command::new(&self.binary).args(["--list", "--format", "terse"]).current_dir(&self.folder),
+        )?;
         let listed = String::from_utf8(listed)?;
         let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
         if names.is_empty() {
@@ -101,14 +103,17 @@ impl Tests {
         each(jobs, names.len(), |n| {
             let cover = this.covers.join(n.to_string());
             let name = names[n].to_owned();
-            let (end, took) = this.run(&[&name], &[("MUTANT_COVER", &cover.to_string_lossy())], Duration::from_secs(300))?;
+            let (end, took) =
+                this.run(&[&name], &[("MUTANT_COVER", &cover.to_string_lossy())], Duration::from_secs(300))?;
             if end != End::Passed {
                 eprintln!("left out, it does not pass by itself: {name}");
                 return Ok(());
             }
             let ids = fs::read_to_string(&cover).unwrap_or_default();
             let ids = ids.lines().filter_map(|line| line.parse().ok()).collect();
-            seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(n, (Test { name, took }, ids));
+            seen.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .insert(n, (Test { name, took }, ids));
             Ok(())
         })?;
         let seen = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -172,7 +177,12 @@ impl Tests {
 
     /// Runs some tests, for so long at most.
     #[allow(clippy::disallowed_methods, reason = "how long a test takes is what is asked")]
-    fn run(&self, names: &[&str], environment: &[(&str, &str)], patience: Duration) -> anyhow::Result<(End, Duration)> {
+    fn run(
+        &self,
+        names: &[&str],
+        environment: &[(&str, &str)],
+        patience: Duration,
+    ) -> anyhow::Result<(End, Duration)> {
         let begun = Instant::now();
         let status = Command::new("timeout")
             .args(["--signal=KILL", &format!("{}", patience.as_secs_f64())])
@@ -207,7 +217,11 @@ fn end(status: ExitStatus) -> End {
 }
 
 /// Does `work` for each number below `count`, some at a time; the first error ends it.
-pub(crate) fn each(jobs: usize, count: usize, work: impl Fn(usize) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
+pub(crate) fn each(
+    jobs: usize,
+    count: usize,
+    work: impl Fn(usize) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<()> {
     let next = AtomicUsize::new(0);
     let worker = || {
         loop {

@@ -74,7 +74,8 @@ fn of_named(last: &PathSegment) -> Vec<TokenStream> {
         _ => Vec::new(),
     };
     let first = arguments.first().map(|ty| of(ty)).unwrap_or_default();
-    let wrapped = |wrap: fn(&TokenStream) -> TokenStream| first.iter().map(wrap).take(MOST).collect::<Vec<_>>();
+    let wrapped =
+        |wrap: fn(&TokenStream) -> TokenStream| first.iter().map(wrap).take(MOST).collect::<Vec<_>>();
     match last.ident.to_string().as_str() {
         "bool" => vec![quote!(true), quote!(false)],
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => vec![quote!(0), quote!(1)],
@@ -104,8 +105,23 @@ fn default() -> TokenStream {
 pub(crate) fn spelled(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (from, to) in [
-        (" :: ", "::"), (":: ", "::"), (" < ", "<"), ("< ", "<"), (" >", ">"), ("& ", "&"), (" ,", ","), (" (", "("),
-        ("( ", "("), (" )", ")"), (" . ", "."), (" [", "["), ("[ ", "["), (" ]", "]"), ("! ", "!"), (" ?", "?"), (" ;", ";"),
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" < ", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        ("& ", "&"),
+        (" ,", ","),
+        (" (", "("),
+        ("( ", "("),
+        (" )", ")"),
+        (" . ", "."),
+        (" [", "["),
+        ("[ ", "["),
+        (" ]", "]"),
+        ("! ", "!"),
+        (" ?", "?"),
+        (" ;", ";"),
     ] {
         text = text.replace(from, to);
     }

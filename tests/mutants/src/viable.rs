@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::bail;
 use serde_json::Value;
 
 use crate::instrument::{Mutant, Switch, Switches};
-use crate::tree::Tree;
+use crate::tree::{Tree, cargo};
 
 /// How often the compiler is asked at most. It tells all errors of one kind at a time.
 const ROUNDS: usize = 25;
@@ -19,7 +18,11 @@ const ROUNDS: usize = 25;
 ///
 /// # Errors
 /// The copy does not compile even so, or for a reason that is not a mutant's.
-pub(crate) fn settle(tree: &Tree, under: &Path, unviable: &mut HashSet<String>) -> anyhow::Result<Vec<Mutant>> {
+pub(crate) fn settle(
+    tree: &Tree,
+    under: &Path,
+    unviable: &mut HashSet<String>,
+) -> anyhow::Result<Vec<Mutant>> {
     for round in 1..=ROUNDS {
         let mutants = tree.instrument(under, unviable)?;
         let errors = errors(tree)?;
@@ -46,7 +49,7 @@ struct Fault {
 
 /// What the compiler says against the copy.
 fn errors(tree: &Tree) -> anyhow::Result<Vec<Fault>> {
-    let output = Command::new("cargo")
+    let output = cargo()
         .args(["check", "--lib", "--message-format", "json", "--package", &tree.package])
         .env("CARGO_TARGET_DIR", tree.target())
         .current_dir(&tree.copy)
@@ -129,7 +132,9 @@ fn blame(switches: &[Switch], at: &Range<usize>) -> Option<u32> {
     let holds = |range: &Range<usize>| range.start <= at.start && at.end <= range.end;
     let narrowest = |range: fn(&Switch) -> Option<&Range<usize>>| {
         let holding = switches.iter().filter(|switch| range(switch).is_some_and(holds));
-        holding.min_by_key(|switch| range(switch).map_or(usize::MAX, ExactSizeIterator::len)).map(|switch| switch.id)
+        holding
+            .min_by_key(|switch| range(switch).map_or(usize::MAX, ExactSizeIterator::len))
+            .map(|switch| switch.id)
     };
     narrowest(|switch| Some(&switch.at))
         .or_else(|| narrowest(|switch| switch.changed.as_ref()))
