@@ -126,6 +126,11 @@ mod tests {
             "abc_20260301T",
             "abc_20260301T0930Z",
             "abc_20260301t093000z",
+            // Beginnings of a time are none.
+            "abc_R",
+            "abc_Rx_20260308",
+            "abc_2026030x",
+            "abc_20260301T09300x",
             "abc-def",
             "a.b",
             "a/b",

@@ -316,6 +316,30 @@ mod tests {
         assert!(Lures::of([(id(1), "short")]).is_empty());
     }
 
+    #[test]
+    fn the_shortest_is_found_alone_and_at_either_end() {
+        let shortest = "0123456789abcdef";
+        let lures = Lures::of([(id(1), shortest)]);
+        for text in
+            [shortest.to_owned(), format!("{shortest}."), format!(".{shortest}"), format!("x {shortest}")]
+        {
+            assert_eq!(lures.in_text(&text), Some(id(1)), "{text}");
+        }
+        assert!(Lures::of([(id(1), &shortest[1..])]).is_empty());
+        // Whatever its first two bytes are.
+        for first in ["a@", "@@", "\u{80}", "k{", "??"] {
+            let text = format!("{first}0123456789abcdef");
+            assert_eq!(
+                Lures::of([(id(2), text.as_str())]).in_text(&format!("x{text}")),
+                Some(id(2)),
+                "{text}"
+            );
+        }
+        // Two of one form are the first.
+        let both = Lures::of([(id(1), shortest), (id(2), shortest), (id(3), "fedcba9876543210")]);
+        assert_eq!((both.in_text(shortest), both.in_text("fedcba9876543210")), (Some(id(1)), Some(id(1))));
+    }
+
     proptest! {
         #[test]
         fn any_place_in_any_text_will_do(before in ".{0,40}", after in ".{0,40}", seed in any::<u8>()) {

@@ -1,5 +1,6 @@
 //! Hosts, as bounds on URLs name them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -65,22 +66,29 @@ impl fmt::Display for HostPattern {
 
 /// A host in the form that bounds name it: ASCII, lower case, labels of other scripts as `xn--`; `None` where it is no
 /// such name, or where readers could disagree on what it is: then it equals nothing.
-pub(crate) fn ascii(host: &str) -> Option<String> {
+pub(crate) fn ascii(host: &str) -> Option<Cow<'_, str>> {
     let host = host.strip_suffix('.').unwrap_or(host);
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_');
+    if host.bytes().all(plain) {
+        return (!host.split('.').any(str::is_empty)).then_some(Cow::Borrowed(host));
+    }
     let mut labels = Vec::new();
     for label in host.split('.') {
         labels.push(if label.is_ascii() { label.to_ascii_lowercase() } else { other_script(label)? });
     }
     let whole = labels.join(".");
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_');
-    (!whole.is_empty() && whole.bytes().all(plain) && labels.iter().all(|label| !label.is_empty()))
-        .then_some(whole)
+    (whole.bytes().all(plain) && labels.iter().all(|label| !label.is_empty())).then_some(Cow::Owned(whole))
 }
 
 /// A label of one script as `xn--`. What is refused here is what the two generations of IDNA read differently, what
 /// needs a normal form first, and what mixes scripts: none of these ever equals a host that somebody listed.
 fn other_script(label: &str) -> Option<String> {
-    let lower: Vec<char> = label.chars().flat_map(char::to_lowercase).collect();
+    // At least one letter of the answer for each here, behind `xn--`, and the whole at most 63 (RFC 1035 section 2.3.4).
+    // What is longer is not worked out, which takes the square of its length.
+    let lower: Vec<char> = label.chars().flat_map(char::to_lowercase).take(60).collect();
+    if lower.len() == 60 {
+        return None;
+    }
     let mut script = None;
     for c in &lower {
         // Digits and hyphens belong to every script.
@@ -216,6 +224,73 @@ mod tests {
             "example.org\n",
         ] {
             assert_eq!(bad.parse::<HostPattern>(), Err(BadHost), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_as_long_as_a_name_may_be() {
+        let pattern = |text: String| text.parse::<HostPattern>().is_ok();
+        assert!(pattern(format!("{}.org", "a".repeat(63))) && !pattern(format!("{}.org", "a".repeat(64))));
+        let long = |length: usize| {
+            let labels = format!("{0}.{0}.{0}.", "a".repeat(62));
+            format!("{labels}{}", "a".repeat(length - labels.len()))
+        };
+        assert!(pattern(long(250)) && !pattern(long(254)));
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        assert!(pattern(longest.clone()) && !pattern(format!("{longest}b")));
+        // Nothing below is not below, however the host was come by.
+        assert!(!"*.example.org".parse::<HostPattern>().unwrap().matches_ascii(".example.org"));
+    }
+
+    /// The right sides were computed by another program.
+    #[test]
+    fn other_scripts_have_their_ascii_form() {
+        let form = |host: &str| ascii(host).map(std::borrow::Cow::into_owned);
+        for (label, expected) in [
+            ("ü", "tda"),
+            ("aü", "a-eha"),
+            ("éa", "a-9fa"),
+            ("zzé", "zz-cja"),
+            ("ünü", "n-dhab"),
+            ("bü-1", "b-1-hoa"),
+            ("üüüüüüüüüü", "tdaaaaaaaaaa"),
+            ("münchen-ost", "mnchen-ost-9db"),
+            ("ąćęłńóśźż", "kda9ag6e8jma6nxjsa"),
+            ("ελλάδα", "hxakic4aa"),
+            ("παράδειγμα", "hxajbheg2az3al"),
+            ("שלום", "9dbne9b"),
+            ("дрова", "80adf4bj"),
+            ("почемужеонинеговорятпорусски", "b1abfaaepdrnnbgefbadotcwatmq2g4l"),
+            ("日本語", "wgv71a119e"),
+            ("ドメイン名例", "eckwd4c7cu47r2wf"),
+            ("한국인터넷", "3e0bx5eku0am2irhf"),
+            ("中国互联网络信息中心", "fiqa61au8b7zsevnm8ak20mc4a87e"),
+            ("他们为什么不说中文", "ihqwcrb4cv8a8dqg056pqjye"),
+        ] {
+            assert_eq!(form(&format!("{label}.Example")), Some(format!("xn--{expected}.example")), "{label}");
+        }
+        let long = |length: usize| format!("{}ü", "a".repeat(length));
+        assert_eq!(form(&long(55)).map(|label| label.len()), Some(63));
+        assert_eq!(
+            (form(&long(56)), form(&long(58)), form(&long(59)), form(&long(5_000))),
+            (None, None, None, None)
+        );
+        for none in [
+            "ς.org",
+            "λόγος.org",
+            "ß.org",
+            "ı.org",
+            "aλ.org",
+            "bü_1.org",
+            "a b",
+            "a..b",
+            "a.",
+            "",
+            ".",
+            "a!b",
+            "A!b",
+        ] {
+            assert_eq!(form(none), (none == "a.").then(|| "a".to_owned()), "{none:?}");
         }
     }
 

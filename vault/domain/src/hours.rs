@@ -160,7 +160,8 @@ fn minute(text: &str) -> Result<u16, BadHours> {
     }
     let two = |tens: u8, ones: u8| u16::from(tens - b'0') * 10 + u16::from(ones - b'0');
     let (hours, minutes) = (two(h1, h2), two(m1, m2));
-    if minutes < 60 && hours * 60 + minutes <= DAY { Ok(hours * 60 + minutes) } else { Err(BadHours::Span) }
+    // That it is within a day is for [`Hours::new`] to say.
+    if minutes < 60 { Ok(hours * 60 + minutes) } else { Err(BadHours::Span) }
 }
 
 impl fmt::Display for Hours {
@@ -199,6 +200,7 @@ mod tests {
             ("mon-sun,00:00-24:00,utc", "00:00-24:00,UTC"),
             ("fri-mon,22:00-06:00,america/new_york", "mon,fri-sun,22:00-06:00,America/New_York"),
             ("wed,mon,wed,09:30-09:31,Asia/Kolkata", "mon,wed,09:30-09:31,Asia/Kolkata"),
+            ("00:59-24:00,UTC", "00:59-24:00,UTC"),
             ("sat-sun,09:30-12:00,Asia/Tokyo", "sat,sun,09:30-12:00,Asia/Tokyo"),
         ] {
             let hours: Hours = text.parse().unwrap();
@@ -222,6 +224,7 @@ mod tests {
             ("mon-tue-wed,08:00-18:00,UTC", BadHours::Day),
             ("8:00-18:00,UTC", BadHours::Span),
             ("08:00-24:01,UTC", BadHours::Span),
+            ("08:00-99:59,UTC", BadHours::Span),
             ("24:00-08:00,UTC", BadHours::Span),
             ("08:60-18:00,UTC", BadHours::Span),
             ("08:00-08:00,UTC", BadHours::Span),
@@ -230,6 +233,25 @@ mod tests {
             ("08:00,UTC", BadHours::Span),
         ] {
             assert_eq!(bad.parse::<Hours>(), Err(why), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hours_are_kept_as_they_were_given() {
+        let hours = Hours::new("europe/berlin", vec![7, 1, 1], 1, 1440).unwrap();
+        assert_eq!(
+            (hours.zone(), hours.days(), hours.from(), hours.to()),
+            ("Europe/Berlin", &[1, 7][..], 1, 1440)
+        );
+        assert_eq!(Hours::new("UTC", (1..=7).collect(), 0, 1).unwrap().days(), [0; 0]);
+        for (days, from, to, why) in [
+            (vec![0], 0, 1, BadHours::Day),
+            (vec![1, 8], 0, 1, BadHours::Day),
+            (vec![], 1440, 1, BadHours::Span),
+            (vec![], 0, 1441, BadHours::Span),
+            (vec![], 5, 5, BadHours::Span),
+        ] {
+            assert_eq!(Hours::new("UTC", days, from, to), Err(why));
         }
     }
 

@@ -153,5 +153,7 @@ mod tests {
         ] {
             assert!(wrong.parse::<GrantId>().is_err(), "{wrong:?} was taken");
         }
+        let told = "gr_".parse::<GrantId>().map_err(|bad| bad.to_string());
+        assert!(told.is_err_and(|bad| bad.contains("gr_") && bad.contains("16")));
     }
 }

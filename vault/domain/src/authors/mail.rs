@@ -100,3 +100,6 @@ pub fn from_address(value: &str) -> Option<Address> {
         None => outside.trim_matches([' ', '\t']).parse().ok(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ fn is_keyword(b: u8) -> bool {
 fn is_loose(b: u8) -> bool {
     b.is_ascii_graphic() && !b"()<>;\\\",".contains(&b)
 }
+
+#[cfg(test)]
+mod tests;

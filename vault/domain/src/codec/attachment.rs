@@ -131,6 +131,17 @@ mod tests {
     use claviger_canonical::Canonical;
     use serde_json::json;
 
+    #[test]
+    fn all_together_have_a_most_and_a_person_reads_what_each_is() {
+        let file = |bytes: usize| json!({ "name": "a", "type": "text/plain", "data": STANDARD.encode(vec![0; bytes]) });
+        assert!(list(json!([file(TOTAL_MAX)])).is_ok());
+        assert!(list(json!([file(TOTAL_MAX - 1), file(1)])).is_ok());
+        assert_eq!(list(json!([file(TOTAL_MAX), file(1)])), Err(BadAttachment::TooLarge));
+        let one = Attachment::new("a.txt", "text/plain", b"hi".to_vec()).unwrap();
+        // The SHA-256 of "hi".
+        assert_eq!(one.describe(), "a.txt (text/plain, 2 bytes, sha256 8f434346648f6b96…)");
+    }
+
     fn list(value: serde_json::Value) -> Result<Vec<Attachment>, BadAttachment> {
         let canonical = Canonical::from_json(&json!({ "a": value })).unwrap();
         let Value::Object(members) = canonical.value() else { panic!("an object") };

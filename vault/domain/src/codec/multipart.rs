@@ -105,6 +105,12 @@ mod tests {
     }
 
     #[test]
+    fn a_media_type_has_a_longest() {
+        let of = |length: usize| format!("a/{}", "b".repeat(length - 2));
+        assert!(is_media_type(&of(255)) && !is_media_type(&of(256)));
+    }
+
+    #[test]
     fn the_boundary_comes_from_every_part() {
         let all: std::collections::BTreeSet<String> = [
             related(&json!(1), "text/plain", b"x"),

@@ -56,6 +56,9 @@ const LONGEST_TAG: usize = 1024;
 /// The longest comment that is taken for one, in bytes.
 pub(super) const LONGEST_COMMENT: usize = 4 * 1024;
 
+/// The longest character reference that is taken for one, in bytes after its `&`: that of `ZeroWidthSpace`.
+const LONGEST_REFERENCE: usize = 16;
+
 /// The tag that `text` begins with.
 pub(super) fn tag(text: &str) -> Option<Tag<'_>> {
     if let Some(comment) = text.strip_prefix("<!--") {
@@ -85,7 +88,7 @@ pub(super) fn within(text: &str, most: usize) -> &str {
 
 /// The character reference that `text` begins with, and its length in bytes.
 fn reference(text: &str) -> Option<(char, usize)> {
-    let rest = within(text.strip_prefix('&')?, 12);
+    let rest = within(text.strip_prefix('&')?, LONGEST_REFERENCE);
     let end = rest.find(';')?;
     let name = &rest[..end];
     let c = match name.strip_prefix('#') {

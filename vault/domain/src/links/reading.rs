@@ -1,28 +1,32 @@
 //! The readings of a text: what it is once somebody has decoded it, in each of the ways in which somebody may.
 
+use std::borrow::Cow;
+
+use super::SCRIPTS;
+
 /// More distinct readings than this, and the text was made to have many.
-const MOST: usize = 24;
+pub(super) const MOST: usize = 24;
 
 /// One reading.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reading {
-    /// Its characters.
-    pub(super) text: Vec<char>,
+pub(super) struct Reading<'a> {
+    /// What it says.
+    pub(super) text: Cow<'a, str>,
     /// It is read only where a scheme or slashes mark a host: line ends were taken out of it, and bare words of two lines
     /// are one only to a reader that was in the middle of a URL.
     pub(super) only_marked: bool,
 }
 
 /// All readings of a text, or `None` where there are too many.
-pub(super) fn of(text: &str) -> Option<Vec<Reading>> {
-    let mut texts = vec![text.to_owned()];
+pub(super) fn of(text: &str) -> Option<Vec<Reading<'_>>> {
+    let mut texts = vec![Cow::Borrowed(text)];
     let mut at = 0;
     while at < texts.len() {
         for decode in [percent, entities, soft_breaks] {
             if let Some(decoded) = decode(&texts[at])
-                && !texts.contains(&decoded)
+                && !texts.contains(&Cow::Borrowed(decoded.as_str()))
             {
-                texts.push(decoded);
+                texts.push(Cow::Owned(decoded));
             }
         }
         if texts.len() > MOST {
@@ -30,33 +34,56 @@ pub(super) fn of(text: &str) -> Option<Vec<Reading>> {
         }
         at += 1;
     }
-    let mut readings: Vec<Reading> = Vec::with_capacity(texts.len());
-    let mut add = |text: Vec<char>, only_marked: bool| {
-        let reading = Reading { text, only_marked };
-        if !readings.contains(&reading) {
-            readings.push(reading);
-        }
-    };
-    for text in &texts {
+    let mut readings = Vec::with_capacity(texts.len());
+    for text in texts {
         // In a URL of HTML or Markdown, and in none of a plain text, tabs and line ends are left out (WHATWG URL, 4.4).
         // A scheme that runs a script is looked for across them everywhere.
-        let broken = text.contains(['\t', '\n', '\r']);
-        let markup = text.contains('<') || text.contains("](") || text.contains("]:") || text.contains("=\"");
-        for folds in Fold::all(text) {
-            if broken && (markup || scripts(text)) {
-                add(folds.apply(text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r'))), true);
+        let joined = is_broken(&text) && (has_markup(&text) || scripts(&text));
+        let joined = joined.then(|| text.replace(['\t', '\n', '\r'], ""));
+        let folds = Fold::all(&text);
+        for fold in &folds {
+            if let Some(joined) = &joined {
+                add(&mut readings, fold.apply(joined), true);
             }
-            add(folds.apply(text.chars()), false);
+            add(&mut readings, fold.apply(&text), false);
+        }
+        if folds.is_empty() {
+            if let Some(joined) = joined {
+                add(&mut readings, joined, true);
+            }
+            add(&mut readings, text, false);
         }
     }
     Some(readings)
 }
 
+fn add<'a>(readings: &mut Vec<Reading<'a>>, text: impl Into<Cow<'a, str>>, only_marked: bool) {
+    let reading = Reading { text: text.into(), only_marked };
+    if !readings.contains(&reading) {
+        readings.push(reading);
+    }
+}
+
+/// Whether the text has line ends or tabs.
+fn is_broken(text: &str) -> bool {
+    text.bytes().any(|b| matches!(b, b'\t' | b'\n' | b'\r'))
+}
+
+/// Whether it may be HTML or Markdown.
+fn has_markup(text: &str) -> bool {
+    text.contains('<')
+        || text.as_bytes().windows(2).any(|pair| matches!(pair, [b']', b'(' | b':'] | [b'=', b'"']))
+}
+
 /// Whether a scheme that runs something may be in it, once its lines are joined. Cheap, and never wrong about a no.
 fn scripts(text: &str) -> bool {
-    let joined: String =
-        text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).map(|c| c.to_ascii_lowercase()).collect();
-    ["javascript:", "vbscript:", "livescript:"].iter().any(|scheme| joined.contains(scheme))
+    text.match_indices(':').any(|(colon, _)| {
+        let before = || {
+            let kept = text.as_bytes()[..colon].iter().rev().filter(|b| !matches!(b, b'\t' | b'\n' | b'\r'));
+            kept.map(u8::to_ascii_lowercase)
+        };
+        SCRIPTS.iter().any(|word| before().take(word.len()).eq(word.bytes().rev()))
+    })
 }
 
 /// What is made of characters that some readers map to ASCII or leave out, and that end a word for others.
@@ -69,25 +96,41 @@ struct Fold {
 }
 
 impl Fold {
-    /// The ways that differ for this text.
+    /// The ways that differ for this text; none where each of them is the text itself.
     fn all(text: &str) -> Vec<Self> {
-        let fold = |split_invisible, split_wide| Fold { split_invisible, split_wide };
         if text.is_ascii() {
-            return vec![fold(false, false)];
+            return Vec::new();
         }
-        vec![fold(false, false), fold(true, false), fold(false, true), fold(true, true)]
+        let (mut ignored, mut wider, mut other) = (false, false, false);
+        for c in text.chars().filter(|c| !c.is_ascii()) {
+            ignored |= is_ignored(c);
+            let ascii = wide(c);
+            wider |= ascii.is_some_and(|ascii| ascii.is_ascii_punctuation());
+            other |= ascii.is_some() || number(c).is_some();
+        }
+        if !(ignored || wider || other) {
+            return Vec::new();
+        }
+        let fold = |split_invisible, split_wide| Fold { split_invisible, split_wide };
+        let all = [fold(false, false), fold(true, false), fold(false, true), fold(true, true)];
+        let differs = |fold: &Fold| (ignored || !fold.split_invisible) && (wider || !fold.split_wide);
+        all.into_iter().filter(differs).collect()
     }
 
-    fn apply(self, text: impl Iterator<Item = char>) -> Vec<char> {
-        let mut out = Vec::new();
-        for c in text {
+    fn apply(self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        for c in text.chars() {
             match c {
                 c if c.is_ascii() => out.push(c),
                 c if is_ignored(c) => out.extend(self.split_invisible.then_some(' ')),
-                c => match wide(c) {
-                    None => out.extend(numbered(c)),
-                    Some(ascii) if self.split_wide && ascii.is_ascii_punctuation() => out.push(' '),
-                    Some(ascii) => out.push(ascii),
+                c => match (wide(c), number(c)) {
+                    (Some(ascii), _) if self.split_wide && ascii.is_ascii_punctuation() => out.push(' '),
+                    (Some(ascii), _) => out.push(ascii),
+                    (None, Some(number)) => {
+                        out.push_str(&number.to_string());
+                        out.push('.');
+                    }
+                    (None, None) => out.push(c),
                 },
             }
         }
@@ -96,7 +139,7 @@ impl Fold {
 }
 
 /// Characters that hosts and many eyes pass over (UTS #46: ignored; and the marks of direction).
-fn is_ignored(c: char) -> bool {
+pub(super) fn is_ignored(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
@@ -105,7 +148,7 @@ fn is_ignored(c: char) -> bool {
 }
 
 /// What UTS #46 maps to ASCII, of the characters that matter here.
-fn wide(c: char) -> Option<char> {
+pub(super) fn wide(c: char) -> Option<char> {
     match c {
         '\u{3002}' | '\u{ff61}' | '\u{2024}' | '\u{fe52}' => Some('.'),
         // Fractions, divisions and set minus look like slashes, and some programs take them for such.
@@ -121,19 +164,13 @@ fn wide(c: char) -> Option<char> {
     }
 }
 
-/// The character itself, or the number and full stop that it stands for (U+2488 to U+249B).
-fn numbered(c: char) -> Vec<char> {
-    match c {
-        '\u{2488}'..='\u{249b}' => {
-            let number = u32::from(c) - 0x2487;
-            number.to_string().chars().chain(['.']).collect()
-        }
-        c => vec![c],
-    }
+/// The number of a number with a full stop in one character (U+2488 to U+249B).
+fn number(c: char) -> Option<u32> {
+    matches!(c, '\u{2488}'..='\u{249b}').then(|| u32::from(c) - 0x2487)
 }
 
 /// The text with each `%2e` decoded, where it has one.
-fn percent(text: &str) -> Option<String> {
+pub(super) fn percent(text: &str) -> Option<String> {
     if !text.contains('%') {
         return None;
     }
@@ -161,9 +198,12 @@ fn hex(b: u8) -> Option<u8> {
 }
 
 /// The text without the line breaks that quoted-printable puts after a `=` (RFC 2045 section 6.7).
-fn soft_breaks(text: &str) -> Option<String> {
+pub(super) fn soft_breaks(text: &str) -> Option<String> {
+    if !text.as_bytes().windows(2).any(|pair| matches!(pair, [b'=', b'\r' | b'\n'])) {
+        return None;
+    }
     let joined = text.replace("=\r\n", "").replace("=\n", "").replace("=\r", "");
-    (joined.len() != text.len()).then_some(joined)
+    Some(joined)
 }
 
 /// Names of HTML for what matters in a host. Their `;` may be left out (WHATWG HTML, 13.2.5.73, for some of them).
@@ -205,7 +245,7 @@ const NAMES: &[(&str, char)] = &[
 ];
 
 /// The text with HTML's character references decoded, where it has any.
-fn entities(text: &str) -> Option<String> {
+pub(super) fn entities(text: &str) -> Option<String> {
     if !text.contains('&') {
         return None;
     }

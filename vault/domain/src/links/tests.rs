@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::check;
+use super::{check, naive};
 use crate::host::HostPattern;
 
 fn hosts(texts: &[&str]) -> Vec<HostPattern> {
@@ -267,9 +267,42 @@ fn harmless_texts_pass() {
 fn what_is_told_is_short() {
     let long = format!("https://evil.com/{}", "x".repeat(50_000));
     assert_eq!(check(&long, &[]).unwrap_err().chars().count(), 100);
-    // Encoded so that decoding never ends within reason.
+    // Encoded so that decoding never ends within reason; a little less is decoded to its end.
+    let levels = |count: usize| format!("%{}41", "25".repeat(count - 1));
+    assert_eq!(check(&levels(23), &[]), Ok(()));
+    assert!(check(&levels(24), &[]).is_err());
+    let hidden = format!("evil%{}2ecom", "25".repeat(22));
+    assert!(check(&hidden, &[]).is_err_and(|found| found == "evil.com"));
     let deep = format!("%{}41", "25".repeat(60));
     assert!(check(&deep, &[]).is_err());
+}
+
+/// Each was once read anew from many of its places: a quarter of a megabyte would take minutes.
+#[test]
+fn no_text_is_read_over_and_over() {
+    let big = |piece: &str, end: &str| piece.repeat(256 * 1024 / piece.len()) + end;
+    let cases = [
+        (big("good.org/", "@good.org"), true),
+        (big("https:good.org,", ""), true),
+        (big("https:good.org,", "@evil.com"), false),
+        (big("a.", ""), true),
+        (big("a.1.", "evil.com"), false),
+        (big("e..", ""), true),
+        (big(".", ""), true),
+        (big("/", ""), true),
+        (big("a:", ""), true),
+        (big("data: ", ""), true),
+        (big("good.org:1111111", ""), false),
+        (big("中。", ""), true),
+        (
+            format!("https://{}.example", (0x4e00..0x9f00).filter_map(char::from_u32).collect::<String>()),
+            false,
+        ),
+    ];
+    for (text, expected) in cases {
+        let begin: String = text.chars().take(20).collect();
+        assert_eq!(check(&text, &listed()).is_ok(), expected, "{begin:?}");
+    }
 }
 
 fn pattern() -> impl Strategy<Value = HostPattern> {
@@ -286,6 +319,68 @@ fn piece() -> impl Strategy<Value = String> {
         1 => "[a-z.&#;%=\n ]{0,12}",
         1 => "\\PC{0,6}",
     ]
+}
+
+fn edge() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "", "", " ", "\n", ".", "..", ":", "/", "//", "@", "\u{2009}", "=\n", "%", "&", "\u{200b}", "。",
+    ])
+}
+
+fn mark() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "a",
+        "good.org",
+        "good",
+        "org",
+        "1",
+        "pdf",
+        ".",
+        ".",
+        "..",
+        ":",
+        ":80",
+        "/",
+        "/",
+        "\\",
+        "@",
+        "?",
+        "#",
+        " ",
+        "\n",
+        "\t",
+        "-",
+        "_",
+        "~",
+        ",",
+        "=",
+        "\"",
+        "<",
+        "](",
+        "https",
+        "data",
+        "javascript",
+        "x+",
+        "%2e",
+        "%",
+        "&",
+        "&#46;",
+        "&amp",
+        "ü",
+        "中",
+        "中国",
+        "。",
+        "．",
+        "／",
+        "\u{200b}",
+        "\u{2488}",
+        "\u{a0}",
+        "’",
+        "=\r\n",
+        "www.",
+        "0x7f",
+        "127",
+    ])
 }
 
 /// A URL of listed hosts as people write it.
@@ -331,6 +426,21 @@ proptest! {
     fn a_plain_url_is_refused_even_within_a_word(before in "[a-zA-Z0-9 ./:@?=&-]{0,12}", after in "[a-zA-Z0-9 ./:@?=&-]{0,12}") {
         let text = format!("{before}https://evil.com/{after}");
         prop_assert!(check(&text, &listed()).is_err(), "{:?}", text);
+    }
+
+    /// The quick way and the plain definition agree to the letter, also on what they tell the owner.
+    #[test]
+    fn every_text_is_decided_as_the_plain_definition_does(pieces in prop::collection::vec((piece(), edge()), 0..5)) {
+        let text: String = pieces.into_iter().map(|(piece, edge)| piece + edge).collect();
+        prop_assert_eq!(check(&text, &listed()), naive::check(&text, &listed()), "{:?}", text);
+        prop_assert_eq!(check(&text, &[]), naive::check(&text, &[]), "{:?}", text);
+    }
+
+    /// The same on texts that are made of nothing but what either of them looks at.
+    #[test]
+    fn every_heap_of_marks_is_decided_so_too(marks in prop::collection::vec(mark(), 0..12)) {
+        let text = marks.concat();
+        prop_assert_eq!(check(&text, &listed()), naive::check(&text, &listed()), "{:?}", text);
     }
 
     #[test]

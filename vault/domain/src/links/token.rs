@@ -127,41 +127,40 @@ pub(super) fn closes(c: char) -> bool {
 }
 
 /// The length of `:8080` here, if that is what stands here.
-pub(super) fn port(text: &[char]) -> Option<usize> {
-    if text.first() != Some(&':') {
-        return None;
-    }
-    let digits = text[1..].iter().take_while(|c| c.is_ascii_digit()).count();
+pub(super) fn port(text: &str) -> Option<usize> {
+    let digits = text.strip_prefix(':')?.bytes().take(6).take_while(u8::is_ascii_digit).count();
     (1..=5).contains(&digits).then_some(digits + 1)
+}
+
+/// How many bytes of labels and dots stand here.
+pub(super) fn run_length(text: &str) -> usize {
+    text.find(|c| c != '.' && !is_host(c)).unwrap_or(text.len())
 }
 
 /// What of a run of labels and dots some reader could take for a host. `marked` says that what stands around it tells
 /// it for one.
-pub(super) fn candidates(run: &str, marked: bool) -> Vec<&str> {
-    let mut found = Vec::new();
+pub(super) fn candidates(run: &str, marked: bool) -> impl Iterator<Item = &str> {
     // Two dots in a row are in no host, so each part stands for itself.
-    for part in run.split("..") {
-        found.extend(longest(part.trim_matches('.'), marked));
+    run.split("..").flat_map(move |part| {
         // East Asian text has no spaces, and some readers end a link where another script ends.
-        if part.contains(is_east_asian) {
-            found.extend(
-                part.split(is_east_asian).filter_map(|piece| longest(piece.trim_matches('.'), marked)),
-            );
-        }
-    }
-    found
+        let mixed = !part.is_ascii() && part.contains(is_east_asian);
+        let pieces = mixed.then(|| part.split(is_east_asian)).into_iter().flatten();
+        std::iter::once(part).chain(pieces).filter_map(move |piece| longest(piece.trim_matches('.'), marked))
+    })
 }
 
 /// The longest beginning of it that could be a host: its last label could be a top-level domain, or all of it is an
 /// address in numbers.
 fn longest(part: &str, marked: bool) -> Option<&str> {
     let mut name = part;
+    let mut labels = part.bytes().filter(|b| *b == b'.').count() + 1;
     let mut marked = marked;
     while let Some((before, last)) = name.rsplit_once('.') {
-        if is_top(last, marked) || is_numbers(name) || is_www(name) {
+        if is_top(last, marked) || (labels == 4 && is_numbers(name)) || is_www(name) {
             return Some(name);
         }
-        name = before.trim_end_matches('.');
+        name = before;
+        labels -= 1;
         // Only the whole is next to the mark.
         marked = false;
     }
@@ -169,12 +168,11 @@ fn longest(part: &str, marked: bool) -> Option<&str> {
 }
 
 /// Whether a label could be a top-level domain, or begins as one: some readers end a host where the letters end.
-fn is_top(label: &str, marked: bool) -> bool {
+pub(super) fn is_top(label: &str, marked: bool) -> bool {
     let label = label.trim_matches(['-', '_']);
     if label.is_ascii() {
-        let lower = label.to_ascii_lowercase();
-        let letters = lower.bytes().take_while(u8::is_ascii_lowercase).count();
-        return letters >= 2 && (marked || !FILES.contains(&lower.as_str()));
+        let letters = label.bytes().take_while(u8::is_ascii_alphabetic).count();
+        return letters >= 2 && (marked || !FILES.iter().any(|file| label.eq_ignore_ascii_case(file)));
     }
     let letter = |c: char| {
         c.is_alphanumeric()
@@ -183,11 +181,11 @@ fn is_top(label: &str, marked: bool) -> bool {
     label.chars().any(letter) && (marked || !label.contains(is_east_asian) || EAST_ASIAN.contains(&label))
 }
 
-fn is_east_asian(c: char) -> bool {
+pub(super) fn is_east_asian(c: char) -> bool {
     matches!(c, '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Four numbers in any of the ways of writing an IPv4 address (inet_aton).
+/// Whether each label is a number in any of the ways of writing an IPv4 address (inet_aton): with four of them it is one.
 fn is_numbers(name: &str) -> bool {
     let number = |label: &str| {
         let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
@@ -196,7 +194,7 @@ fn is_numbers(name: &str) -> bool {
             None => !label.is_empty() && label.bytes().all(|b| b.is_ascii_digit()),
         }
     };
-    name.split('.').count() == 4 && name.split('.').all(number)
+    name.split('.').all(number)
 }
 
 fn is_www(name: &str) -> bool {

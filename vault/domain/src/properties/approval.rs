@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use claviger_canonical::Digest;
 use proptest::prelude::*;
 
+use serde_json::json;
+
+use super::scope::labelling;
+use super::world::{everything, ident, parse};
 use crate::approval::{
     Approval, Asking, CALL_LIFE_MS, Call, Event, Kind, Reach, State, Why, cool_down_ms, due,
 };
@@ -12,7 +16,9 @@ use crate::effect::Effect;
 use crate::grant::Approve;
 use crate::id::{ApprovalId, GrantId, HandleId};
 use crate::refusal::Class;
-use crate::tool::Definition;
+use crate::seen::{Party, Seen};
+use crate::step::{Check, Probe};
+use crate::tool::{Definition, Tool};
 
 fn call() -> Call {
     Call {
@@ -176,6 +182,100 @@ fn what_changed_since_is_asked_anew_and_what_differs_is_refused() {
         // An answer that was given stays given.
         assert_eq!(other.state(u64::MAX), State::Approved);
     }
+}
+
+#[test]
+fn an_approval_of_another_agents_covers_nothing() {
+    let other = Approval { agent: "bob".parse().unwrap(), ..approval(State::Approved) };
+    assert_eq!(other.covers(&call(), 2_000).unwrap_err().class, Class::BadPresentation);
+    assert_eq!(
+        other.covers(&Call { agent: other.agent.clone(), ..call() }, 2_000).unwrap_err().class,
+        Class::BadPresentation
+    );
+}
+
+#[test]
+fn an_approval_ends_at_its_moment() {
+    let at = |now| approval(State::Approved).state(now);
+    assert_eq!(at(1_000 + CALL_LIFE_MS - 1), State::Approved);
+    assert_eq!(at(1_000 + CALL_LIFE_MS), State::Expired);
+    let class = |state, now| approval(state).covers(&call(), now).unwrap_err().class;
+    assert_eq!(class(State::Approved, 1_000 + CALL_LIFE_MS), Class::BadPresentation);
+    assert_eq!(class(State::Pending, 1_000), Class::Pending);
+    assert_eq!(class(State::Denied, 1_000), Class::Denied);
+    assert_eq!(class(State::Done, 1_000), Class::BadPresentation);
+    let over = State::ALL.map(State::is_over);
+    assert_eq!(over, [false, false, true, true, true]);
+}
+
+#[test]
+fn words_and_states_are_one() {
+    for kind in Kind::ALL {
+        assert_eq!(Kind::from_word(kind.as_str()), Some(kind));
+    }
+    for state in State::ALL {
+        assert_eq!(State::from_word(state.as_str()), Some(state));
+    }
+    assert_eq!(Kind::ALL.map(Kind::as_str), ["call", "task", "grant", "question"]);
+    assert_eq!(State::ALL.map(State::as_str), ["pending", "approved", "denied", "expired", "done"]);
+    for word in ["", "Call", "pending ", "yes"] {
+        assert_eq!((Kind::from_word(word), State::from_word(word)), (None, None));
+    }
+}
+
+#[test]
+fn a_person_is_told_why() {
+    for (why, part) in [
+        (Why::Effect(Effect::Delete), "destroys"),
+        (Why::Effect(Effect::Send), "reach somebody else"),
+        (Why::Tainted, "what strangers can write"),
+        (Why::New(vec!["to:a@b.cd".to_owned(), "host:b.cd".to_owned()]), "to:a@b.cd, host:b.cd"),
+        (Why::Unnamed, "cannot be told"),
+        (Why::Always, "each time"),
+    ] {
+        assert!(why.to_string().contains(part), "{why}");
+    }
+}
+
+/// Whatever of a call could lead somewhere is among what it reaches: with `approve = "new"` nothing else is asked for.
+#[test]
+fn all_that_a_call_reaches_is_told() {
+    let mut tool = everything();
+    let given = json!({
+        "folder_id": "F1", "needed": "a", "boxes": ["b1", "b2"], "to": ["Ann@B.cd"], "cc": [], "ids": ["i1"],
+        "url": "https://Host.example/x", "line": "l", "path": "a",
+    });
+    let args = parse(&tool, &given).unwrap();
+    let seen = Seen {
+        people: vec![Party::Address("Bob@x.yz".parse().unwrap()), Party::Unknown],
+        ..Seen::nothing(Effect::Read)
+    };
+    let texts = |tool: &Tool, seen: &Seen| -> Vec<String> {
+        Reach::of(tool, &args, seen).iter().map(|to| to.to_text().unwrap_or_else(|| "?".to_owned())).collect()
+    };
+    let nothing = Seen::nothing(Effect::Read);
+    let named = ["to:ann@b.cd", "host:host.example", "folder:F1", "folder:b1", "folder:b2", "path:a"];
+    assert_eq!(texts(&tool, &nothing), named);
+    assert_eq!(
+        texts(&tool, &seen),
+        [
+            "to:ann@b.cd",
+            "to:bob@x.yz",
+            "host:host.example",
+            "folder:F1",
+            "folder:b1",
+            "folder:b2",
+            "path:a",
+            "?"
+        ]
+    );
+    // What a step would add to the object is somewhere too.
+    let probe = Probe { add: Some(ident("ids")), ..labelling().1 };
+    tool.steps[0].checks.insert(ident("label"), Check { probe: Some(probe), ..Check::default() });
+    assert!(texts(&tool, &nothing).contains(&"label:i1".to_owned()));
+    // Recipients that are no addresses could be anybody.
+    tool.steps[0].recipients.push(ident("line"));
+    assert_eq!(texts(&tool, &nothing).last().map(String::as_str), Some("?"));
 }
 
 #[test]

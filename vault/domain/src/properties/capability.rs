@@ -14,7 +14,7 @@ use crate::name::AdapterName;
 use crate::permit::Permit;
 use crate::refusal::Class;
 use crate::scope::Scope;
-use crate::step::{ParamSource, Step};
+use crate::step::{LookedUp, ParamSource, Step};
 
 fn adapter() -> AdapterName {
     "drive".parse().unwrap()
@@ -210,4 +210,27 @@ fn a_long_parameter_is_not_kept_whole() {
     let long = "x".repeat(1 << 20);
     let denial = minted(Effect::Read, &[]).params(&step("get"), &given(&[(&long, "a")])).unwrap_err();
     assert_eq!(denial.value.unwrap().len(), 500);
+}
+
+#[test]
+fn what_the_vault_saw_is_the_vaults_to_fill() {
+    let mut sending = step("send");
+    let source =
+        ParamSource::Look { look: ident("draft"), at: "/raw".parse().unwrap(), kind: LookedUp::Text };
+    sending.params.insert(ident("raw"), source);
+    let one = minted(Effect::Read, &[]);
+    assert_eq!(one.params(&sending, &given(&[])).unwrap(), BTreeMap::new());
+    let denial = one.params(&sending, &given(&[("raw", "mine")])).unwrap_err();
+    assert_eq!((denial.class, denial.field.as_deref()), (Class::BadStep, Some("raw")));
+}
+
+#[test]
+fn it_carries_what_was_permitted_and_nothing_else() {
+    let one = minted(Effect::Send, &[&["a"]]);
+    assert_eq!(one.tool().to_string(), "drive.act");
+    assert_eq!(one.minted().effect, Effect::Send);
+    assert_eq!(one.scope().choices(&ident("folder")), Some(["a".to_owned()].into()));
+    assert!(one.scope().choices(&ident("label")).is_none() && !one.scope().is_unbounded());
+    assert_eq!(one.arguments().iter().count(), 0);
+    assert!(!one.is_over(999 + LIFE_US) && one.is_over(1_000 + LIFE_US));
 }

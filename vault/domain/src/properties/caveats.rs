@@ -106,6 +106,10 @@ fn each_bound_decides() {
     check("ids", Bound::MaxLength(1), json!(null), false);
     check("ids", Bound::MaxLength(1), json!(["a", "b"]), false);
     check("ids", Bound::MinLength(1), json!([]), false);
+    check("ids", Bound::MinLength(2), json!(["a", "b"]), true);
+    check("ids", Bound::MinLength(2), json!(["a"]), false);
+    check("ids", Bound::MaxLength(2), json!(["a", "b"]), true);
+    check("to", Bound::EachIn(words(&["a@b.cd"])), json!(["a@b.cd", "x@y.zz"]), false);
     check("line", Bound::OneOf(words(&["a"])), json!(null), false);
     check("line", Bound::OneOf(words(&["a"])), json!("A"), false);
     check("line", Bound::OneOf(words(&["a"])), json!("a "), false);
@@ -157,9 +161,45 @@ fn a_bound_that_says_nothing_about_the_argument_is_not_granted() {
     let mut local = everything();
     local.steps.iter_mut().for_each(|step| step.local = true);
     assert!(Caveat::BytesADay(9).enforceable(&local).unwrap_err().contains("does not see the bytes"));
+    // One such step is enough.
+    local.steps[0].local = false;
+    assert!(Caveat::BytesADay(9).enforceable(&local).is_err());
     let mut silent = everything();
     silent.steps.iter_mut().for_each(|step| step.recipients.clear());
     assert!(Caveat::Recipients(Vec::new()).enforceable(&silent).is_err());
+}
+
+#[test]
+fn every_object_that_a_list_names_is_in_scope() {
+    let tool = everything();
+    let bound = |ids: &[&str]| {
+        let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        Caveat::Resource(ResourceBound { resource: ident("folder"), ids, shown: Vec::new(), nested: false })
+    };
+    let check = |ids: &[&str], boxes: serde_json::Value, expected: bool| {
+        let given = json!({ "folder_id": "a", "needed": "a", "boxes": boxes });
+        assert_eq!(allowed(&tool, &[bound(ids)], &given), expected, "{ids:?} {boxes}");
+    };
+    check(&["a", "b"], json!(["a", "b"]), true);
+    check(&["a"], json!(["a", "b"]), false);
+    check(&["a"], json!(["b"]), false);
+    check(&["a"], json!([]), false);
+    check(&["b"], json!(["b"]), false);
+}
+
+#[test]
+fn sizes_are_read_in_their_largest_whole_unit() {
+    for (bytes, text) in [
+        (0, "0B"),
+        (1, "1B"),
+        (999, "999B"),
+        (1_000, "1kB"),
+        (1_500_000, "1500kB"),
+        (2_000_000, "2MB"),
+        (3_000_000_000, "3GB"),
+    ] {
+        assert_eq!(crate::caveat::size(bytes), text);
+    }
 }
 
 #[test]

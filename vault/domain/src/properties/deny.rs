@@ -139,6 +139,60 @@ fn people_who_are_only_seen_are_forbidden_too() {
 }
 
 #[test]
+fn one_of_several_that_are_forbidden_is_enough() {
+    let tool = everything();
+    let args =
+        parse(&tool, &json!({ "folder_id": "z", "needed": "a", "path": "n/a", "to": ["a@b.cd"] })).unwrap();
+    let to = |texts: &[&str]| Caveat::Recipients(texts.iter().map(|text| text.parse().unwrap()).collect());
+    let paths = |texts: &[&str]| Caveat::Paths(texts.iter().map(|text| text.parse().unwrap()).collect());
+    assert!(forbidden(&deny(vec![to(&["x@y.zz", "a@b.cd"])]), &args));
+    assert!(forbidden(&deny(vec![paths(&["m", "n"])]), &args));
+    let seen =
+        |grant: &Grant| forbids_seen(grant, &tool, &[Party::Address("a@b.cd".parse().unwrap())]).is_err();
+    assert!(seen(&deny(vec![to(&["x@y.zz", "a@b.cd"])])));
+    // Only a grant that forbids, of this tool, and people.
+    assert!(!seen(&Grant { deny: false, ..deny(vec![to(&["a@b.cd"])]) }));
+    assert!(!seen(&Grant { deny: true, ..grant(&[("drive.other", Effect::Read)], vec![to(&["a@b.cd"])]) }));
+    assert!(!seen(&deny(vec![paths(&["n"])])));
+    // Recipients that are no addresses, and paths that are none, cannot be compared.
+    let mut odd = everything();
+    odd.steps[0].recipients.push(ident("needed"));
+    assert!(forbids(&deny(vec![to(&["x@y.zz"])]), &odd, &args).is_err());
+    let mut odd = everything();
+    odd.steps[0].checks.get_mut(&ident("path")).unwrap().arg = Some(ident("needed"));
+    assert!(forbids(&deny(vec![paths(&["m"])]), &odd, &args).is_err());
+}
+
+#[test]
+fn what_is_excluded_is_the_object_that_a_deny_grant_names() {
+    let tool = everything();
+    let bound = folder(&["a", "b"]);
+    let named = || vec![Caveat::Resource(bound.clone())];
+    assert_eq!(excluded(&deny(named()), &tool), Some(&bound));
+    assert_eq!(excluded(&Grant { deny: false, ..deny(named()) }, &tool), None);
+    assert_eq!(
+        excluded(&Grant { deny: true, ..grant(&[("drive.other", Effect::Read)], named()) }, &tool),
+        None
+    );
+    assert_eq!(excluded(&deny(Vec::new()), &tool), None);
+    assert_eq!(excluded(&deny(vec![Caveat::MadeByAgent]), &tool), None);
+}
+
+#[test]
+fn every_step_tells_or_nothing_is_kept_from_it() {
+    let grant = deny(vec![Caveat::Resource(folder(&["a"]))]);
+    let enforceable = |tool: &crate::tool::Tool| Forbids::of(&grant).unwrap().enforceable(tool).is_ok();
+    let mut tool = everything();
+    assert!(enforceable(&tool));
+    *tool.steps[1].checks.get_mut(&ident("folder")).unwrap() = Check::default();
+    assert!(!enforceable(&tool));
+    tool.steps[1].checks.clear();
+    assert!(!enforceable(&tool));
+    tool.steps.clear();
+    assert!(!enforceable(&tool));
+}
+
+#[test]
 fn a_list_that_does_not_tell_cannot_be_kept_from_anything() {
     let mut lists = tool([("folder_id", arg(ArgKind::Id))], vec![step("list")]);
     lists.steps[0].checks.insert(ident("folder"), Check::default());

@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod approval;
+mod arguments;
+mod authors;
+mod bounds;
 mod capability;
+mod catalog;
 mod caveats;
 mod decision;
 mod deny;
@@ -11,9 +15,11 @@ mod grants;
 mod kinds;
 mod objects;
 mod pages;
+mod policy;
 mod rate;
 mod render;
 mod schema;
 mod scope;
 mod trees;
+mod words;
 mod world;

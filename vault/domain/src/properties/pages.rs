@@ -74,6 +74,7 @@ fn a_bound_drops_elements_where_its_check_says_so() {
         of,
         adds: Vec::new(),
         removes: Vec::new(),
+        span: None,
     };
     for (of, drops) in [(Some(of), true), (None, false)] {
         probed.checks.insert(ident("folder"), Check { probe: Some(probe(of)), ..Check::default() });

@@ -118,7 +118,7 @@ fn several_bounds_must_each_hold() {
     assert_eq!(scope(&[]).choices(&ident("folder")), None);
 }
 
-fn labelling() -> (crate::tool::Tool, Probe) {
+pub(super) fn labelling() -> (crate::tool::Tool, Probe) {
     let kind = || arg(ArgKind::Ids { max: 5 });
     let probe = Probe {
         step: ident("labels"),

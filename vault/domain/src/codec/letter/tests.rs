@@ -195,6 +195,149 @@ fn what_could_be_read_in_two_ways_is_not_read() {
     assert_eq!(raw(&deep), None);
 }
 
+#[test]
+fn headers_without_a_value_name_nobody_and_a_thread_is_what_came_before() {
+    let headers = [("To", ""), ("Cc", " "), ("Reply-To", "a@example.org"), ("Reply-To", "")];
+    let facts = of_message(&message(&headers, &[], "Hi")).unwrap();
+    assert_eq!(
+        (&facts["to"], &facts["cc"], &facts["reply_to"]),
+        (&json!([]), &json!([]), &json!(["a@example.org"]))
+    );
+    let facts = of_message(&message(&ORDINARY, &[], "x")).unwrap();
+    assert_eq!(facts["answers"], "<0@example.org> <1@example.org>");
+    let ids: Vec<String> = (0..25).map(|n| format!("<{n}@x.org>")).collect();
+    let headers = [("References", ids.join(" ")), ("Message-ID", "<24@x.org>".to_owned())];
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let facts = of_message(&message(&headers, &[], "x")).unwrap();
+    assert_eq!(facts["answers"], ids[4..24].join(" "));
+    assert_eq!(facts["references"], ids[5..].join(" "));
+}
+
+/// Whom an own mail went to gets the answer to it; also one who cannot be read is named there once.
+#[test]
+fn an_own_mails_readers_are_not_copied_too() {
+    let headers =
+        [("From", "me@example.com"), ("To", "a@example.org b@example.org"), ("Cc", "c@example.org")];
+    let facts = of_message(&message(&headers, &["SENT"], "x")).unwrap();
+    assert_eq!(facts["answer_to"], json!(["a@example.org b@example.org"]));
+    assert_eq!(facts["answer_cc"], json!(["c@example.org"]));
+}
+
+#[test]
+fn a_long_text_says_that_it_goes_on() {
+    let text = |length: usize| {
+        let facts = of_message(&message(&[], &[], &"ü".repeat(length))).unwrap();
+        facts["text"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(text(30_000), "ü".repeat(30_000));
+    assert_eq!(text(30_001), format!("{}\n[…]", "ü".repeat(30_000)));
+}
+
+fn part(kind: &str, content: &str, parts: Vec<Value>) -> Value {
+    json!({ "mimeType": kind, "filename": "", "headers": [], "body": { "data": base64url::encode(content.as_bytes()) }, "parts": parts })
+}
+
+fn text_of(payload: Value) -> String {
+    let facts = of_message(&json!({ "payload": payload })).unwrap();
+    facts["text"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn so_many_parts_are_read_and_so_deep() {
+    let many = |count: usize| {
+        part("multipart/mixed", "", (0..count).map(|n| part("text/plain", &n.to_string(), vec![])).collect())
+    };
+    // The whole is a part too.
+    assert_eq!(text_of(many(199)).lines().count(), 199);
+    assert_eq!(text_of(many(250)).lines().last(), Some("198"));
+    let deep = |count: usize| {
+        (0..count)
+            .fold(part("text/plain", "deep", vec![]), |inner, _| part("multipart/mixed", "", vec![inner]))
+    };
+    assert_eq!((text_of(deep(12)), text_of(deep(13))), ("deep".to_owned(), String::new()));
+    let nested = |count: usize| {
+        let heads: String = (0..count)
+            .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}.\r\n\r\n--b{n}.\r\n"))
+            .collect();
+        raw(&format!("{heads}\r\ndeep"))
+    };
+    assert_eq!(nested(12).unwrap()["text"], "deep");
+    assert_eq!(nested(13), None);
+    let parts = |count: usize| {
+        raw(&format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}--b--\r\n",
+            "--b\r\n\r\nx\r\n".repeat(count)
+        ))
+    };
+    assert!(parts(199).is_some());
+    assert_eq!(parts(200), None);
+}
+
+#[test]
+fn what_is_attached_is_no_text() {
+    let with = |filename: &str, id: Value| {
+        let part = json!({ "mimeType": "text/plain", "filename": filename, "body": { "attachmentId": id, "size": 3, "data": "aGk" } });
+        let part = match id {
+            Value::Null => {
+                let mut part = part;
+                part["body"].as_object_mut().unwrap().remove("attachmentId");
+                part
+            }
+            _ => part,
+        };
+        let facts = of_message(&json!({ "payload": { "headers": [], "parts": [part] } })).unwrap();
+        (facts["text"].as_str().unwrap().to_owned(), facts["attachments"].clone())
+    };
+    assert_eq!(with("", Value::Null), ("hi".to_owned(), json!([])));
+    assert_eq!(with("a.txt", Value::Null), (String::new(), json!(["a.txt (text/plain, 3 bytes)"])));
+    assert_eq!(with("", json!("x")), (String::new(), json!(["without a name (text/plain, 3 bytes)"])));
+    // A blank alternative hides nothing.
+    let both = part(
+        "multipart/alternative",
+        "",
+        vec![part("text/plain", " \r\n", vec![]), part("text/html", "<p>seen</p>", vec![])],
+    );
+    assert_eq!(text_of(both).trim(), "seen");
+    let blanks = part("text/html", "<p></p><p></p>a<p></p><p></p><p></p>b", vec![]);
+    assert_eq!(text_of(blanks), "a\n\nb");
+}
+
+#[test]
+fn a_drafts_parts_are_read_by_their_headers() {
+    let one = |headers: &str, body: &str| {
+        let facts = raw(&format!("Content-Type: multipart/mixed; x=\"y;z\"; boundary=\"b\"\r\n\r\n--b\r\n{headers}\r\n\r\n{body}\r\n--b--\r\n")).unwrap();
+        (facts["text"].as_str().unwrap().to_owned(), facts["attachments"].clone())
+    };
+    // A single text that is not plain is called what it is.
+    assert_eq!(one("Content-Type: text/html", "<b>"), ("[text/html]\n<b>".to_owned(), json!([])));
+    let file = "Content-Type: a/b; name=\"x;y.bin\"";
+    assert_eq!(one(file, "abc").1, json!(["x;y.bin (a/b, 3 bytes)"]));
+    assert_eq!(
+        one(&format!("{file}\r\nContent-Transfer-Encoding: base64"), "YW\r\nJj\r\n").1,
+        json!(["x;y.bin (a/b, 3 bytes)"])
+    );
+    let printed = "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable";
+    assert_eq!(one(printed, "a=\r\nb=3D=zz=4").0, "ab==zz=4");
+}
+
+#[test]
+fn encoded_words_are_read_as_readers_show_them() {
+    for (subject, shown) in [
+        ("=?utf-8?q?a?= =?utf-8?q?b?=", "ab"),
+        ("=?utf-8?q?a?= x =?utf-8?q?b?=", "a x b"),
+        ("x =?utf-8?q?a?=", "x a"),
+        ("=?utf-8?q?a?= =?nonsense =?utf-8?q?b?=", "a =?nonsense b"),
+        ("=?iso-8859-1?q?=E9?=", "é"),
+        ("=?windows-1252?B?6Q==?=", "é"),
+        ("=?utf-8*en?q?a_b?=", "a b"),
+        ("=?koi8-r?q?a?=", "=?koi8-r?q?a?="),
+        ("=?utf-8?q?=E9?=", "=?utf-8?q?=E9?="),
+    ] {
+        let facts = of_message(&message(&[("Subject", subject)], &[], "x")).unwrap();
+        assert_eq!(facts["subject"], shown, "{subject}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in any::<Vec<u8>>(), text in "(\r\n|To: |a@b.c|--x|multipart/mixed; boundary=x|Content-Type: |\\PC){0,30}") {

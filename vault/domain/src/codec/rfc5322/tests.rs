@@ -219,6 +219,19 @@ fn long_names_are_in_pieces() {
         .collect();
     assert_eq!(joined.strip_prefix("UTF-8''").unwrap(), format!("{}.txt", "%C3%BC".repeat(60)));
     assert!(out.contains(" filename*0*=UTF-8''%C3") && out.contains(" filename*1*=%"));
+    // Each piece but the last says that another follows.
+    let lines: Vec<&str> = out.split("\r\n ").skip(1).collect();
+    let (last, before) = lines.split_last().unwrap();
+    assert!(!before.is_empty() && before.iter().all(|line| line.ends_with(';')) && !last.ends_with(';'));
+    let named = |name: &str| {
+        let mut out = String::new();
+        file_name(&mut out, name);
+        out
+    };
+    assert_eq!(named(&"a".repeat(48)), format!("\r\n filename=\"{}\"", "a".repeat(48)));
+    let begin = format!("\r\n filename*0*=UTF-8''{};\r\n filename*1*=a", "a".repeat(48));
+    assert_eq!(named(&"a".repeat(49)), begin);
+    assert_eq!(named(&"ü".repeat(8)), format!("\r\n filename*=UTF-8''{}", "%C3%BC".repeat(8)));
 }
 
 #[test]
@@ -253,6 +266,71 @@ fn a_boundary_that_stands_in_the_original_is_not_used() {
     // Whoever could write the boundary of a mail into it would change the boundary.
     let hostile = format!("--{first}--\r\nBcc: x@example.org").into_bytes();
     assert!(!String::from_utf8_lossy(&hostile).contains(&border(std::slice::from_ref(&hostile)).unwrap()));
+}
+
+#[test]
+fn a_line_is_folded_only_where_it_must_be() {
+    let line = |lengths: &[usize]| {
+        let to: Vec<Address> = lengths
+            .iter()
+            .map(|length| format!("{}@x.org", "a".repeat(length - 6)).parse().unwrap())
+            .collect();
+        let mut out = String::new();
+        addresses(&mut out, "To", &to);
+        out.split("\r\n").map(str::len).collect::<Vec<_>>()
+    };
+    // "To:", and a space before each; a comma after each but the last.
+    assert_eq!(line(&[34, 38]), [78, 0]);
+    assert_eq!(line(&[34, 39]), [39, 40, 0]);
+    assert_eq!(line(&[34, 38, 10]), [39, 51, 0]);
+    assert_eq!(line(&[34, 37, 10]), [78, 11, 0]);
+    // Never before the first, however long it is.
+    assert_eq!(line(&[70, 20]), [75, 21, 0]);
+    let subject = |words: &[usize]| {
+        let mut out = String::new();
+        let words: Vec<String> = words.iter().map(|length| "a".repeat(*length)).collect();
+        write_subject(&mut out, &words.join(" "));
+        out.split("\r\n").map(str::len).collect::<Vec<_>>()
+    };
+    assert_eq!(subject(&[34, 34]), [78, 0]);
+    assert_eq!(subject(&[34, 35]), [43, 36, 0]);
+    assert_eq!(subject(&[60, 9]), [79 - 10, 10, 0]);
+    // Encoded words fill their lines.
+    let mut out = String::new();
+    write_subject(&mut out, &"ü".repeat(40));
+    assert_eq!(out.split("\r\n").map(str::len).collect::<Vec<_>>(), [73, 69, 0]);
+}
+
+#[test]
+fn each_kind_of_part_makes_a_multipart() {
+    let to = list(&["a@example.org"]);
+    let written = |mail: Mail<'_>| String::from_utf8(render(&Mail { to: &to, ..mail }).unwrap()).unwrap();
+    let file =
+        |name: &str, kind: &str, content: &[u8]| [Attachment::new(name, kind, content.to_vec()).unwrap()];
+    assert!(!written(Mail::default()).contains("multipart/mixed"));
+    let original = written(Mail { original: Some(b"Subject: o\r\n\r\nx"), ..Mail::default() });
+    assert!(original.contains("multipart/mixed") && original.contains("Subject: o\r\n\r\nx\r\n--"));
+    assert!(original.contains("Content-Transfer-Encoding: 7bit"));
+    let empty = file("a.bin", "a/b", b"");
+    let attached = written(Mail { attachments: &empty, ..Mail::default() });
+    // The empty line after the headers is not the boundary's.
+    assert!(attached.contains("multipart/mixed") && attached.contains("base64\r\n\r\n\r\n--"), "{attached}");
+    for (kind, content, charset) in [
+        ("text/csv", b"a,b".as_slice(), true),
+        ("text/csv", b"\xff", false),
+        ("application/pdf", b"a", false),
+        ("application/pdf", b"\xff", false),
+    ] {
+        let files = file("a", kind, content);
+        let text = written(Mail { attachments: &files, ..Mail::default() });
+        let part = text.split(kind).nth(1).unwrap();
+        assert_eq!(part.starts_with("; charset=utf-8\r\n"), charset, "{kind} {content:?}");
+    }
+    // A quote alone has nothing before it.
+    let mail = Mail { to: &to, quote: "> no", ..Mail::default() };
+    assert_eq!(read(&render(&mail).unwrap()).1, "> no");
+    let mail = Mail { body: "Yes", ..mail };
+    assert_eq!(read(&render(&mail).unwrap()).1, "Yes\r\n\r\n> no");
 }
 
 fn some_addresses() -> impl Strategy<Value = Vec<Address>> {

@@ -1,0 +1,245 @@
+//! The tests: which there are, which mutants each reaches, and how a run of some of them ends.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::tree::{FULL, Tree, cargo, output};
+
+/// No run is stopped before this.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many times its usual length a run may take.
+const SLACK: u32 = 5;
+
+/// Memory of one run, in KiB: a mutant that grows for ever is stopped by this.
+const MEMORY: u64 = 6 << 20;
+
+/// The first group of tests takes about this long; each further one twice as long.
+const GROUP: Duration = Duration::from_millis(50);
+
+/// One test.
+#[derive(Clone, Debug)]
+pub(crate) struct Test {
+    name: String,
+    took: Duration,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Passed,
+    Failed,
+    /// Stopped.
+    Late,
+}
+
+/// The built tests of a package.
+pub(crate) struct Tests {
+    binary: PathBuf,
+    /// Where they are run, as cargo does.
+    folder: PathBuf,
+    covers: PathBuf,
+    /// What was read: the tests that pass by themselves.
+    tests: Vec<Test>,
+    /// For each mutant that is reached, the tests that reach it, the quickest first: places in `tests`.
+    reach: HashMap<u32, Vec<usize>>,
+}
+
+impl Tests {
+    /// Builds the unit tests of the library, in the copy, and runs each alone to see what it reaches.
+    ///
+    /// # Errors
+    /// They do not build, or cannot be run.
+    pub(crate) fn build(tree: &Tree, jobs: usize) -> anyhow::Result<Self> {
+        let mut cargo = cargo();
+        cargo
+            .args(["test", "--lib", "--no-run", "--message-format", "json", "--package", &tree.package])
+            .env("CARGO_TARGET_DIR", tree.target())
+            .current_dir(&tree.copy);
+        let built = output(&mut cargo)?;
+        let binary = String::from_utf8_lossy(&built)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["profile"]["test"] == true)
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .context("cargo built no tests")?;
+        let covers = tree.home.join("covers");
+        let mut tests = Tests {
+            binary,
+            folder: tree.copy.join(&tree.folder),
+            covers,
+            tests: Vec::new(),
+            reach: HashMap::new(),
+        };
+        tests.explore(jobs)?;
+        Ok(tests)
+    }
+
+    /// Lists the tests and runs each once.
+    fn explore(&mut self, jobs: usize) -> anyhow::Result<()> {
+        let listed = output(
+            Command::new(&self.binary).args(["--list", "--format", "terse"]).current_dir(&self.folder),
+        )?;
+        let listed = String::from_utf8(listed)?;
+        let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+        if names.is_empty() {
+            bail!("there are no tests");
+        }
+        if self.covers.exists() {
+            fs::remove_dir_all(&self.covers)?;
+        }
+        fs::create_dir_all(&self.covers)?;
+        let seen: Mutex<BTreeMap<usize, (Test, Vec<u32>)>> = Mutex::new(BTreeMap::new());
+        let this = &*self;
+        each(jobs, names.len(), |n| {
+            let cover = this.covers.join(n.to_string());
+            let name = names[n].to_owned();
+            let (end, took) =
+                this.run(&[&name], &[("MUTANT_COVER", &cover.to_string_lossy())], Duration::from_secs(300))?;
+            if end != End::Passed {
+                eprintln!("left out, it does not pass by itself: {name}");
+                return Ok(());
+            }
+            let ids = fs::read_to_string(&cover).unwrap_or_default();
+            let ids = ids.lines().filter_map(|line| line.parse().ok()).collect();
+            seen.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .insert(n, (Test { name, took }, ids));
+            Ok(())
+        })?;
+        let seen = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (place, (test, ids)) in seen.into_values().enumerate() {
+            self.tests.push(test);
+            for id in ids {
+                self.reach.entry(id).or_default().push(place);
+            }
+        }
+        let tests = &self.tests;
+        for places in self.reach.values_mut() {
+            places.sort_by_key(|place| tests[*place].took);
+        }
+        Ok(())
+    }
+
+    /// How many tests there are, and how long all take one after the other.
+    pub(crate) fn size(&self) -> (usize, Duration) {
+        (self.tests.len(), self.tests.iter().map(|test| test.took).sum())
+    }
+
+    /// Whether any test reaches a mutant.
+    pub(crate) fn reaches(&self, id: u32) -> bool {
+        self.reach.contains_key(&id)
+    }
+
+    /// Runs the tests that reach a mutant with it switched on, the quickest first, until one fails.
+    ///
+    /// # Errors
+    /// A run cannot be started.
+    pub(crate) fn attempt(&self, id: u32, full: bool) -> anyhow::Result<End> {
+        let mutant = id.to_string();
+        let mut environment = vec![("MUTANT", mutant.as_str())];
+        match full {
+            true => environment.push((FULL, "1")),
+            false => environment.push(("PROPTEST_CASES", "32")),
+        }
+        let mut left = self.reach.get(&id).map_or(&[][..], Vec::as_slice);
+        let mut length = GROUP;
+        while !left.is_empty() {
+            let mut usual = Duration::ZERO;
+            let count = left.iter().take_while(|place| {
+                let fits = usual.is_zero() || usual + self.tests[**place].took <= length;
+                if fits {
+                    usual += self.tests[**place].took;
+                }
+                fits
+            });
+            let (group, rest) = left.split_at(count.count().max(1));
+            let names: Vec<&str> = group.iter().map(|place| self.tests[*place].name.as_str()).collect();
+            let slack = if full { SLACK * 8 } else { SLACK };
+            let (end, _) = self.run(&names, &environment, PATIENCE.max(usual * slack))?;
+            if end != End::Passed {
+                return Ok(end);
+            }
+            left = rest;
+            length *= 2;
+        }
+        Ok(End::Passed)
+    }
+
+    /// Runs some tests, for so long at most.
+    #[allow(clippy::disallowed_methods, reason = "how long a test takes is what is asked")]
+    fn run(
+        &self,
+        names: &[&str],
+        environment: &[(&str, &str)],
+        patience: Duration,
+    ) -> anyhow::Result<(End, Duration)> {
+        let begun = Instant::now();
+        let status = Command::new("timeout")
+            .args(["--signal=KILL", &format!("{}", patience.as_secs_f64())])
+            .args(["sh", "-c", &format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\"")])
+            .arg(&self.binary)
+            .args(["--test-threads", "1", "--quiet", "--exact"])
+            .args(names)
+            .envs(environment.iter().copied())
+            // The same cases in every run, no looking for smaller ones, nothing remembered.
+            .env("PROPTEST_RNG_SEED", "7")
+            .env("PROPTEST_MAX_SHRINK_ITERS", "0")
+            .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true")
+            .env("RUST_BACKTRACE", "0")
+            .env("CARGO_MANIFEST_DIR", &self.folder)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .context("timeout(1) does not start")?;
+        Ok((end(status), begun.elapsed()))
+    }
+}
+
+/// What the exit of `timeout` says: 137 and 124 are its own, anything else the tests'.
+fn end(status: ExitStatus) -> End {
+    match status.code() {
+        Some(0) => End::Passed,
+        Some(124 | 137) | None => End::Late,
+        Some(_) => End::Failed,
+    }
+}
+
+/// Does `work` for each number below `count`, some at a time; the first error ends it.
+pub(crate) fn each(
+    jobs: usize,
+    count: usize,
+    work: impl Fn(usize) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<()> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n >= count {
+                return Ok(());
+            }
+            if let Err(error) = work(n) {
+                next.store(count, Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(result) => result,
+            Err(_) => bail!("a worker panicked"),
+        })
+    })
+}
