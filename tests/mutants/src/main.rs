@@ -4,7 +4,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks")]
 
 mod instrument;
+mod operators;
 mod results;
+mod switches;
 mod tree;
 mod trial;
 mod values;
