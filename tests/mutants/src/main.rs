@@ -25,11 +25,12 @@ use crate::tree::Tree;
 use crate::trial::{End, Tests, each};
 
 const USAGE: &str =
-    "usage: claviger-mutants --package NAME [--under FOLDER] [--shard K/N] [--jobs N] [--survivors] \
-                     [--optimise] [--again] [--list]
+    "usage: claviger-mutants --package NAME [--under FOLDER] [--tests PATH] [--shard K/N] [--jobs N] \
+                     [--survivors] [--optimise] [--again] [--list]
 
   --package NAME   the package whose library is changed; its unit tests are run
   --under FOLDER   only change files below this path (from the workspace's root)
+  --tests PATH     only run tests whose path begins with this (broker::)
   --shard K/N      only try every Nth mutant, beginning with the Kth (from 0)
   --jobs N         how many tests run at a time (default 2)
   --survivors      try again what survived or was not reached, with all cases of the property tests
@@ -41,6 +42,7 @@ const USAGE: &str =
 struct Asked {
     package: String,
     under: PathBuf,
+    tests: String,
     shard: (usize, usize),
     jobs: usize,
     survivors: bool,
@@ -54,6 +56,7 @@ impl Asked {
         let mut asked = Asked {
             package: String::new(),
             under: PathBuf::new(),
+            tests: String::new(),
             shard: (0, 1),
             jobs: 2,
             survivors: false,
@@ -66,6 +69,7 @@ impl Asked {
             match word.as_str() {
                 "--package" => asked.package = value()?,
                 "--under" => asked.under = value()?.into(),
+                "--tests" => asked.tests = value()?,
                 "--shard" => asked.shard = shard(&value()?)?,
                 "--jobs" => asked.jobs = value()?.parse().context("--jobs takes a number")?,
                 "--survivors" => asked.survivors = true,
@@ -120,7 +124,7 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
         }
     }
     eprintln!("{} mutants; building the tests", mutants.len());
-    let tests = Tests::build(&tree, asked.jobs)?;
+    let tests = Tests::build(&tree, &asked.tests, asked.jobs)?;
     let (count, length) = tests.size();
     eprintln!("{count} tests, {:.1} s one after the other", length.as_secs_f64());
 

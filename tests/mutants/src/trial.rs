@@ -55,11 +55,12 @@ pub(crate) struct Tests {
 }
 
 impl Tests {
-    /// Builds the unit tests of the library, in the copy, and runs each alone to see what it reaches.
+    /// Builds the unit tests of the library, in the copy, and runs each alone to see what it reaches; only those whose
+    /// path begins with `wanted`.
     ///
     /// # Errors
     /// They do not build, or cannot be run.
-    pub(crate) fn build(tree: &Tree, jobs: usize) -> anyhow::Result<Self> {
+    pub(crate) fn build(tree: &Tree, wanted: &str, jobs: usize) -> anyhow::Result<Self> {
         let mut cargo = cargo();
         cargo
             .args(["test", "--lib", "--no-run", "--message-format", "json", "--package", &tree.package])
@@ -80,17 +81,18 @@ impl Tests {
             tests: Vec::new(),
             reach: HashMap::new(),
         };
-        tests.explore(jobs)?;
+        tests.explore(wanted, jobs)?;
         Ok(tests)
     }
 
     /// Lists the tests and runs each once.
-    fn explore(&mut self, jobs: usize) -> anyhow::Result<()> {
+    fn explore(&mut self, wanted: &str, jobs: usize) -> anyhow::Result<()> {
         let listed = output(
             Command::new(&self.binary).args(["--list", "--format", "terse"]).current_dir(&self.folder),
         )?;
         let listed = String::from_utf8(listed)?;
-        let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+        let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+        let names: Vec<&str> = names.filter(|name| name.starts_with(wanted)).collect();
         if names.is_empty() {
             bail!("there are no tests");
         }
