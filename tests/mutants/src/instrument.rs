@@ -8,13 +8,13 @@ use std::collections::HashSet;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::spanned::Spanned;
-use syn::visit::Visit;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Arm, Attribute, BinOp, Block, Expr, ExprBinary, ExprMethodCall, ExprUnary, Lit, Meta, Pat, Signature,
-    Stmt, UnOp,
+    Arm, Attribute, BinOp, Block, Expr, ExprBinary, ExprMethodCall, ExprUnary, Meta, Pat, Signature, Stmt,
+    UnOp,
 };
 
+use crate::operators::{neighbours, replacements, shifted, sibling};
 use crate::values;
 
 /// One change that could be made to one place.
@@ -378,138 +378,5 @@ fn is_wildcard(pattern: &Pat) -> bool {
             name.subpat.is_none() && name.ident.to_string().starts_with(|c: char| c.is_lowercase())
         }
         _ => false,
-    }
-}
-
-/// Other operators that could stand in an operator's place.
-fn replacements(op: &BinOp) -> &'static [&'static str] {
-    match op {
-        BinOp::Eq(_) => &["!="],
-        BinOp::Ne(_) => &["=="],
-        BinOp::Lt(_) => &["<=", ">"],
-        BinOp::Gt(_) => &[">=", "<"],
-        BinOp::Le(_) => &["<", ">"],
-        BinOp::Ge(_) => &[">", "<"],
-        BinOp::And(_) => &["||"],
-        BinOp::Or(_) => &["&&"],
-        BinOp::Add(_) => &["-"],
-        BinOp::Sub(_) => &["+"],
-        BinOp::Mul(_) => &["+"],
-        BinOp::Div(_) => &["*"],
-        BinOp::Rem(_) => &["/"],
-        BinOp::BitAnd(_) => &["|"],
-        BinOp::BitOr(_) => &["&"],
-        BinOp::BitXor(_) => &["|"],
-        BinOp::Shl(_) => &[">>"],
-        BinOp::Shr(_) => &["<<"],
-        BinOp::AddAssign(_) => &["-="],
-        BinOp::SubAssign(_) => &["+="],
-        BinOp::MulAssign(_) => &["+="],
-        BinOp::DivAssign(_) => &["*="],
-        BinOp::BitAndAssign(_) => &["|="],
-        BinOp::BitOrAssign(_) => &["&="],
-        BinOp::BitXorAssign(_) => &["|="],
-        _ => &[],
-    }
-}
-
-/// By how much a number on the right of a comparison is moved; not where another operator says the same.
-fn neighbours(op: &BinOp) -> &'static [i8] {
-    match op {
-        BinOp::Eq(_) | BinOp::Ne(_) => &[1, -1],
-        BinOp::Lt(_) | BinOp::Ge(_) => &[-1],
-        BinOp::Gt(_) | BinOp::Le(_) => &[1],
-        _ => &[],
-    }
-}
-
-/// A literal whole number, and its neighbour; none below zero.
-fn shifted(number: &Expr, step: i8) -> Option<(String, TokenStream)> {
-    let Expr::Lit(literal) = number else { return None };
-    let Lit::Int(literal) = &literal.lit else { return None };
-    let is = literal.base10_parse::<u128>().ok()?.checked_add_signed(i128::from(step))?;
-    let is: TokenStream = format!("{is}{}", literal.suffix()).parse().ok()?;
-    Some((literal.to_string(), is))
-}
-
-/// A method that takes the same and means something else.
-fn sibling(name: &str, arguments: usize) -> Option<&'static str> {
-    Some(match (name, arguments) {
-        ("all", 1) => "any",
-        ("any", 1) => "all",
-        ("is_some", 0) => "is_none",
-        ("is_none", 0) => "is_some",
-        ("is_ok", 0) => "is_err",
-        ("is_err", 0) => "is_ok",
-        ("min", 1) => "max",
-        ("max", 1) => "min",
-        ("saturating_add", 1) => "saturating_sub",
-        ("saturating_sub", 1) => "saturating_add",
-        ("checked_add", 1) => "checked_sub",
-        ("checked_sub", 1) => "checked_add",
-        _ => return None,
-    })
-}
-
-/// Where the switches stand in a written file: for each call of `on`, its number, its own bytes, and the bytes of the
-/// changed form behind it.
-pub(crate) struct Switches(pub(crate) Vec<Switch>);
-
-/// One switch in a written file; places are byte ranges.
-pub(crate) struct Switch {
-    pub(crate) id: u32,
-    pub(crate) at: std::ops::Range<usize>,
-    /// The branch that is taken when it is on.
-    pub(crate) changed: Option<std::ops::Range<usize>>,
-    /// The whole of both.
-    pub(crate) whole: Option<std::ops::Range<usize>>,
-}
-
-impl Switches {
-    /// Takes the text of an instrumented file.
-    pub(crate) fn read(text: &str) -> syn::Result<Self> {
-        let mut switches = Switches(Vec::new());
-        switches.visit_file(&syn::parse_file(text)?);
-        Ok(switches)
-    }
-}
-
-/// The number of a switch, if this is a call of `on`.
-fn switch_of(expression: &Expr) -> Option<u32> {
-    let Expr::Call(call) = expression else { return None };
-    let Expr::Path(path) = &*call.func else { return None };
-    let mut names = path.path.segments.iter().rev().map(|segment| segment.ident.to_string());
-    if names.next()? != "on" || names.next()? != "__mutants" {
-        return None;
-    }
-    let Some(Expr::Lit(literal)) = call.args.first() else { return None };
-    let Lit::Int(number) = &literal.lit else { return None };
-    number.base10_parse().ok()
-}
-
-impl Visit<'_> for Switches {
-    fn visit_expr_if(&mut self, branch: &syn::ExprIf) {
-        if let Some(id) = switch_of(&branch.cond) {
-            self.0.push(Switch {
-                id,
-                at: branch.cond.span().byte_range(),
-                changed: Some(branch.then_branch.span().byte_range()),
-                whole: Some(branch.span().byte_range()),
-            });
-            self.visit_block(&branch.then_branch);
-            if let Some((_, other)) = &branch.else_branch {
-                self.visit_expr(other);
-            }
-        } else {
-            syn::visit::visit_expr_if(self, branch);
-        }
-    }
-
-    fn visit_expr_call(&mut self, call: &syn::ExprCall) {
-        let at = call.span().byte_range();
-        match switch_of(&Expr::Call(call.clone())) {
-            Some(id) => self.0.push(Switch { id, at, changed: None, whole: None }),
-            None => syn::visit::visit_expr_call(self, call),
-        }
     }
 }

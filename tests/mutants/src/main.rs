@@ -4,7 +4,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks")]
 
 mod instrument;
+mod operators;
 mod results;
+mod switches;
 mod tree;
 mod trial;
 mod values;
@@ -23,11 +25,13 @@ use crate::tree::Tree;
 use crate::trial::{End, Tests, each};
 
 const USAGE: &str =
-    "usage: claviger-mutants --package NAME [--under FOLDER] [--shard K/N] [--jobs N] [--survivors] \
-                     [--optimise] [--again] [--list]
+    "usage: claviger-mutants --package NAME [--under FOLDER] [--tests PATH] [--first WORDS] [--shard K/N] [--jobs N] \
+                     [--survivors] [--optimise] [--again] [--list]
 
   --package NAME   the package whose library is changed; its unit tests are run
   --under FOLDER   only change files below this path (from the workspace's root)
+  --tests PATH     only run tests whose path begins with this (broker::)
+  --first WORDS    begin with files whose path has one of these in it (mint,send), in that order
   --shard K/N      only try every Nth mutant, beginning with the Kth (from 0)
   --jobs N         how many tests run at a time (default 2)
   --survivors      try again what survived or was not reached, with all cases of the property tests
@@ -39,6 +43,8 @@ const USAGE: &str =
 struct Asked {
     package: String,
     under: PathBuf,
+    tests: String,
+    first: Vec<String>,
     shard: (usize, usize),
     jobs: usize,
     survivors: bool,
@@ -52,6 +58,8 @@ impl Asked {
         let mut asked = Asked {
             package: String::new(),
             under: PathBuf::new(),
+            tests: String::new(),
+            first: Vec::new(),
             shard: (0, 1),
             jobs: 2,
             survivors: false,
@@ -64,6 +72,8 @@ impl Asked {
             match word.as_str() {
                 "--package" => asked.package = value()?,
                 "--under" => asked.under = value()?.into(),
+                "--tests" => asked.tests = value()?,
+                "--first" => asked.first = value()?.split(',').map(str::to_owned).collect(),
                 "--shard" => asked.shard = shard(&value()?)?,
                 "--jobs" => asked.jobs = value()?.parse().context("--jobs takes a number")?,
                 "--survivors" => asked.survivors = true,
@@ -118,13 +128,13 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
         }
     }
     eprintln!("{} mutants; building the tests", mutants.len());
-    let tests = Tests::build(&tree, asked.jobs)?;
+    let tests = Tests::build(&tree, &asked.tests, asked.jobs)?;
     let (count, length) = tests.size();
     eprintln!("{count} tests, {:.1} s one after the other", length.as_secs_f64());
 
     let (k, n) = asked.shard;
     let asked_for: Vec<&Mutant> = mutants.iter().skip(k).step_by(n).collect();
-    let left: Vec<&Mutant> = asked_for
+    let mut left: Vec<&Mutant> = asked_for
         .iter()
         .copied()
         .filter(|mutant| match results.of(mutant) {
@@ -132,6 +142,8 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
             Some(fate) => asked.survivors && fate.is_bad(),
         })
         .collect();
+    let turn = |mutant: &Mutant| asked.first.iter().position(|word| mutant.file.contains(word));
+    left.sort_by_key(|mutant| turn(mutant).unwrap_or(asked.first.len()));
     let results = Mutex::new(results);
     let done = AtomicUsize::new(0);
     each(asked.jobs, left.len(), |place| {

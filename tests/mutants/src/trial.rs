@@ -1,24 +1,29 @@
 //! The tests: which there are, which mutants each reaches, and how a run of some of them ends.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::tree::{FULL, Tree, cargo, output};
 
-/// No run is stopped before this.
+/// No run is stopped before it has used so much of a processor.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many times its usual length a run may take.
 const SLACK: u32 = 5;
+
+/// How many times longer a run may take than it may use a processor, so that a busy machine catches no mutants: only what
+/// waits for ever is stopped by this.
+const WAITING: u32 = 4;
 
 /// Memory of one run, in KiB: a mutant that grows for ever is stopped by this.
 const MEMORY: u64 = 6 << 20;
@@ -55,11 +60,12 @@ pub(crate) struct Tests {
 }
 
 impl Tests {
-    /// Builds the unit tests of the library, in the copy, and runs each alone to see what it reaches.
+    /// Builds the unit tests of the library, in the copy, and runs each alone to see what it reaches; only those whose
+    /// path begins with `wanted`.
     ///
     /// # Errors
     /// They do not build, or cannot be run.
-    pub(crate) fn build(tree: &Tree, jobs: usize) -> anyhow::Result<Self> {
+    pub(crate) fn build(tree: &Tree, wanted: &str, jobs: usize) -> anyhow::Result<Self> {
         let mut cargo = cargo();
         cargo
             .args(["test", "--lib", "--no-run", "--message-format", "json", "--package", &tree.package])
@@ -80,37 +86,37 @@ impl Tests {
             tests: Vec::new(),
             reach: HashMap::new(),
         };
-        tests.explore(jobs)?;
+        tests.explore(wanted, jobs)?;
         Ok(tests)
     }
 
     /// Lists the tests and runs each once.
-    fn explore(&mut self, jobs: usize) -> anyhow::Result<()> {
+    fn explore(&mut self, wanted: &str, jobs: usize) -> anyhow::Result<()> {
         let listed = output(
             Command::new(&self.binary).args(["--list", "--format", "terse"]).current_dir(&self.folder),
         )?;
         let listed = String::from_utf8(listed)?;
-        let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+        let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+        let names: Vec<&str> = names.filter(|name| name.starts_with(wanted)).collect();
         if names.is_empty() {
             bail!("there are no tests");
         }
-        if self.covers.exists() {
-            fs::remove_dir_all(&self.covers)?;
+        self.covers.push(self.print()?);
+        if !self.covers.exists() {
+            // What an earlier build reached is worth nothing.
+            if let Some(all) = self.covers.parent().filter(|all| all.exists()) {
+                fs::remove_dir_all(all)?;
+            }
+            fs::create_dir_all(&self.covers)?;
         }
-        fs::create_dir_all(&self.covers)?;
         let seen: Mutex<BTreeMap<usize, (Test, Vec<u32>)>> = Mutex::new(BTreeMap::new());
         let this = &*self;
         each(jobs, names.len(), |n| {
-            let cover = this.covers.join(n.to_string());
             let name = names[n].to_owned();
-            let (end, took) =
-                this.run(&[&name], &[("MUTANT_COVER", &cover.to_string_lossy())], Duration::from_secs(300))?;
-            if end != End::Passed {
+            let Some((took, ids)) = this.cover(&name)? else {
                 eprintln!("left out, it does not pass by itself: {name}");
                 return Ok(());
-            }
-            let ids = fs::read_to_string(&cover).unwrap_or_default();
-            let ids = ids.lines().filter_map(|line| line.parse().ok()).collect();
+            };
             seen.lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .insert(n, (Test { name, took }, ids));
@@ -128,6 +134,36 @@ impl Tests {
             places.sort_by_key(|place| tests[*place].took);
         }
         Ok(())
+    }
+
+    /// How long a test takes and what it reaches, from an earlier run of the same build or by running it; none where it
+    /// does not pass.
+    fn cover(&self, name: &str) -> anyhow::Result<Option<(Duration, Vec<u32>)>> {
+        let path = self.covers.join(name);
+        let read = || {
+            let text = fs::read_to_string(&path).ok()?;
+            let took = text.lines().last()?.strip_prefix("took ")?.parse().ok()?;
+            Some((Duration::from_micros(took), text.lines().filter_map(|line| line.parse().ok()).collect()))
+        };
+        if let Some(known) = read() {
+            return Ok(Some(known));
+        }
+        let _ = fs::remove_file(&path);
+        let (end, took) =
+            self.run(&[name], &[("MUTANT_COVER", &path.to_string_lossy())], Duration::from_secs(300))?;
+        if end != End::Passed {
+            return Ok(None);
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        writeln!(file, "took {}", took.as_micros())?;
+        Ok(read())
+    }
+
+    /// A word that is another one for another build.
+    fn print(&self) -> anyhow::Result<String> {
+        let name = self.binary.file_name().context("a program has a name")?.to_string_lossy();
+        let built = self.binary.metadata()?.modified()?.duration_since(UNIX_EPOCH)?;
+        Ok(format!("{name}.{}", built.as_millis()))
     }
 
     /// How many tests there are, and how long all take one after the other.
@@ -185,8 +221,12 @@ impl Tests {
     ) -> anyhow::Result<(End, Duration)> {
         let begun = Instant::now();
         let status = Command::new("timeout")
-            .args(["--signal=KILL", &format!("{}", patience.as_secs_f64())])
-            .args(["sh", "-c", &format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\"")])
+            .args(["--signal=KILL", &format!("{}", (patience * WAITING).as_secs_f64())])
+            .args([
+                "sh",
+                "-c",
+                &format!("ulimit -v {MEMORY}; ulimit -t {}; exec \"$0\" \"$@\"", patience.as_secs() + 1),
+            ])
             .arg(&self.binary)
             .args(["--test-threads", "1", "--quiet", "--exact"])
             .args(names)
@@ -207,11 +247,11 @@ impl Tests {
     }
 }
 
-/// What the exit of `timeout` says: 137 and 124 are its own, anything else the tests'.
+/// What the exit of `timeout` says: 137 and 124 are its own, 152 is the limit on the processor, anything else the tests'.
 fn end(status: ExitStatus) -> End {
     match status.code() {
         Some(0) => End::Passed,
-        Some(124 | 137) | None => End::Late,
+        Some(124 | 137 | 152) | None => End::Late,
         Some(_) => End::Failed,
     }
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use anyhow::bail;
 use serde_json::Value;
 
-use crate::instrument::{Mutant, Switch, Switches};
+use crate::instrument::Mutant;
+use crate::switches::{Switch, Switches};
 use crate::tree::{Tree, cargo};
 
 /// How often the compiler is asked at most. It tells all errors of one kind at a time.
