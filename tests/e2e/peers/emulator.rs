@@ -1,38 +1,20 @@
-//! Programs that nobody here wrote: `mcporter` as the MCP host, and an emulator of Google as the upstream.
-//!
-//! They need Node and what `npm ci` installs in `tests/peers`; `cargo xtask test` does both.
+//! `mcporter` as the MCP host, and an emulator of Google that nobody here wrote as the upstream.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
-use claviger_tests::binaries;
 use claviger_tests::world::ran::Ran;
 use claviger_tests::world::upstream::post;
-use claviger_tests::world::{AGENT, Plan, World, note};
+use claviger_tests::world::{AGENT, Plan, World};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
+
+use super::{MCPORTER, bare, config, folder, installed};
 
 /// The OAuth client of the emulator's seed.
 const CLIENT: (&str, &str) = ("claviger-test.apps.googleusercontent.com", "stand-in-client-secret");
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
-}
-
-/// Whether the foreign programs are there. On CI they have to be.
-fn installed() -> bool {
-    let there = folder().join("node_modules/mcporter/dist/cli.js").is_file();
-    let told = std::env::var_os("CLAVIGER_NO_PEERS").is_some();
-    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-    if there && !told {
-        return true;
-    }
-    assert!(!ci, "on CI the peers must run: run cargo xtask test");
-    note("skipped: run cargo xtask test");
-    false
-}
 
 /// A key and a certificate for 127.0.0.1, and the authority that vouches for it, all in PEM.
 fn certificate() -> (String, String, String) {
@@ -68,10 +50,10 @@ impl Emulator {
             path
         };
         let (key, cert) = (place("key.pem", &key), place("cert.pem", &cert));
-        let mut command = node();
+        let mut command = bare("node");
         command.arg(folder().join("google.mjs")).arg("--key").arg(key).arg("--cert").arg(cert);
         command.args(["--port", "0", "--exit-with-stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.kill_on_drop(true).spawn().unwrap();
+        let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let ready = lines.next_line().await.unwrap().expect("the emulator says when it is ready");
         let ready: Value = serde_json::from_str(&ready).unwrap();
@@ -87,13 +69,6 @@ impl Emulator {
         assert_eq!(status, 200, "{answer}");
         answer["refresh_token"].as_str().unwrap().to_owned()
     }
-}
-
-/// Node, with nothing of this environment but where programs are.
-fn node() -> Command {
-    let mut command = Command::new("node");
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
 }
 
 /// `mcporter`, and the world it works in.
@@ -113,22 +88,16 @@ impl Peers {
         world.add_secret_of(CLIENT, "gmail/me", &gmail).await;
         world.add_secret_of(CLIENT, "drive/me", &drive).await;
         world.usual_grants().await;
-        let config = world.base().join("mcporter.json");
-        let server = json!({
-            "command": binaries::path("claviger-agent"), "args": ["mcp"],
-            "env": {"CLAVIGER_AGENT_SOCKET": world.agent_socket(AGENT)},
-        });
-        let text = json!({"mcpServers": {"claviger": server}, "imports": []}).to_string();
-        std::fs::write(&config, text).unwrap();
+        let config = config(&world);
         Self { world, google, config }
     }
 
     async fn mcporter(&self, args: &[&str]) -> Ran {
         let home = self.world.base().join("mcporter-home");
         std::fs::create_dir_all(&home).unwrap();
-        let mut command = node();
-        command.env("HOME", &home).current_dir(&home).kill_on_drop(true);
-        command.arg(folder().join("node_modules/mcporter/dist/cli.js")).arg("--config").arg(&self.config);
+        let mut command = bare("node");
+        command.env("HOME", &home).current_dir(&home);
+        command.arg(folder().join(MCPORTER)).arg("--config").arg(&self.config);
         Ran::of(command.args(args), "").await
     }
 
@@ -156,7 +125,7 @@ impl Peers {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mcporter_lists_and_calls_every_tool() {
-    if !installed() {
+    if !installed(MCPORTER) {
         return;
     }
     let peers = Peers::start().await;
@@ -215,7 +184,7 @@ async fn mcporter_lists_and_calls_every_tool() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_mcporter_asks_beyond_the_grants_is_refused() {
-    if !installed() {
+    if !installed(MCPORTER) {
         return;
     }
     let peers = Peers::start().await;
