@@ -99,7 +99,7 @@ pub enum ArgumentError {
     #[error("word {0} of the arguments is neither key=value nor key:=JSON")]
     NotAPair(usize),
     /// The tool takes no such key.
-    #[error("the tool has no argument of that name; {}", meant(.suggestions).unwrap_or_else(|| listed(.known)))]
+    #[error("the tool has no argument of that name; {}{}", listed(.known), meant(.suggestions))]
     Unknown {
         /// Those it takes.
         known: Vec<String>,
@@ -134,9 +134,12 @@ fn listed(known: &[String]) -> String {
     if known.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", known.join(", ")) }
 }
 
-/// What was probably meant; the list of all is for where nothing is near.
-fn meant(suggestions: &[String]) -> Option<String> {
-    (!suggestions.is_empty()).then(|| format!("did you mean {}?", suggestions.join(" or ")))
+fn meant(suggestions: &[String]) -> String {
+    if suggestions.is_empty() {
+        String::new()
+    } else {
+        format!("; did you mean {}?", suggestions.join(" or "))
+    }
 }
 
 /// Reads `key=value` and `key:=JSON` words by a tool's JSON Schema.
