@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::{MCPORTER, bare, config, folder, installed};
 
-/// The inspector's program, and the Node that it needs.
+/// The inspector's program. The Node that it needs lies beside it.
 const INSPECTOR: &str =
     "inspector/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js";
 /// The Python that has the SDK.
@@ -66,7 +66,7 @@ impl Place {
 }
 
 impl Client {
-    /// `mcporter`; `None` where it is not installed.
+    /// `mcporter`.
     pub(super) fn mcporter(world: &World) -> Self {
         Self::Mcporter(Place::new(world))
     }
@@ -87,7 +87,7 @@ impl Client {
         Self::Python(Box::new(Session { stdin: child.stdin.take().unwrap(), lines, _child: child }))
     }
 
-    /// Whether the three are installed.
+    /// Whether that one of the three is installed.
     pub(super) fn installed(which: &str) -> bool {
         match which {
             "mcporter" => installed(MCPORTER),

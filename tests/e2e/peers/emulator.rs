@@ -124,7 +124,7 @@ impl Peers {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mcporter_lists_and_calls_every_tool() {
+async fn mcporter_works_from_end_to_end_without_a_line_of_ours() {
     if !installed(MCPORTER) {
         return;
     }
