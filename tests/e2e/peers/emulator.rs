@@ -1,5 +1,6 @@
 //! `mcporter` as the MCP host, and an emulator of Google that nobody here wrote as the upstream.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 
+use super::clients::Client;
+use super::every_tool::rows;
 use super::{MCPORTER, bare, config, folder, installed};
 
 /// The OAuth client of the emulator's seed.
@@ -80,14 +83,19 @@ struct Peers {
 
 impl Peers {
     async fn start() -> Self {
+        let peers = Self::without_grants().await;
+        peers.world.usual_grants().await;
+        peers
+    }
+
+    async fn without_grants() -> Self {
         let google = Emulator::start().await;
         let upstream = Some((google.origin.clone(), google.ca.clone()));
         let world = World::start(Plan { upstream, ..Plan::default() }).await;
-        let gmail = google.refresh_token(&["gmail.modify", "gmail.send"]).await;
+        let gmail = google.refresh_token(&["gmail.modify", "gmail.compose", "gmail.send"]).await;
         let drive = google.refresh_token(&["drive", "drive.readonly"]).await;
         world.add_secret_of(CLIENT, "gmail/me", &gmail).await;
         world.add_secret_of(CLIENT, "drive/me", &drive).await;
-        world.usual_grants().await;
         let config = config(&world);
         Self { world, google, config }
     }
@@ -180,6 +188,23 @@ async fn mcporter_works_from_end_to_end_without_a_line_of_ours() {
     let read = peers.ok("drive_read_file", json!({"file_id": id})).await;
     assert_eq!(read["text"], "It is done.\n");
     assert!(peers.google.ids.is_object());
+}
+
+/// What the emulator has endpoints for, beside the tools of the test above: `tests/peers/emulator.json`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_emulator_takes_what_every_other_tool_sends() {
+    if !installed(MCPORTER) {
+        return;
+    }
+    let peers = Peers::without_grants().await;
+    let all = ["--read", "--write", "--send", "--delete", "--approve", "never"];
+    for secret in ["gmail/me", "drive/me"] {
+        let line: Vec<&str> = [AGENT, secret].into_iter().chain(all).collect();
+        peers.world.grant(&line).await;
+    }
+    let mut client = Client::mcporter(&peers.world);
+    let called = rows(&mut client, "emulator.json", &mut BTreeMap::new(), &peers.world).await;
+    assert!(called.len() > 20, "{called:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

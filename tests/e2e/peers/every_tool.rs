@@ -111,11 +111,6 @@ fn filled(value: &Value, known: &BTreeMap<String, Value>) -> Value {
     }
 }
 
-fn table() -> Vec<Value> {
-    let text = std::fs::read_to_string(folder().join("calls.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
 /// The approval that a refusal names; the owner agrees to it.
 async fn agree(world: &World, answer: &mut Answer) {
     assert!(answer.failed && answer.all.contains("A person must agree"), "it does not wait: {answer:?}");
@@ -126,6 +121,42 @@ async fn agree(world: &World, answer: &mut Answer) {
     assert!(shown.out.contains("mona@example.com"), "{shown:?}");
     let _ = world.claviger(&["approve", &id, "--yes"]).await.success();
     answer.structured = json!({"approval": id});
+}
+
+/// Makes the calls of a table's rows; returns the tools that were called.
+pub(super) async fn rows(
+    client: &mut Client,
+    table: &str,
+    known: &mut BTreeMap<String, Value>,
+    world: &World,
+) -> BTreeSet<String> {
+    let mut called = BTreeSet::new();
+    let text = std::fs::read_to_string(folder().join(table)).unwrap();
+    for row in serde_json::from_str::<Vec<Value>>(&text).unwrap() {
+        let tool = row["tool"].as_str().unwrap();
+        let args = filled(&row["args"], known);
+        let mut answer = client.call(tool, &args).await;
+        if row["waits"] == true {
+            agree(world, &mut answer).await;
+        } else {
+            assert!(!answer.failed, "{tool} {args}: {answer:?}");
+        }
+        for (pointer, value) in row["told"].as_object().into_iter().flatten() {
+            let (found, value) = (answer.structured.pointer(pointer), filled(value, known));
+            assert_eq!(found, Some(&value), "{tool} {args}: {pointer} of {answer:?}");
+        }
+        if let Some(text) = row["says"].as_str() {
+            assert!(answer.all.contains(text), "{tool} {args}: {text:?} is not in {answer:?}");
+        }
+        assert!(!answer.all.contains("claviger/presentation"), "{tool}: a proof is shown");
+        for (name, pointer) in row["take"].as_object().into_iter().flatten() {
+            let found = answer.structured.pointer(pointer.as_str().unwrap());
+            let found = found.unwrap_or_else(|| panic!("{tool}: no {pointer} in {answer:?}"));
+            known.insert(name.clone(), found.clone());
+        }
+        called.insert(tool.to_owned());
+    }
+    called
 }
 
 /// Plays the table with that client, in a world of its own.
@@ -142,31 +173,7 @@ async fn play(which: &str, client: fn(&World) -> Client) {
     assert_eq!(listed, expected, "{which} is told of other tools than there are");
 
     let mut known = known(&world);
-    let mut called = BTreeSet::new();
-    for row in table() {
-        let tool = row["tool"].as_str().unwrap();
-        let args = filled(&row["args"], &known);
-        let mut answer = client.call(tool, &args).await;
-        if row["waits"] == true {
-            agree(&world, &mut answer).await;
-        } else {
-            assert!(!answer.failed, "{which}: {tool} {args}: {answer:?}");
-        }
-        for (pointer, value) in row["told"].as_object().into_iter().flatten() {
-            let (found, value) = (answer.structured.pointer(pointer), filled(value, &known));
-            assert_eq!(found, Some(&value), "{which}: {tool} {args}: {pointer} of {answer:?}");
-        }
-        if let Some(text) = row["says"].as_str() {
-            assert!(answer.all.contains(text), "{which}: {tool} {args}: {text:?} is not in {answer:?}");
-        }
-        assert!(!answer.all.contains("claviger/presentation"), "{which}: {tool}: a proof is shown");
-        for (name, pointer) in row["take"].as_object().into_iter().flatten() {
-            let found = answer.structured.pointer(pointer.as_str().unwrap());
-            let found = found.unwrap_or_else(|| panic!("{which}: {tool}: no {pointer} in {answer:?}"));
-            known.insert(name.clone(), found.clone());
-        }
-        called.insert(tool.to_owned());
-    }
+    let called = rows(&mut client, "calls.json", &mut known, &world).await;
     assert_eq!(called, expected, "the table calls other tools than there are");
 
     // What came out at the other end.
