@@ -116,19 +116,30 @@ fn no_source_switches_a_wall_off() {
 
 #[test]
 fn no_lock_file_or_setting_names_a_registry() {
-    let lock: Value = serde_json::from_str(&read("tests/peers/package-lock.json")).unwrap();
-    let packages = lock["packages"].as_object().unwrap();
-    assert!(packages.len() > 5, "the packages are read");
-    for (name, package) in packages {
-        assert!(package.get("resolved").is_none(), "{name} names where it came from");
-        assert!(name.is_empty() || package["integrity"].is_string(), "{name} has no checksum");
+    for file in ["tests/peers/package-lock.json", "tests/peers/inspector/package-lock.json"] {
+        let lock: Value = serde_json::from_str(&read(file)).unwrap();
+        let packages = lock["packages"].as_object().unwrap();
+        assert!(packages.len() > 5, "the packages are read");
+        for (name, package) in packages {
+            assert!(package.get("resolved").is_none(), "{name} names where it came from");
+            // What lies in another package's archive comes with that one's checksum.
+            let held = package["integrity"].is_string() || package["inBundle"] == true;
+            assert!(name.is_empty() || held, "{name} has no checksum");
+        }
     }
-    for setting in ["tests/peers/.npmrc", ".cargo/config.toml"] {
+    for setting in ["tests/peers/.npmrc", "tests/peers/inspector/.npmrc", ".cargo/config.toml"] {
         let text = read(setting);
         assert!(
             !text.contains("registry=") && !text.contains("[source") && !text.contains("[registr"),
             "{setting}"
         );
+    }
+    let python = read("tests/peers/python/requirements.txt");
+    let lines: Vec<&str> = python.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert!(lines.len() > 50, "the requirements are read");
+    for line in lines {
+        let pinned = line.contains("==") || line.starts_with("--hash=sha256:");
+        assert!(pinned && !line.contains("://"), "{line} is not pinned by version and checksum alone");
     }
     let sources: BTreeMap<String, usize> = read("Cargo.lock")
         .lines()

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, Implementation,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ServerCapabilities,
-    ServerConfig, SubscriptionFilter, Tool as McpTool,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ResultType,
+    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool as McpTool,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
@@ -150,7 +150,11 @@ impl ServerHandler for Bridge {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.call(request, &context).await.map(CallToolResponse::Complete)
+        let mut result = self.call(request, &context).await?;
+        // An adapter's answer comes by an older version, without the word that 2026-07-28 demands in each result; strict
+        // hosts refuse one that lacks it. For older hosts the library takes it off again.
+        result.result_type = Some(ResultType::COMPLETE);
+        Ok(CallToolResponse::Complete(result))
     }
 
     /// Up to version 2025-11-25: the host is told unasked.

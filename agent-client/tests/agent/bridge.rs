@@ -8,8 +8,8 @@ use claviger_canonical::presentation::META_KEY;
 use claviger_proto::connect::Server;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, ClientConfig, ClientRequest, Implementation,
-    ProgressNotificationParam, ProtocolVersion, RequestMetaObject, ServerNotification, ServerResult,
-    SubscriptionFilter,
+    ProgressNotificationParam, ProtocolVersion, RequestMetaObject, ResultType, ServerNotification,
+    ServerResult, SubscriptionFilter,
 };
 use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt as _, NotificationContext, PeerRequestOptions, RunningService,
@@ -163,6 +163,21 @@ async fn unknown_tools_are_suggested_never_corrected() {
         assert!(name == "DEMO_ANSWER" || error.message.contains("demo_answer"), "{}", error.message);
     }
     assert!(world.truth.lock().unwrap().calls.is_empty());
+}
+
+/// 2026-07-28 demands `resultType` in each result, and strict hosts refuse one without; an adapter's answer comes by an
+/// older version, which has no such word.
+#[tokio::test]
+async fn every_result_says_that_it_is_complete_where_that_is_demanded() {
+    let world = World::start();
+    for (version, said) in
+        [(ProtocolVersion::V_2025_11_25, None), (ProtocolVersion::V_2026_07_28, Some(ResultType::COMPLETE))]
+    {
+        let host = connect(&world, version).await;
+        for tool in ["demo_answer", "demo_echo"] {
+            assert_eq!(host.call(tool).await.unwrap().result_type, said, "{tool}");
+        }
+    }
 }
 
 /// What a host puts where the presentation goes is not looked at.

@@ -10,21 +10,54 @@ use crate::steps::Ending;
 /// The oldest Node that they run on.
 const OLDEST_NODE: u32 = 20;
 
+/// The oldest Python 3 that the client runs on.
+const OLDEST_PYTHON: u32 = 10;
+
 /// Installs them, where there is a Node to run them.
 ///
 /// # Errors
 /// When npm fails, and on CI also when Node or npm is missing or too old: there, all tests run.
 pub(crate) fn install() -> Result<Ending> {
     if let Some(lack) = lack() {
-        #[allow(clippy::disallowed_methods, reason = "a program of the repository, not of the vault")]
-        let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-        if ci {
+        if on_ci() {
             bail!("{lack}; on CI the peers must run");
         }
         return Ok(Ending::Skipped(format!("{lack}; nothing was tested against foreign programs")));
     }
     run(there("npm").arg("ci"))?;
+    run(there("npm").arg("ci").current_dir(root().join("tests/peers/inspector")))?;
     Ok(Ending::Passed)
+}
+
+/// Installs Python's MCP client into an environment of its own, where there is a Python to run it.
+///
+/// # Errors
+/// When pip fails, and on CI also when Python is missing or too old: there, all tests run.
+pub(crate) fn python() -> Result<Ending> {
+    let version = first_line(program("python3").arg("--version"));
+    let new = version.as_deref().and_then(minor).is_some_and(|minor| minor >= OLDEST_PYTHON);
+    if !new {
+        let found = version.unwrap_or_else(|| "no Python".to_owned());
+        let lack = format!("there is {found}, not Python 3.{OLDEST_PYTHON} or newer with venv and pip");
+        if on_ci() {
+            bail!("{lack}; on CI the peers must run");
+        }
+        return Ok(Ending::Skipped(format!("{lack}; Python's MCP client was not tried")));
+    }
+    let folder = root().join("tests/peers/python");
+    run(program("python3").args(["-m", "venv", ".venv"]).current_dir(&folder))?;
+    // No package that is not in the list with its checksum, and none that runs code while it is installed.
+    run(program(folder.join(".venv/bin/python"))
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
+        .args(["--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt"])
+        .env("PIP_CACHE_DIR", root().join("target/pip"))
+        .current_dir(&folder))?;
+    Ok(Ending::Passed)
+}
+
+fn on_ci() -> bool {
+    #[allow(clippy::disallowed_methods, reason = "a program of the repository, not of the vault")]
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
 /// Runs the tests that are written in their own language.
@@ -59,6 +92,11 @@ fn major(version: &str) -> Option<u32> {
     version.strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
+/// The second number of what `python3 --version` prints: 11 of `Python 3.11.7`.
+fn minor(version: &str) -> Option<u32> {
+    version.strip_prefix("Python 3.")?.split('.').next()?.parse().ok()
+}
+
 fn there(name: &str) -> Command {
     let mut command = program(name);
     command
@@ -70,7 +108,7 @@ fn there(name: &str) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::major;
+    use super::{major, minor};
 
     #[test]
     fn the_major_version_is_read_strictly() {
@@ -83,6 +121,11 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(major(text), expected, "{text:?}");
+        }
+        for (text, expected) in
+            [("Python 3.11.7", Some(11)), ("Python 3.9", Some(9)), ("Python 2.7.18", None), ("3.11", None)]
+        {
+            assert_eq!(minor(text), expected, "{text:?}");
         }
     }
 }

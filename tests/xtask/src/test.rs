@@ -25,6 +25,7 @@ fn test(arguments: &[String]) -> Result<ExitCode> {
     if !quick {
         steps.step("tools", || tools::ensure().map(|()| Ending::Passed));
         steps.step("peers: install", peers::install);
+        steps.step("peers: python", peers::python);
     }
     steps.step("format", || done(cargo(["fmt", "--all", "--check"])));
     steps.step("lints", || {

@@ -23,7 +23,7 @@ impl Broker {
         let mut warnings = Vec::new();
         for (name, secret) in &state.secrets {
             if secret.needs_login.load(std::sync::atomic::Ordering::SeqCst) {
-                warnings.push(format!("{name} needs a login: claviger connect {name} --renew"));
+                warnings.push(format!("{name} needs a login: claviger connect {name} --renew --for …"));
             }
         }
         for (name, agent) in &state.agents {

@@ -50,11 +50,12 @@ impl Broker {
         // Files may be named by their ids in any service that can check them.
         let resource = service.resources.get(&bound.resource);
         if resource.is_none() && bound.resource.as_str() != Reserved::File.as_str() {
-            return Err(AdminError::Missing {
-                what: "resource",
-                name: bound.resource.to_string(),
-                near: near(&service.resources),
-            });
+            let others = near(&service.resources);
+            let hint = match others.as_slice() {
+                [] => format!("`claviger services {}` shows what its tools can be bounded by", service.id),
+                some => format!("its tools can be bounded by {}", some.join(", ")),
+            };
+            return Err(AdminError::invalid(format!("{} has no {}", service.id, bound.resource), hint));
         }
         if bound.nested && resource.is_none_or(|resource| resource.nested.is_none()) {
             return Err(AdminError::invalid(

@@ -114,7 +114,7 @@ impl Broker {
         entry: &Arc<SecretEntry>,
         old: &ValueRecord,
     ) -> Result<(ValueRecord, AccessToken, Option<Denial>), AdminError> {
-        let connect = format!("claviger connect {} --renew", entry.name());
+        let connect = format!("claviger connect {} --renew --for …", entry.name());
         let body = refresh_form(old, "");
         let asked_us = self.ports.clock.mono_us();
         let purpose = self.admin_purpose(admin, entry, "token", Effect::Write);

@@ -167,7 +167,7 @@ impl Broker {
         let found = scopes.iter().map(full).find(|scope| granted.contains(scope));
         found.ok_or_else(|| {
             Denial::new(Class::NeedsLogin).field("scope").value(scopes.join(" or ")).fix(format!(
-                "the account did not grant it; run `claviger connect {} --renew` and tick it",
+                "the account did not grant it; run `claviger connect {} --renew --for …` and tick it",
                 secret.name()
             ))
         })
@@ -178,7 +178,7 @@ impl Broker {
 pub(super) fn needs_login(secret: &SecretEntry) -> Denial {
     Denial::new(Class::NeedsLogin)
         .field("secret")
-        .fix(format!("run `claviger connect {} --renew`", secret.name()))
+        .fix(format!("run `claviger connect {} --renew --for …`", secret.name()))
 }
 
 fn take(bytes: &mut Vec<u8>) -> Vec<u8> {

@@ -95,23 +95,31 @@ pub(super) enum Named<'a> {
     Tool(&'a str),
 }
 
-/// The failure of a refused call; where the vault gave no hint, and one of the names is not known to it, with the
-/// name that was probably meant.
+/// The failure of a refused call; where one of the names is not known to the vault, with the name that was probably
+/// meant, in place of the vault's list of all there are.
 pub(super) async fn explained(admin: &mut Admin, status: Status, names: &[Named<'_>]) -> Failure {
     let mut failure = Failure::from(status);
     let asked = matches!(failure.class.as_deref(), Some("out-of-scope" | "not-granted" | "bad-arguments"));
-    if !asked || !failure.hints.is_empty() {
+    let lists = |hint: &String| hint.starts_with("there is only ") || hint.starts_with("there are ");
+    if !asked || !failure.hints.iter().all(lists) {
         return failure;
     }
+    let mut hints = Vec::new();
     for name in names {
-        if let Some(hint) = hint_for(admin, name).await {
-            failure.hints.push(hint);
-        }
+        hints.extend(hint_for(admin, name).await);
+    }
+    let meant = hints.iter().any(|hint| hint.starts_with(MEANT));
+    if meant || failure.hints.is_empty() {
+        failure.hints = hints;
     }
     failure
 }
 
-async fn hint_for(admin: &mut Admin, name: &Named<'_>) -> Option<String> {
+/// How a suggestion begins.
+const MEANT: &str = "did you mean ";
+
+/// A line about a name that the vault does not know; `None` if it does.
+pub(super) async fn hint_for(admin: &mut Admin, name: &Named<'_>) -> Option<String> {
     let (written, known, what, list): (&str, Vec<String>, &str, &str) = match name {
         Named::Agent(written) => {
             let agents = admin.list_agents(ListAgentsRequest {}).await.ok()?.into_inner().agents;
@@ -126,7 +134,17 @@ async fn hint_for(admin: &mut Admin, name: &Named<'_>) -> Option<String> {
             (written, secrets.into_iter().map(|secret| secret.name).collect(), "secret", "secret ls")
         }
         Named::Service(written) => (written, services(admin, false).await?, "service", "services"),
-        Named::Tool(written) => (written, services(admin, true).await?, "tool", "services"),
+        Named::Tool(written) => {
+            let known = services(admin, true).await?;
+            // Where a service is named beside it, a tool may be written without one.
+            if known.iter().any(|name| name.split_once('.').is_some_and(|(_, own)| own == *written)) {
+                return None;
+            }
+            let near = |name: &String| name.split_once('.').map(|(_, own)| own.to_owned());
+            let short =
+                if written.contains('.') { Vec::new() } else { known.iter().filter_map(near).collect() };
+            (written, [known, short].concat(), "tool", "services")
+        }
     };
     unknown(written, &known, what, list)
 }
@@ -144,8 +162,11 @@ pub(super) fn unknown(written: &str, known: &[String], what: &str, list: &str) -
     if known.iter().any(|name| name == written) {
         return None;
     }
-    Some(match nearest(written, known.iter().map(String::as_str)) {
-        Some(name) => format!("there is no {what} `{written}`; did you mean `{name}`?"),
+    // A tool may be written without its service.
+    let short = known.iter().find(|name| name.split_once('.').is_some_and(|(_, own)| own == written));
+    let short = short.map(String::as_str);
+    Some(match short.or_else(|| nearest(written, known.iter().map(String::as_str))) {
+        Some(name) => format!("{MEANT}`{name}`?"),
         None => format!("there is no {what} `{written}`; `claviger {list}` lists them"),
     })
 }

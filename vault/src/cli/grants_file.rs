@@ -52,7 +52,10 @@ struct Line {
 /// It cannot be read, is no TOML, or one of its entries says what no flag says; with where.
 pub(super) fn read(path: &Path) -> Result<GrantsFile, Failure> {
     let shown = path.display();
-    let cannot = |why: String| Failure::new(format!("{shown}: {why}"));
+    let cannot = |why: String| {
+        Failure::new(format!("{shown}: {why}"))
+            .hint("`-f` takes the path of a file of grants, or `claviger suggest AGENT` writes one")
+    };
     let length = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?.len();
     if length > MOST_BYTES {
         return Err(cannot("it is longer than 4 MiB".to_owned()).hint("make one file for each agent"));

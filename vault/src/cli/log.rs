@@ -4,7 +4,7 @@ use clap::Args;
 use claviger_proto::v1::{LogEvent, ReadLogRequest};
 use serde_json::json;
 
-use super::client::{Named, Session, explained};
+use super::client::{Named, Session, explained, hint_for};
 use super::failure::Failure;
 use super::json;
 use super::limits::duration;
@@ -48,6 +48,12 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogArgs) -> Result<Repo
         Err(status) => return Err(explained(&mut admin, status, &names(&request)).await),
     };
     let mut page = session.page();
+    if events.is_empty() {
+        // Nothing is found under a name that is mistyped, either.
+        for name in names(&request) {
+            page.warnings(&hint_for(&mut admin, &name).await.into_iter().collect::<Vec<_>>());
+        }
+    }
     let rows: Vec<_> = events.iter().map(row).collect();
     page.table(
         &["when", "what", "who", "about", "how", "reference"],

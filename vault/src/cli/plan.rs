@@ -29,9 +29,10 @@ pub(super) async fn run(session: &mut Session<'_>, args: PlanArgs, apply: bool) 
     let request = PlanRequest { grants, tests, prune, apply: false, digest: String::new() };
     let mut plan = admin.plan(request.clone()).await?.into_inner();
     if let Some(failed) = plan.tests.iter().find(|test| !test.holds) {
-        let mut page = session.page();
+        // Each line by itself, and without colours: what is noted has its control characters made visible.
+        let mut page = Page::new(false);
         show(&mut page, &plan);
-        session.world.note(page.into_text().trim_end());
+        page.into_text().lines().for_each(|line| session.world.note(line));
         return Err(Failure::new(format!("a test does not hold: {}", told(failed)))
             .hint("nothing was changed; mend the grants or the test"));
     }

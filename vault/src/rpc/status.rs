@@ -104,12 +104,11 @@ fn parts(error: AdminError) -> (Class, &'static str, Vec<String>) {
     match error {
         AdminError::Sealed => (Class::Sealed, "", hint("`claviger unseal` hands in the key")),
         AdminError::Missing { what, name: _, near } => {
-            // A few are suggestions; many are the list of what there is.
+            // What there is; which of them was meant, the command line tells by what was typed.
             let hints = match near.as_slice() {
-                few @ ([] | [_] | [_, _] | [_, _, _]) => {
-                    few.iter().map(|near| format!("did you mean `{near}`?")).collect()
-                }
-                many => hint(&format!("there are {}", many.join(", "))),
+                [] => Vec::new(),
+                [only] => hint(&format!("there is only {only}")),
+                all => hint(&format!("there are {}", all.join(", "))),
             };
             (Class::OutOfScope, what, hints)
         }
@@ -212,6 +211,6 @@ mod tests {
         let told = from_status(&failed(long)).unwrap();
         assert!(told.message.len() < 2010 && told.hints.len() == 8 && told.hints[0].len() < 510);
         let missing = AdminError::Missing { what: "agent", name: "bto".into(), near: vec!["bot".into()] };
-        assert_eq!(from_status(&failed(missing)).unwrap().hints, ["did you mean `bot`?"]);
+        assert_eq!(from_status(&failed(missing)).unwrap().hints, ["there is only bot"]);
     }
 }

@@ -84,7 +84,7 @@ impl Stage {
         let ca = self.path("google-ca.pem");
         let reach = format!("private = true\nca = \"{}\"\n", ca.display());
         let mut text = String::new();
-        for service in ["gmail", "drive"] {
+        for service in ["gmail", "drive", "calendar"] {
             text.push_str(&format!("\n[service.{service}]\norigin = \"{origin}\"\n{reach}"));
         }
         text.push_str(&format!(
@@ -97,7 +97,7 @@ impl Stage {
 
     /// Starts vault and adapters, and waits until they answer.
     pub(super) fn up(&mut self) -> anyhow::Result<()> {
-        say("\n$ claviger up        # in the background; asks for the passphrase");
+        say("$ claviger up        # in the background; asks for the passphrase");
         let mut vault = self
             .command("claviger")
             .args(["up", "--passphrase-stdin"])
@@ -126,17 +126,12 @@ impl Stage {
             .with_context(|| fs::read_to_string(self.path("vault.log")).unwrap_or_default())
     }
 
-    /// Shows a command line, runs it, and shows what it prints. Lines beyond `lines` are counted, not shown.
+    /// Shows a command line, runs it, and shows what it prints: at most `lines` lines of it, an empty one not counted
+    /// nor shown, each cut where the screen ends. What is left out is said.
     pub(super) fn show(&self, line: &str, lines: usize) -> anyhow::Result<Shown> {
-        say(&format!("\n$ {line}"));
+        say(&format!("$ {line}"));
         let shown = self.quiet(line)?;
-        let all: Vec<&str> = shown.text.lines().collect();
-        for text in all.iter().take(lines) {
-            say(&format!("  {text}"));
-        }
-        if all.len() > lines {
-            say(&format!("  … {} more lines", all.len() - lines));
-        }
+        print(&shown.text, lines);
         Ok(shown)
     }
 
@@ -159,7 +154,7 @@ impl Stage {
 
     /// As [`Stage::show`], and the command must be refused. Returns the reference it names.
     pub(super) fn refused(&self, line: &str, class: &str) -> anyhow::Result<Option<String>> {
-        let shown = self.show(line, 6)?;
+        let shown = self.show(line, 3)?;
         ensure!(shown.code == 1, "that command should be refused, but its exit code is {}", shown.code);
         ensure!(shown.text.contains(class), "that refusal should be of class {class}");
         let reference = shown.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -221,6 +216,24 @@ impl Drop for Stage {
         if let Err(error) = fs::remove_dir_all(&self.directory) {
             say(&format!("{} stays behind: {error}", self.directory.display()));
         }
+    }
+}
+
+/// How wide the screen is taken to be.
+const WIDTH: usize = 108;
+
+/// Prints the first lines of a text as a command's output.
+pub(super) fn print(text: &str, lines: usize) {
+    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    for line in all.iter().take(lines) {
+        let mut shown: String = line.chars().take(WIDTH).collect();
+        if line.chars().count() > WIDTH {
+            shown.push('…');
+        }
+        say(&format!("  {shown}"));
+    }
+    if all.len() > lines && lines > 1 {
+        say(&format!("  … {} more lines", all.len() - lines));
     }
 }
 

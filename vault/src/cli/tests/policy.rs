@@ -104,9 +104,10 @@ fn plan_shows_and_apply_applies_what_was_shown() {
     let facts: Vec<_> = calls.iter().map(|call| (call.apply, call.digest.as_str(), call.prune)).collect();
     assert_eq!(facts, [(false, "", false), (false, "", true), (true, "d1", true)]);
     fs::write(path, FILE.replace("expect = \"no\"", "expect = \"yes\"")).unwrap();
-    vault
+    let ran = vault
         .run(&["apply", "-f", path], &[])
         .failed(Exit::Failed, &["a test does not hold", "would be no", "nothing was changed"]);
+    assert!(!ran.err.contains("\\n") && ran.err.contains("\ntests: "), "{}", ran.err);
     assert_eq!(vault.all::<PlanRequest>("plan").len(), 4, "it was not applied");
     vault.run(&["plan", "-f", "/nowhere/grants.toml"], &[]).failed(Exit::Failed, &["/nowhere/grants.toml"]);
 }

@@ -273,6 +273,25 @@ fn mistyped_names_are_suggested() {
     check("why", &["why", "ref_x"], "claviger log --refused");
     check("read_log", &["log", "--agent", "openclow"], "did you mean `openclaw`?");
     check("remove_adapter", &["adapter", "rm", "gmal"], "did you mean `gmail`?");
+    // A tool without its service, where one has to be named.
+    let vault = Fake::start();
+    vault
+        .run(&["can", "openclaw", "get_message", "message_id=x"], &[])
+        .failed(Exit::Failed, &["did you mean `gmail.get_message`?"]);
+    vault.run(&["plan", "-f", "nowhere.toml"], &[]).failed(Exit::Failed, &["claviger suggest AGENT"]);
+    // Of the list of all there are, the one that was meant; of a fault that is no name, what the vault says.
+    let listed = Refusal {
+        hints: vec!["there are drive/me, gmail/me".into()],
+        ..refusal("out-of-scope", "secret").unwrap()
+    };
+    let vault = Fake::refusing("add_grant", Some(listed.clone()));
+    let ran = vault
+        .run(&["grant", "add", "openclaw", "gmail/mee", "--read"], &[])
+        .failed(Exit::Failed, &["did you mean `gmail/me`?"]);
+    assert!(!ran.err.contains("drive/me"), "{}", ran.err);
+    let vault = Fake::refusing("add_grant", Some(listed));
+    let line = ["grant", "add", "openclaw", "gmail/me", "--tool", "get_message"];
+    vault.run(&line, &[]).failed(Exit::Failed, &["there are drive/me, gmail/me"]);
     let vault = Fake::start();
     vault.run(&["services", "gmial"], &[]).failed(Exit::Failed, &["did you mean `gmail`?"]);
     vault

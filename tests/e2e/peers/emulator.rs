@@ -1,38 +1,23 @@
-//! Programs that nobody here wrote: `mcporter` as the MCP host, and an emulator of Google as the upstream.
-//!
-//! They need Node and what `npm ci` installs in `tests/peers`; `cargo xtask test` does both.
+//! `mcporter` as the MCP host, and an emulator of Google that nobody here wrote as the upstream.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
 
-use claviger_tests::binaries;
 use claviger_tests::world::ran::Ran;
 use claviger_tests::world::upstream::post;
-use claviger_tests::world::{AGENT, Plan, World, note};
+use claviger_tests::world::{AGENT, Plan, World};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
+
+use super::clients::Client;
+use super::every_tool::rows;
+use super::{MCPORTER, bare, config, folder, installed};
 
 /// The OAuth client of the emulator's seed.
 const CLIENT: (&str, &str) = ("claviger-test.apps.googleusercontent.com", "stand-in-client-secret");
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
-}
-
-/// Whether the foreign programs are there. On CI they have to be.
-fn installed() -> bool {
-    let there = folder().join("node_modules/mcporter/dist/cli.js").is_file();
-    let told = std::env::var_os("CLAVIGER_NO_PEERS").is_some();
-    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-    if there && !told {
-        return true;
-    }
-    assert!(!ci, "on CI the peers must run: run cargo xtask test");
-    note("skipped: run cargo xtask test");
-    false
-}
 
 /// A key and a certificate for 127.0.0.1, and the authority that vouches for it, all in PEM.
 fn certificate() -> (String, String, String) {
@@ -68,10 +53,10 @@ impl Emulator {
             path
         };
         let (key, cert) = (place("key.pem", &key), place("cert.pem", &cert));
-        let mut command = node();
+        let mut command = bare("node");
         command.arg(folder().join("google.mjs")).arg("--key").arg(key).arg("--cert").arg(cert);
         command.args(["--port", "0", "--exit-with-stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.kill_on_drop(true).spawn().unwrap();
+        let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let ready = lines.next_line().await.unwrap().expect("the emulator says when it is ready");
         let ready: Value = serde_json::from_str(&ready).unwrap();
@@ -89,13 +74,6 @@ impl Emulator {
     }
 }
 
-/// Node, with nothing of this environment but where programs are.
-fn node() -> Command {
-    let mut command = Command::new("node");
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
-}
-
 /// `mcporter`, and the world it works in.
 struct Peers {
     world: World,
@@ -105,30 +83,29 @@ struct Peers {
 
 impl Peers {
     async fn start() -> Self {
+        let peers = Self::without_grants().await;
+        peers.world.usual_grants().await;
+        peers
+    }
+
+    async fn without_grants() -> Self {
         let google = Emulator::start().await;
         let upstream = Some((google.origin.clone(), google.ca.clone()));
         let world = World::start(Plan { upstream, ..Plan::default() }).await;
-        let gmail = google.refresh_token(&["gmail.modify", "gmail.send"]).await;
+        let gmail = google.refresh_token(&["gmail.modify", "gmail.compose", "gmail.send"]).await;
         let drive = google.refresh_token(&["drive", "drive.readonly"]).await;
         world.add_secret_of(CLIENT, "gmail/me", &gmail).await;
         world.add_secret_of(CLIENT, "drive/me", &drive).await;
-        world.usual_grants().await;
-        let config = world.base().join("mcporter.json");
-        let server = json!({
-            "command": binaries::path("claviger-agent"), "args": ["mcp"],
-            "env": {"CLAVIGER_AGENT_SOCKET": world.agent_socket(AGENT)},
-        });
-        let text = json!({"mcpServers": {"claviger": server}, "imports": []}).to_string();
-        std::fs::write(&config, text).unwrap();
+        let config = config(&world);
         Self { world, google, config }
     }
 
     async fn mcporter(&self, args: &[&str]) -> Ran {
         let home = self.world.base().join("mcporter-home");
         std::fs::create_dir_all(&home).unwrap();
-        let mut command = node();
-        command.env("HOME", &home).current_dir(&home).kill_on_drop(true);
-        command.arg(folder().join("node_modules/mcporter/dist/cli.js")).arg("--config").arg(&self.config);
+        let mut command = bare("node");
+        command.env("HOME", &home).current_dir(&home);
+        command.arg(folder().join(MCPORTER)).arg("--config").arg(&self.config);
         Ran::of(command.args(args), "").await
     }
 
@@ -155,8 +132,8 @@ impl Peers {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mcporter_lists_and_calls_every_tool() {
-    if !installed() {
+async fn mcporter_works_from_end_to_end_without_a_line_of_ours() {
+    if !installed(MCPORTER) {
         return;
     }
     let peers = Peers::start().await;
@@ -213,9 +190,26 @@ async fn mcporter_lists_and_calls_every_tool() {
     assert!(peers.google.ids.is_object());
 }
 
+/// What the emulator has endpoints for, beside the tools of the test above: `tests/peers/emulator.json`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_emulator_takes_what_every_other_tool_sends() {
+    if !installed(MCPORTER) {
+        return;
+    }
+    let peers = Peers::without_grants().await;
+    let all = ["--read", "--write", "--send", "--delete", "--approve", "never"];
+    for secret in ["gmail/me", "drive/me"] {
+        let line: Vec<&str> = [AGENT, secret].into_iter().chain(all).collect();
+        peers.world.grant(&line).await;
+    }
+    let mut client = Client::mcporter(&peers.world);
+    let called = rows(&mut client, "emulator.json", &mut BTreeMap::new(), &peers.world).await;
+    assert!(called.len() > 20, "{called:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_mcporter_asks_beyond_the_grants_is_refused() {
-    if !installed() {
+    if !installed(MCPORTER) {
         return;
     }
     let peers = Peers::start().await;
