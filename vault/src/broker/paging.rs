@@ -30,7 +30,7 @@ use super::errand::{Errand, Judged};
 use super::pages::{self, Onward, Page};
 use super::perform::veil;
 use super::send::Read;
-use super::usage::Begun;
+use super::usage::{Begun, MAX_ANSWER};
 use super::{Broker, lock};
 use crate::port::Answer;
 
@@ -105,10 +105,23 @@ impl Reading {
         }
     }
 
+    /// How many of those found make a page: as many as are wanted, and no longer an answer than an upstream's may be.
+    fn fit(&self) -> usize {
+        let mut bytes = 0;
+        let fits = |item: &&Value| {
+            bytes += item.to_string().len();
+            bytes <= MAX_ANSWER
+        };
+        let fit = self.found.iter().take(self.wanted).take_while(fits).count();
+        // One alone never is: it came in an answer.
+        fit.max(self.wanted.min(1))
+    }
+
     /// What is released of it, and where it goes on: there is such a place only where one more element was found.
     fn close(mut self, list: &Pointer) -> Judged {
-        let onward = if self.found.len() > self.wanted {
-            let mut rest = self.found.split_off(self.wanted);
+        let fit = self.fit();
+        let onward = if self.found.len() > fit {
+            let mut rest = self.found.split_off(fit);
             rest.extend(self.waiting);
             Some(Onward { rest: Value::Array(rest).to_string(), token: self.token })
         } else {

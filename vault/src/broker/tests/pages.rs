@@ -151,6 +151,34 @@ async fn a_page_too_long_to_be_taken_is_asked_for_by_halves() {
     assert!(lists.asked().0 <= 8);
 }
 
+/// Put together from several pages, an answer is no longer than one of the upstream's, and what is left over waits.
+#[tokio::test]
+async fn a_page_is_never_longer_than_an_answer_may_be() {
+    let kind = kind("days of events");
+    let long = |n: usize| {
+        let mut item = (kind.inside)(n);
+        item.shown["description"] = json!("x".repeat(300_000));
+        item
+    };
+    let mut told = Vec::new();
+    for hidden in [0, 50] {
+        let mut items: Vec<Item> = (0..hidden).map(kind.outside).collect();
+        items.extend((0..5).map(long));
+        let lists = Lists::of(&kind, items).await;
+        let (mut pages, mut mark) = (Vec::new(), None);
+        loop {
+            let (ids, next) = lists.ids(&kind, 100, mark.as_deref()).await;
+            pages.push(ids.len());
+            mark = next;
+            if mark.is_none() {
+                break;
+            }
+        }
+        told.push(pages);
+    }
+    assert_eq!(told, [[3, 2], [3, 2]]);
+}
+
 #[tokio::test]
 async fn an_upstream_whose_pages_go_in_a_circle_is_not_followed() {
     let kind = kind("owners");
