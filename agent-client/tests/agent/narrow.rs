@@ -140,7 +140,7 @@ async fn a_model_can_hand_on_a_part_and_end_it() {
     let refused =
         tool(&host, "claviger_narrow", json!({"tools": ["demo_answer"], "label": "refuse"})).await.unwrap();
     assert!(
-        text(&refused).starts_with("refused: too many calls at once (field `children`)."),
+        text(&refused).starts_with("refused: there are too many child handles (field `children`). Release"),
         "{}",
         text(&refused)
     );
