@@ -10,6 +10,7 @@ mod catalog;
 mod caveats;
 mod decision;
 mod deny;
+mod filling;
 mod forms;
 mod grants;
 mod kinds;
