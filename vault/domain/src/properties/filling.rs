@@ -40,8 +40,11 @@ fn declared(step: Step) -> Tool {
     tool(args, vec![step])
 }
 
+/// A refusal's class and field.
+type Refusal = (Class, Option<String>);
+
 /// The type and the body of the request that the template makes of these arguments.
-fn body(template: Template, given: Value) -> Result<Option<(String, String)>, (Class, Option<String>)> {
+fn body(template: Template, given: Value) -> Result<Option<(String, String)>, Refusal> {
     let mut step = step("post");
     step.body = Some(template);
     let tool = declared(step);
@@ -52,7 +55,7 @@ fn body(template: Template, given: Value) -> Result<Option<(String, String)>, (C
 }
 
 /// The JSON that such a value becomes.
-fn value(template: Template, given: Value) -> Result<Option<Value>, (Class, Option<String>)> {
+fn value(template: Template, given: Value) -> Result<Option<Value>, Refusal> {
     let fields = Template::Object(BTreeMap::from([("v".to_owned(), template)]));
     let found = body(codec(Codec::Json, &[("fields", fields)]), given)?;
     let (kind, text) = found.unwrap();
@@ -61,7 +64,7 @@ fn value(template: Template, given: Value) -> Result<Option<Value>, (Class, Opti
     Ok(whole.get("v").cloned())
 }
 
-const UNFIT: (Class, Option<String>) = (Class::BadStep, None);
+const UNFIT: Refusal = (Class::BadStep, None);
 
 #[test]
 fn what_is_not_given_leaves_nothing_behind() {
