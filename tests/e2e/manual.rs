@@ -16,22 +16,22 @@ fn pages() -> BTreeMap<String, String> {
     ];
     let mut pages = BTreeMap::new();
     for mut program in programs {
+        // Gives every command its whole name, such as `claviger-grant-add`.
         program.build();
-        let name = program.get_name().to_owned();
-        add(&mut pages, program, name);
+        add(&mut pages, &program);
     }
     pages
 }
 
-fn add(pages: &mut BTreeMap<String, String>, command: Command, name: String) {
+fn add(pages: &mut BTreeMap<String, String>, command: &Command) {
     for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help") {
-        add(pages, below.clone(), format!("{name}-{}", below.get_name()));
+        add(pages, below);
     }
-    let mut page = Vec::new();
     // The date of a build says nothing about a program, and would change the page each day.
-    Man::new(command.name(name.clone())).date("").render(&mut page).unwrap();
-    let page = String::from_utf8(page).unwrap();
-    pages.insert(format!("{name}.1"), page);
+    let man = Man::new(command.clone()).date("");
+    let mut page = Vec::new();
+    man.render(&mut page).unwrap();
+    pages.insert(man.get_filename(), String::from_utf8(page).unwrap());
 }
 
 #[test]

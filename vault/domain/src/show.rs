@@ -371,6 +371,89 @@ mod tests {
     }
 
     #[test]
+    fn each_effect_is_said_in_words() {
+        let said = |effect| {
+            let arguments = Canonical::from_json(&json!({})).unwrap();
+            let shown = call(&Showing {
+                summary: "x",
+                arguments: arguments.value(),
+                seen: &Seen::nothing(effect),
+                reaches: &BTreeSet::new(),
+                known: &BTreeSet::new(),
+                names: &BTreeMap::new(),
+                tainted: false,
+                why: "x",
+            });
+            assert!(named(&shown, "Careful").is_empty());
+            named(&shown, "Effect")[0].split(':').next().unwrap().to_owned()
+        };
+        assert_eq!(Effect::ALL.map(said), ["read", "write", "send", "delete"]);
+    }
+
+    #[test]
+    fn hosts_are_pointed_out_by_themselves() {
+        let reaches: BTreeSet<Reach> =
+            ["x.example", "xn--80ak6aa92e.com"].map(|host| Reach::Host(host.to_owned())).into();
+        let notes =
+            |known: &[&str]| domains(&reaches, &known.iter().map(|text| (*text).to_owned()).collect());
+        assert_eq!(notes(&[]).len(), 3);
+        assert_eq!(notes(&["host:x.example"]).len(), 2);
+        // A mail to somebody there is no visit to the host.
+        assert_eq!(notes(&["to:a@x.example", "host:xn--80ak6aa92e.com"]).len(), 2);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_held_against_what_there_is() {
+        use crate::grant::{Approve, GrantedTool, State};
+        use crate::id::{GrantId, HandleId};
+        let grant = |n: u8, tool: &str, caveats: Vec<Caveat>| Grant {
+            id: GrantId::from_bytes([n; 8]),
+            agent: "bot".parse().unwrap(),
+            secret: "drive/me".parse().unwrap(),
+            tools: vec![GrantedTool {
+                name: tool.parse().unwrap(),
+                effect: Effect::Read,
+                definition: crate::tool::Definition([0; 32]),
+            }],
+            caveats,
+            expires_at_ms: None,
+            approve: Approve::Default,
+            deny: false,
+            trusted_sink: false,
+            name: None,
+            lasts_s: None,
+            created_at_ms: 0,
+            state: State::Active,
+            root: HandleId::from_bytes([n; 16]),
+        };
+        let names = |tools: &[&str], caveats: &[Caveat], present: &[&Grant]| {
+            let tools: Vec<String> = tools.iter().map(|tool| (*tool).to_owned()).collect();
+            difference(&tools, caveats, present)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let (calls, made) = (Caveat::Calls(1), Caveat::MadeByAgent);
+        let has = grant(1, "drive.get", vec![calls.clone()]);
+        assert_eq!(names(&["drive.get"], std::slice::from_ref(&calls), &[&has]), "Same");
+        assert_eq!(names(&["drive.get"], std::slice::from_ref(&made), &[&has]), "Wider Narrower");
+        assert_eq!(names(&["drive.get"], &[calls.clone(), made.clone()], &[&has]), "Narrower");
+        assert_eq!(names(&["drive.get"], &[], &[&has]), "Wider Careful");
+        assert_eq!(names(&["drive.put"], std::slice::from_ref(&calls), &[&has]), "New");
+        let other = grant(2, "drive.put", vec![calls.clone()]);
+        assert_eq!(
+            names(&["drive.get", "drive.put"], std::slice::from_ref(&calls), &[&has, &other]),
+            "Same Same"
+        );
+        // What forbids gives nothing.
+        let never = Grant { deny: true, ..has.clone() };
+        assert_eq!(names(&["drive.get"], std::slice::from_ref(&calls), &[&never]), "New");
+        let wider = difference(&["drive.get".to_owned()], &[], &[&has]);
+        assert!(wider[0].1.contains(&has.id.to_string()) && wider[0].1.contains("calls = 1"), "{wider:?}");
+    }
+
+    #[test]
     fn long_texts_are_whole() {
         let body = "0123456789 ".repeat(10_000);
         let shown = lines(json!({"body": body}), vec![], &[]);

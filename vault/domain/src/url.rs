@@ -177,6 +177,15 @@ mod tests {
         }
         assert_eq!("https://a.b:8443/x".parse::<Url>().unwrap().port(), Some(8443));
         assert_eq!("https://a.b/x:1".parse::<Url>().unwrap().port(), None);
+        for text in ["https://a.b/%C3%A4?%20", "https://a1.b2/", "https://a.b:8443/"] {
+            assert_eq!(text.parse::<Url>().unwrap().to_string(), text);
+        }
+        let longest = format!("https://a.b/{}", "c".repeat(MAX - 12));
+        assert!(longest.parse::<Url>().is_ok() && format!("{longest}c").parse::<Url>().is_err());
+        let host = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        assert!(format!("https://{host}/").parse::<Url>().is_ok());
+        assert!(format!("https://{host}b/").parse::<Url>().is_err());
+        assert!(format!("https://{}.org/", "a".repeat(64)).parse::<Url>().is_err());
     }
 
     #[test]
@@ -204,6 +213,9 @@ mod tests {
             "https://[::1]/",
             "https://example.org:443/",
             "https://example.org:0/",
+            "https://example.org:+80/",
+            "https://example.org/%AG",
+            "https://example.org/%c3",
             "https://example.org:080/",
             "https://example.org:/",
             "https://example.org:99999/",

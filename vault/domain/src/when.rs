@@ -151,6 +151,7 @@ mod tests {
         }
         assert_eq!("2026-03-01".parse::<When>().unwrap().moment().to_string(), "2026-03-01T00:00:00Z");
         assert!("2026-03-01".parse::<When>().unwrap().is_day());
+        assert!(!"2026-03-01T00:00:00Z".parse::<When>().unwrap().is_day());
     }
 
     #[test]

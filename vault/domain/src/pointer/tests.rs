@@ -132,6 +132,52 @@ fn every_passes_over_nothing() {
 }
 
 #[test]
+fn strictly_nothing_that_a_star_stands_for_lacks_the_rest() {
+    let strictly = |value: &Value, pointer: &str| {
+        pointer.parse::<Pointer>().unwrap().select_strictly(value).map(|found| json!(found))
+    };
+    let value = json!({ "g": [{ "self": true, "e": "me" }, { "e": "a", "name": "x" }], "o": { "k": 1 }, "n": [{ "name": "x" }, {}] });
+    assert_eq!(strictly(&value, "/g/*/e"), Some(json!(["me", "a"])));
+    assert_eq!(strictly(&value, "/g/*[self!=true]/e"), Some(json!(["a"])));
+    assert_eq!(strictly(&value, "/g/*[self!=true]/q"), None);
+    assert_eq!(strictly(&value, "/g/*/self"), None);
+    assert_eq!(strictly(&value, "/n/*[name=x]"), None);
+    assert_eq!(strictly(&value, "/o/*"), None);
+    // Without a star, what is not there is not there.
+    assert_eq!(strictly(&value, "/o/k"), Some(json!([1])));
+    assert_eq!(strictly(&value, "/o/q"), Some(json!([])));
+    assert_eq!(strictly(&value, "/q/*/e"), Some(json!([])));
+}
+
+#[test]
+fn every_one_of_several_tests_holds() {
+    let value = json!([
+        { "role": "none", "scope": { "type": "group" }, "v": 1 }, { "role": "reader", "scope": { "type": "user" }, "v": 2 },
+        { "role": "reader", "scope": { "type": "group" }, "v": 3 }, { "v": 4 },
+    ]);
+    check(&value, "/*[role!=none&scope.type!=user]/v", &json!([3, 4]));
+    let flags = json!([{ "self": false, "v": 1 }, { "self": true, "v": 2 }, { "v": 3 }]);
+    check(&flags, "/*[self!=false]/v", &json!([2, 3]));
+    check(&flags, "/*[self!=true,false]/v", &json!([3]));
+}
+
+#[test]
+fn a_pointer_tells_what_it_is() {
+    for (text, whole, top, many) in [
+        ("", true, None, false),
+        ("/a", false, Some("a"), false),
+        ("/a/b", false, None, false),
+        ("/*", false, None, true),
+        ("/a/*", false, None, true),
+        ("/*[name=x]", false, None, true),
+        ("/*[a!=b]", false, None, true),
+    ] {
+        let pointer: Pointer = text.parse().unwrap();
+        assert_eq!((pointer.is_whole(), pointer.top(), pointer.is_many()), (whole, top, many), "{text}");
+    }
+}
+
+#[test]
 fn an_index_has_one_spelling() {
     let value = json!(["a", "b"]);
     for pointer in

@@ -304,6 +304,13 @@ fn a_header_has_a_longest_and_a_deepest() {
         "B\"C\" <a@x.org>",
         "<a@x.org> (c) b@y.org",
         "<a@x.org>\"b\"",
+        // What never ends, and what no header holds, hides nobody.
+        "a@x.org (c",
+        "a@x.org (c\\",
+        "a@x.org (c (d)",
+        "\"A\nB\" <a@x.org>",
+        "(A\0B) a@x.org",
+        "\"A\"b <a@x.org>",
         "a@x.org: b@y.org;;",
         "T: a@x.org; b@y.org",
     ] {

@@ -280,3 +280,80 @@ fn what_is_lopsided_is_said() {
     says(&deny(vec![to("*@evil.com")]), "whole domain", false);
     says(&deny(vec![]), "once it has expired", true);
 }
+
+#[test]
+fn a_grant_is_sound_where_one_of_its_tools_is_left() {
+    let both = [("gmail.get_message", Effect::Read), ("gmail.send_message", Effect::Send)];
+    let tools = |names: &[&str]| Caveat::Tools(names.iter().map(|name| name.parse().unwrap()).collect());
+    assert_eq!(sound(&grant(&both, vec![tools(&["gmail.other", "gmail.get_message"])])), Ok(()));
+    assert!(sound(&grant(&both, vec![tools(&[])])).is_err());
+    let to = Caveat::Recipients(vec!["a@b.cd".parse().unwrap()]);
+    assert_eq!(sound(&Grant { trusted_sink: true, ..grant(&both, vec![to]) }), Ok(()));
+    let none = Grant { trusted_sink: true, ..grant(&both, Vec::new()) };
+    assert!(sound(&none).unwrap_err().contains("needs --recipients"));
+}
+
+#[test]
+fn a_sentence_says_who_is_asked_and_what_is_forbidden() {
+    let read = ("gmail.get_message", Effect::Read);
+    let both = [read, ("gmail.send_message", Effect::Send)];
+    let says = |grant: Grant, end: &str| assert!(sentence(&grant).ends_with(end), "{}", sentence(&grant));
+    let default = |tools: &[(&str, Effect)]| Grant { approve: Approve::Default, ..grant(tools, Vec::new()) };
+    says(default(&both), ", after asking you each time it sends or deletes.");
+    says(default(&both[1..]), ", after asking you each time.");
+    says(default(&[read]), "with gmail/me.");
+    says(Grant { approve: Approve::Never, ..grant(&[read], Vec::new()) }, "with gmail/me.");
+    let never = |caveat| sentence(&Grant { deny: true, ..grant(&[read], vec![caveat]) });
+    let folder = |nested| {
+        let shown = vec!["Work".to_owned()];
+        Caveat::Resource(ResourceBound {
+            resource: ident("folder"),
+            ids: vec!["f".to_owned()],
+            shown,
+            nested,
+        })
+    };
+    for (caveat, part) in [
+        (folder(true), "with gmail/me what is in folder Work or below, whatever"),
+        (folder(false), "with gmail/me what is in folder Work, whatever"),
+        (Caveat::Argument(ident("x"), Bound::OneOf(vec!["a".to_owned()])), "where x is `a`, whatever"),
+        (paths(&["a", ""]), "under a or the root, whatever"),
+    ] {
+        assert!(never(caveat.clone()).contains(part), "{}", never(caveat));
+    }
+}
+
+#[test]
+fn each_warning_is_for_what_it_says() {
+    let says = |grant: &Grant, part: &str| warnings(grant).iter().any(|line| line.contains(part));
+    let to = |texts: &[&str]| Caveat::Recipients(texts.iter().map(|text| text.parse().unwrap()).collect());
+    let send = |caveats| grant(&[("gmail.send_message", Effect::Send)], caveats);
+    // All lists hold at once: one of addresses is enough, and in one list any `*` is everybody.
+    assert!(says(&send(vec![to(&["a@b.cd", "*"])]), "`*` bounds nothing"));
+    assert!(!says(&send(vec![to(&["*"]), to(&["a@b.cd"])]), "`*` bounds nothing"));
+    assert!(!says(&send(vec![to(&["*@b.cd"])]), "`*` bounds nothing"));
+    assert!(says(&send(vec![to(&["a@b.cd", "*@b.cd"])]), "--links"));
+    assert!(!says(&send(vec![to(&["*@b.cd"]), to(&["a@b.cd"])]), "--links"));
+    for (name, warned) in [("to", true), ("cc", true), ("bcc", true), ("subject", false)] {
+        let some = Caveat::Argument(ident(name), Bound::EachIn(vec!["a@b.cd".to_owned()]));
+        assert_eq!(says(&send(vec![some]), "is bounded: the other ways"), warned, "{name}");
+    }
+    let with = |tool: &str, effect| {
+        let both = [("gmail.send_message", Effect::Send), (tool, effect)];
+        Grant { approve: Approve::Default, ..grant(&both, vec![to(&["a@b.cd"])]) }
+    };
+    assert!(says(&with("gmail.share_file", Effect::Write), "not before share_file"));
+    assert!(!says(&with("gmail.label_message", Effect::Write), "which can lead to one"));
+    assert!(!says(&with("gmail.get_draft", Effect::Read), "which can lead to one"));
+    let alone =
+        Grant { approve: Approve::Default, ..grant(&[("gmail.create_draft", Effect::Write)], Vec::new()) };
+    assert!(!says(&alone, "which can lead to one"));
+    // What bounds objects bounds what is read, and only that does.
+    let read = |caveat| grant(&[("gmail.get_message", Effect::Read)], vec![caveat]);
+    assert!(says(&read(Caveat::Calls(1)), "reads everything"));
+    assert!(says(&read(links(&[])), "reads everything"));
+    let deny = |caveat| Grant { deny: true, ..send(vec![caveat]) };
+    assert!(says(&deny(to(&["*@evil.com", "a@b.cd"])), "whole domain"));
+    assert!(says(&deny(Caveat::Argument(ident("x"), Bound::OneOf(vec!["a".to_owned()]))), "other spellings"));
+    assert!(!says(&deny(paths(&["a"])), "other spellings"));
+}

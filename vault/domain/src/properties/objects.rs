@@ -505,3 +505,83 @@ fn what_is_refused_is_refused_without_any_bound() {
         nothing.judge(&list, json!({ "files": [{ "kind": "shortcut" }, { "kind": "file" }] })).unwrap();
     assert_eq!(judged, json!({ "files": [{ "kind": "file" }] }));
 }
+
+/// A list of nobody, or of no day, says nothing of the object: it is not within.
+#[test]
+fn nobody_and_no_day_are_within_nothing() {
+    let day = |text: &str| Some(text.parse().unwrap());
+    let judged = |caveat: Caveat, object: Value| {
+        let mut whole = getting();
+        whole.answer = crate::step::AnswerKind::Bytes;
+        let judged = Scope::of(std::slice::from_ref(&caveat)).judge(&whole, object);
+        judged.map(drop).map_err(|denial| denial.caveat.unwrap_or_default())
+    };
+    let from = |value: &str| json!({ "headers": [{ "name": "From", "value": value }] });
+    let any = || people(Role::Sender, &["*"]);
+    assert!(judged(any(), from("a@x.org")).is_ok());
+    assert!(judged(any(), from("undisclosed-recipients:;")).is_err());
+    assert!(judged(any(), json!({ "headers": [] })).is_err());
+    assert!(judged(people(Role::Owner, &["*"]), json!({ "owners": [{ "mail": "a@x.org" }] })).is_ok());
+    assert!(judged(people(Role::Owner, &["*"]), json!({ "owners": [] })).is_err());
+    let within = |after: Option<&str>, before: Option<&str>| {
+        Caveat::Within(DateBound { after: after.and_then(day), before: before.and_then(day) })
+    };
+    let days = Limit::Within(DateBound { after: None, before: None });
+    let tool = tool([], vec![step("act")]);
+    let args = parse(&tool, &json!({})).unwrap();
+    let probed = |answer: Value| judge_probe(&days, &Probe { at: at("/when/*"), ..probe() }, &args, &answer);
+    assert!(probed(json!({ "when": ["2026-01-01"] })).is_ok());
+    assert!(probed(json!({ "when": [] })).is_err());
+    // From the first day on, and before the last.
+    for (bound, first, expected) in [
+        (within(Some("2026-01-02"), None), "2026-01-01", false),
+        (within(Some("2026-01-02"), None), "2026-01-02", true),
+        (within(None, Some("2026-01-02")), "2026-01-01", true),
+        (within(None, Some("2026-01-02")), "2026-01-02", false),
+        (within(None, Some("2026-01-02")), "2026-01-03", false),
+        (within(Some("2026-01-02"), Some("2026-01-04")), "2026-01-03", true),
+    ] {
+        assert_eq!(judged(bound, json!({ "when": first })).is_ok(), expected, "{first}");
+    }
+    // Each says which bound it was.
+    assert_eq!(judged(Caveat::MadeByAgent, json!({ "id": "x" })), Err("made_by_agent".to_owned()));
+    let folder = judged(resource("folder", &["in"], false), json!({ "parents": ["out"] }));
+    assert_eq!(folder, Err("resource.folder = in".to_owned()));
+}
+
+#[test]
+fn a_scope_tells_what_it_bounds() {
+    let whole = Scope::of(&[Caveat::Calls(1), Caveat::Tools(Vec::new())]);
+    assert!(whole.is_unbounded() && !whole.is_made() && whole.roots().is_empty());
+    let made = Scope::of(&[resource("folder", &["in"], false), Caveat::MadeByAgent]);
+    assert!(!made.is_unbounded() && made.is_made() && made.roots().is_empty());
+    let mut nested = Scope::of(&[
+        resource("folder", &["in", "b"], true),
+        resource("label", &["l"], false),
+        people(Role::Owner, &[]),
+    ]);
+    assert!(!nested.is_made());
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(nested.roots(), BTreeMap::from([(ident("folder"), ids(&["b", "in"]))]));
+    assert_eq!(nested.choices(&ident("folder")), Some(ids(&["b", "in"])));
+    assert_eq!(nested.choices(&ident("label")), Some(ids(&["l"])));
+    assert_eq!(nested.choices(&ident("calendar")), None);
+    assert!(nested.forbidden_roots().is_empty());
+    let Caveat::Resource(never) = resource("label", &["secret"], true) else { panic!("a resource") };
+    nested.exclude(never);
+    assert_eq!(nested.forbidden_roots(), BTreeMap::from([(ident("label"), ids(&["secret"]))]));
+    assert_eq!(nested.roots().len(), 1);
+    // What was refused says what the object has, or that it has nothing.
+    let value = |object: Value| {
+        Scope::of(&[resource("folder", &["in"], false)]).judge(&getting(), object).unwrap_err().value
+    };
+    assert_eq!(value(json!({ "parents": ["x", "y"] })).as_deref(), Some("x, y"));
+    assert_eq!(value(json!({ "parents": [] })).as_deref(), Some("(none)"));
+    let deny = |object: Value| {
+        let mut scope = Scope::default();
+        let Caveat::Resource(never) = resource("folder", &["in"], false) else { panic!("a resource") };
+        scope.exclude(never);
+        scope.judge(&getting(), object).unwrap_err().caveat
+    };
+    assert_eq!(deny(json!({ "parents": ["in"] })).as_deref(), Some("deny: resource.folder = in"));
+}

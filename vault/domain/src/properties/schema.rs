@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::world::{allowed, call, caveats, everything, ident};
-use crate::caveat::{Bound, Caveat, ResourceBound};
+use crate::caveat::{Bound, Caveat, DateBound, PeopleBound, ResourceBound, Role};
 use crate::schema::{offered, schema, union};
 
 /// Whether a value fits a schema, for the few keywords that ours use. A keyword it does not know fails the test.
@@ -206,4 +206,121 @@ fn a_tool_is_offered_where_no_bound_leaves_it_out() {
     assert!(!offered(&tool, &[&tools(&[])]));
     let other = Caveat::Argument(ident("nothing"), Bound::Absent);
     assert!(!offered(&tool, &[&other]));
+}
+
+/// Each bound is told to the model in its own words, and to no argument that it does not concern.
+#[test]
+fn every_bound_tells_the_model_what_it_allows() {
+    let tool = everything();
+    let narrowed = |caveat: Caveat, name: &str| {
+        let all = schema(&tool, &[&caveat]);
+        (all["properties"][name].clone(), all["required"].as_array().unwrap().contains(&json!(name)))
+    };
+    let said =
+        |caveat: Caveat, name: &str| narrowed(caveat, name).0["description"].as_str().unwrap().to_owned();
+    let plain = "An argument";
+    let to = |texts: &[&str]| Caveat::Recipients(texts.iter().map(|text| text.parse().unwrap()).collect());
+    let guests = |texts: &[&str]| {
+        let patterns = texts.iter().map(|text| text.parse().unwrap()).collect();
+        Caveat::People(PeopleBound { role: Role::Attendee, patterns })
+    };
+    for bound in [to, guests] {
+        assert_eq!(said(bound(&["a@b.cd", "*@x.yz"]), "to"), "An argument. Allowed: a@b.cd, *@x.yz");
+        assert_eq!(
+            narrowed(bound(&["a@b.cd", "b@b.cd"]), "to").0["items"]["enum"],
+            json!(["a@b.cd", "b@b.cd"])
+        );
+        assert_eq!(narrowed(bound(&["a@b.cd"]), "to").0["description"], plain);
+        assert_eq!(said(bound(&["*@x.yz"]), "line"), plain);
+    }
+    let owners = Caveat::People(PeopleBound { role: Role::Owner, patterns: vec!["*@x.yz".parse().unwrap()] });
+    assert_eq!(said(owners, "to"), plain);
+    let paths = |texts: &[&str]| Caveat::Paths(texts.iter().map(|text| text.parse().unwrap()).collect());
+    assert_eq!(said(paths(&["n", "m/o"]), "path"), "An argument. Only n, m/o, or below");
+    assert_eq!(said(paths(&["n", ""]), "path"), plain);
+    assert_eq!(narrowed(paths(&[]), "path").0["not"], json!({}));
+    assert_eq!(said(paths(&["n"]), "line"), plain);
+    // Its default is one where any of the paths has it within; without one it must be given.
+    assert_eq!(narrowed(paths(&["n", "a"]), "path"), (narrowed(paths(&["n", "a"]), "path").0, false));
+    assert_eq!(narrowed(paths(&["n", "a"]), "path").0["default"], "a");
+    let (property, needed) = narrowed(paths(&["n"]), "path");
+    assert!(needed && property.get("default").is_none());
+    let within = |after: Option<&str>, before: Option<&str>| {
+        let day = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+        Caveat::Within(DateBound { after: day(after), before: day(before) })
+    };
+    let dated = |text: &str| format!("An argument. Only what is dated {text} is found");
+    let both = within(Some("2026-01-01"), Some("2026-02-01"));
+    assert_eq!(said(both.clone(), "day"), dated("from 2026-01-01 on and before 2026-02-01"));
+    assert_eq!(said(within(None, Some("2026-02-01")), "day"), dated("before 2026-02-01"));
+    assert_eq!(said(both, "line"), plain);
+    let links = |texts: &[&str]| Caveat::Links(texts.iter().map(|text| text.parse().unwrap()).collect());
+    for name in ["body", "url"] {
+        assert_eq!(said(links(&[]), name), "An argument. No links and no names of hosts");
+        assert_eq!(said(links(&["b.cd", "*.x.yz"]), name), "An argument. Links only to b.cd, *.x.yz");
+    }
+    assert_eq!(said(links(&[]), "number"), plain);
+    let hosts =
+        |query| Caveat::Argument(ident("url"), Bound::Hosts { hosts: vec!["b.cd".parse().unwrap()], query });
+    assert_eq!(said(hosts(true), "url"), "An argument. Only at b.cd");
+    assert_eq!(said(hosts(false), "url"), "An argument. Only at b.cd, without a query string or fragment");
+    assert!(narrowed(hosts(true), "url").1 && !narrowed(links(&[]), "url").1);
+    // A list of objects in scope has one at least.
+    let folder = ResourceBound {
+        resource: ident("folder"),
+        ids: vec!["b".to_owned()],
+        shown: Vec::new(),
+        nested: false,
+    };
+    let (boxes, needed) = narrowed(Caveat::Resource(folder), "boxes");
+    assert_eq!((&boxes["minItems"], &boxes["items"]["enum"], needed), (&json!(1), &json!(["b"]), false));
+    // Words are values of the argument's own type.
+    let words = |name: &str, words: &[&str]| {
+        let bound = Bound::OneOf(words.iter().map(|word| (*word).to_owned()).collect());
+        narrowed(Caveat::Argument(ident(name), bound), name).0["enum"].clone()
+    };
+    assert_eq!(words("flag", &["true", "yes"]), json!([true]));
+    assert_eq!(words("number", &["5", "+5", "05", "x"]), json!([5]));
+    assert_eq!(words("line", &["5", "true"]), json!(["5", "true"]));
+    let each = Bound::EachIn(vec!["a".to_owned(), "A@B.cd".to_owned()]);
+    assert_eq!(
+        narrowed(Caveat::Argument(ident("ids"), each.clone()), "ids").0["items"]["enum"],
+        json!(["a", "A@B.cd"])
+    );
+    assert_eq!(narrowed(Caveat::Argument(ident("to"), each), "to").0["items"]["enum"], json!(["A@b.cd"]));
+}
+
+#[test]
+fn a_union_is_as_wide_as_the_widest() {
+    let of = |property: Value| json!({ "type": "object", "properties": { "x": property }, "required": [], "additionalProperties": false });
+    let check = |one: Value, two: Value, expected: Value| {
+        assert_eq!(union(&[of(one.clone()), of(two.clone())])["properties"]["x"], expected, "{one} {two}");
+        assert_eq!(union(&[of(two), of(one)])["properties"]["x"], expected);
+    };
+    for key in ["minimum", "minLength", "minItems"] {
+        check(json!({ key: 2 }), json!({ key: 5 }), json!({ key: 2 }));
+        check(json!({ key: 3 }), json!({ key: 3 }), json!({ key: 3 }));
+    }
+    for key in ["maximum", "maxLength", "maxItems"] {
+        check(json!({ key: 2 }), json!({ key: 5 }), json!({ key: 5 }));
+        check(json!({ key: 3 }), json!({ key: 3 }), json!({ key: 3 }));
+    }
+    check(
+        json!({ "items": { "maxLength": 2 } }),
+        json!({ "items": { "maxLength": 5 } }),
+        json!({ "items": { "maxLength": 5 } }),
+    );
+    check(
+        json!({ "description": "A. Only b" }),
+        json!({ "description": "A. Only c" }),
+        json!({ "description": "A" }),
+    );
+    check(json!({ "description": "A" }), json!({ "description": "B" }), json!({}));
+    check(
+        json!({ "type": "string", "default": 1 }),
+        json!({ "type": "string", "default": 2 }),
+        json!({ "type": "string" }),
+    );
+    check(json!({ "maximum": 2 }), json!({}), json!({}));
+    check(json!({ "not": {} }), json!({ "maximum": 2 }), json!({ "maximum": 2 }));
 }
