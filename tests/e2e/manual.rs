@@ -24,7 +24,8 @@ fn pages() -> BTreeMap<String, String> {
 }
 
 fn add(pages: &mut BTreeMap<String, String>, command: &Command) {
-    for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help") {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help")
+    {
         add(pages, below);
     }
     // The date of a build says nothing about a program, and would change the page each day.
@@ -55,7 +56,10 @@ fn the_man_pages_say_what_the_programs_take() {
     let names: Vec<_> = there.keys().collect();
     assert_eq!(names, expected.keys().collect::<Vec<_>>(), "run it once with CLAVIGER_REGENERATE=1");
     for (name, page) in expected {
-        assert!(there[&name] == page, "docs/man/{name} is old: run this test once with CLAVIGER_REGENERATE=1");
+        assert!(
+            there[&name] == page,
+            "docs/man/{name} is old: run this test once with CLAVIGER_REGENERATE=1"
+        );
     }
 }
 
@@ -80,7 +84,9 @@ fn unexplained(command: &Command, name: &str, mute: &mut Vec<String>) {
     }
     let options = command.get_arguments().filter(|argument| !argument.is_hide_set());
     mute.extend(
-        options.filter(|argument| argument.get_help().is_none()).map(|argument| format!("{name} {}", argument.get_id())),
+        options
+            .filter(|argument| argument.get_help().is_none())
+            .map(|argument| format!("{name} {}", argument.get_id())),
     );
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         unexplained(below, &format!("{name} {}", below.get_name()), mute);

@@ -14,7 +14,12 @@ impl Broker {
     /// Of what changes something: whether all who may have written the object are trusted. Once it is done, somebody may
     /// no longer stand among its authors whose words are still in it. `None` for what its answer tells, and for a read,
     /// which asks after its answer came.
-    pub(super) async fn asked_before(self: &Arc<Self>, errand: &Errand, service: &Service, step: &Step) -> Option<bool> {
+    pub(super) async fn asked_before(
+        self: &Arc<Self>,
+        errand: &Errand,
+        service: &Service,
+        step: &Step,
+    ) -> Option<bool> {
         let asks = step.authors.iter().any(|authors| authors.step.is_some());
         if errand.purpose.effect.is_read() || !errand.purpose.taints || !asks {
             return None;

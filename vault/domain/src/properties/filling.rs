@@ -252,7 +252,12 @@ fn files_are_searched_and_written_by_their_fields() {
 fn a_page_is_turned_where_the_step_has_pages() {
     let mut list = step("list");
     list.query = vec![("q".to_owned(), param("line"))];
-    list.page = Some(Paging { take: "/next".parse().unwrap(), query: "pageToken".to_owned() });
+    list.page = Some(Paging {
+        take: "/next".parse().unwrap(),
+        query: "pageToken".to_owned(),
+        size: None,
+        list: None,
+    });
     let turned = |step: &Step, page_token| {
         let tool = declared(step.clone());
         let args = parse(&tool, &json!({ "line": "x" })).unwrap();
