@@ -62,25 +62,25 @@ fields = ["id"]
 
 #[test]
 fn streams_are_read_as_they_are_written() {
-    let service = service(BASE).unwrap();
-    let get = &service.tools[&ident("get")].steps[0];
+    let read = service::parse(BASE).unwrap();
+    let get = &read.tools[&ident("get")].steps[0];
     let streamed = Streamed { offset: Some(ident("from")), member: None, max: 1000 };
     assert_eq!(get.answer, AnswerKind::Stream(streamed));
     assert!(get.is_streamed());
-    let put = &service.tools[&ident("put")];
+    let put = &read.tools[&ident("put")];
     assert_eq!(put.args[&ident("file")].kind, ArgKind::Upload { max: 1000 });
     let upload = put.steps[0].upload.as_ref().unwrap();
     assert_eq!((&upload.arg, &upload.start), (&ident("file"), &Some(ident("begin"))));
     // What is left out: 16 GiB, any bytes, one plain request.
     let plain = BASE.replace("max = 1000\ncheck", "check").replace("resumable = { start = \"begin\" }\n", "");
-    let service = super::service(&plain.replace(", type = \"{kind}\"", "")).unwrap();
-    let AnswerKind::Stream(streamed) = &service.tools[&ident("get")].steps[0].answer else { panic!() };
+    let read = service::parse(&plain.replace(", type = \"{kind}\"", "")).unwrap();
+    let AnswerKind::Stream(streamed) = &read.tools[&ident("get")].steps[0].answer else { panic!() };
     assert_eq!(streamed.max, 16 << 30);
-    let upload = service.tools[&ident("put")].steps[0].upload.as_ref().unwrap();
+    let upload = read.tools[&ident("put")].steps[0].upload.as_ref().unwrap();
     assert_eq!((&upload.start, upload.content_type.is_none()), (&None, true));
     let decoded = BASE.replace("offset = \"{from}\"", "decode = { json = \"/data\", as = \"base64url\" }");
-    let service = super::service(&decoded).unwrap();
-    let AnswerKind::Stream(streamed) = &service.tools[&ident("get")].steps[0].answer else { panic!() };
+    let read = service::parse(&decoded).unwrap();
+    let AnswerKind::Stream(streamed) = &read.tools[&ident("get")].steps[0].answer else { panic!() };
     assert_eq!(streamed.member.as_deref(), Some("data"));
 }
 
@@ -146,6 +146,6 @@ fn a_stream_that_could_not_be_bounded_is_refused() {
     ] {
         let changed = BASE.replacen(from, to, 1);
         assert_ne!(changed, BASE, "{from}");
-        assert!(service(&changed).is_err(), "{to} was taken");
+        assert!(service::parse(&changed).is_err(), "{to} was taken");
     }
 }
