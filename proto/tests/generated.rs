@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "claviger/v1/common.proto",
     "claviger/v1/agent.proto",
+    "claviger/v1/bulk.proto",
     "claviger/v1/adapter.proto",
     "claviger/v1/admin.proto",
 ];

@@ -1090,6 +1090,91 @@ pub struct Header {
     #[prost(bytes = "vec", tag = "2")]
     pub value: ::prost::alloc::vec::Vec<u8>,
 }
+/// In this order: one head, pieces, one end. A stream without its end was cut.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DownloadFrame {
+    #[prost(oneof = "download_frame::Frame", tags = "1, 2, 3")]
+    pub frame: ::core::option::Option<download_frame::Frame>,
+}
+/// Nested message and enum types in `DownloadFrame`.
+pub mod download_frame {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Frame {
+        #[prost(message, tag = "1")]
+        Head(super::DownloadHead),
+        /// At most 65536 bytes.
+        #[prost(bytes, tag = "2")]
+        Piece(::prost::alloc::vec::Vec<u8>),
+        #[prost(message, tag = "3")]
+        End(super::DownloadEnd),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DownloadHead {
+    #[prost(uint32, tag = "1")]
+    pub status: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub headers: ::prost::alloc::vec::Vec<Header>,
+    /// How many bytes follow, if the upstream said so.
+    #[prost(uint64, optional, tag = "3")]
+    pub length: ::core::option::Option<u64>,
+    /// Where in the whole they begin: 0, or what was asked for.
+    #[prost(uint64, tag = "4")]
+    pub offset: u64,
+    /// How long the whole is, if the upstream said so.
+    #[prost(uint64, optional, tag = "5")]
+    pub total: ::core::option::Option<u64>,
+    #[prost(bool, tag = "6")]
+    pub untrusted: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DownloadEnd {
+    /// How many bytes were passed on.
+    #[prost(uint64, tag = "1")]
+    pub length: u64,
+    /// SHA-256 of them.
+    #[prost(bytes = "vec", tag = "2")]
+    pub sha256: ::prost::alloc::vec::Vec<u8>,
+}
+/// One begin, then pieces; the stream's end is the body's.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UploadFrame {
+    #[prost(oneof = "upload_frame::Frame", tags = "1, 2")]
+    pub frame: ::core::option::Option<upload_frame::Frame>,
+}
+/// Nested message and enum types in `UploadFrame`.
+pub mod upload_frame {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Frame {
+        #[prost(message, tag = "1")]
+        Begin(super::SendRequest),
+        /// At most 65536 bytes.
+        #[prost(bytes, tag = "2")]
+        Piece(::prost::alloc::vec::Vec<u8>),
+    }
+}
+/// One go, then one done.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UploadReply {
+    #[prost(oneof = "upload_reply::Reply", tags = "1, 2")]
+    pub reply: ::core::option::Option<upload_reply::Reply>,
+}
+/// Nested message and enum types in `UploadReply`.
+pub mod upload_reply {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Reply {
+        #[prost(message, tag = "1")]
+        Go(super::UploadGo),
+        #[prost(message, tag = "2")]
+        Done(super::SendResponse),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadGo {
+    /// From which byte on the body is wanted: 0, or where an upload that was cut goes on.
+    #[prost(uint64, tag = "1")]
+    pub offset: u64,
+}
 /// Generated client implementations.
 pub mod adapter_service_client {
     #![allow(
@@ -1240,6 +1325,57 @@ pub mod adapter_service_client {
                 .insert(GrpcMethod::new("claviger.v1.AdapterService", "Send"));
             self.inner.unary(req, path, codec).await
         }
+        /// Sends a step whose answer is long, and passes the answer on as it comes, in bounded windows. All that bounds the call
+        /// is decided before the first byte; a revocation or a freeze cuts it between two pieces.
+        pub async fn download(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SendRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::DownloadFrame>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdapterService/Download",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdapterService", "Download"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Sends a step whose body is long. The arguments bind it by size and SHA-256: the last piece is held back until both fit.
+        pub async fn upload(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::UploadFrame>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::UploadReply>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.AdapterService/Upload",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.AdapterService", "Upload"));
+            self.inner.streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1273,6 +1409,29 @@ pub mod adapter_service_server {
             &self,
             request: tonic::Request<super::SendRequest>,
         ) -> std::result::Result<tonic::Response<super::SendResponse>, tonic::Status>;
+        /// Server streaming response type for the Download method.
+        type DownloadStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::DownloadFrame, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Sends a step whose answer is long, and passes the answer on as it comes, in bounded windows. All that bounds the call
+        /// is decided before the first byte; a revocation or a freeze cuts it between two pieces.
+        async fn download(
+            &self,
+            request: tonic::Request<super::SendRequest>,
+        ) -> std::result::Result<tonic::Response<Self::DownloadStream>, tonic::Status>;
+        /// Server streaming response type for the Upload method.
+        type UploadStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::UploadReply, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Sends a step whose body is long. The arguments bind it by size and SHA-256: the last piece is held back until both fit.
+        async fn upload(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::UploadFrame>>,
+        ) -> std::result::Result<tonic::Response<Self::UploadStream>, tonic::Status>;
     }
     /// What an adapter may ask of the vault. It names no host, no URL, no credential.
     #[derive(Debug)]
@@ -1484,6 +1643,98 @@ pub mod adapter_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/claviger.v1.AdapterService/Download" => {
+                    #[allow(non_camel_case_types)]
+                    struct DownloadSvc<T: AdapterService>(pub Arc<T>);
+                    impl<
+                        T: AdapterService,
+                    > tonic::server::ServerStreamingService<super::SendRequest>
+                    for DownloadSvc<T> {
+                        type Response = super::DownloadFrame;
+                        type ResponseStream = T::DownloadStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SendRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdapterService>::download(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DownloadSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.AdapterService/Upload" => {
+                    #[allow(non_camel_case_types)]
+                    struct UploadSvc<T: AdapterService>(pub Arc<T>);
+                    impl<
+                        T: AdapterService,
+                    > tonic::server::StreamingService<super::UploadFrame>
+                    for UploadSvc<T> {
+                        type Response = super::UploadReply;
+                        type ResponseStream = T::UploadStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::UploadFrame>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdapterService>::upload(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UploadSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -1521,6 +1772,454 @@ pub mod adapter_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "claviger.v1.AdapterService";
     impl<T> tonic::server::NamedService for AdapterServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchRequest {
+    /// 16 bytes, from the tool result's \_meta.
+    #[prost(bytes = "vec", tag = "1")]
+    pub ticket: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FetchFrame {
+    #[prost(oneof = "fetch_frame::Frame", tags = "1, 2, 3")]
+    pub frame: ::core::option::Option<fetch_frame::Frame>,
+}
+/// Nested message and enum types in `FetchFrame`.
+pub mod fetch_frame {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Frame {
+        #[prost(message, tag = "1")]
+        Head(super::DownloadHead),
+        /// At most 65536 bytes.
+        #[prost(bytes, tag = "2")]
+        Piece(::prost::alloc::vec::Vec<u8>),
+        #[prost(message, tag = "3")]
+        End(super::FetchEnd),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchEnd {
+    #[prost(uint64, tag = "1")]
+    pub length: u64,
+    /// SHA-256 of the bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub sha256: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutFrame {
+    #[prost(oneof = "put_frame::Frame", tags = "1, 2")]
+    pub frame: ::core::option::Option<put_frame::Frame>,
+}
+/// Nested message and enum types in `PutFrame`.
+pub mod put_frame {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Frame {
+        /// 16 bytes, first.
+        #[prost(bytes, tag = "1")]
+        Ticket(::prost::alloc::vec::Vec<u8>),
+        /// At most 65536 bytes.
+        #[prost(bytes, tag = "2")]
+        Piece(::prost::alloc::vec::Vec<u8>),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutReply {
+    #[prost(oneof = "put_reply::Reply", tags = "1, 2")]
+    pub reply: ::core::option::Option<put_reply::Reply>,
+}
+/// Nested message and enum types in `PutReply`.
+pub mod put_reply {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Reply {
+        #[prost(message, tag = "1")]
+        Go(super::UploadGo),
+        #[prost(message, tag = "2")]
+        Done(super::PutDone),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutDone {
+    /// The tool's result, as it would have come in the MCP answer: JSON of MCP's CallToolResult.
+    #[prost(bytes = "vec", tag = "1")]
+    pub result: ::prost::alloc::vec::Vec<u8>,
+}
+/// Generated client implementations.
+pub mod bulk_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What an adapter serves on its bulk socket to the agents' clients: bytes that are too many for a tool's result. A
+    /// ticket comes in the tool result's \_meta; it is good once, for seconds, for the user that made the call.
+    #[derive(Debug, Clone)]
+    pub struct BulkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> BulkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BulkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BulkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Out of the service, into the client's folder.
+        pub async fn fetch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FetchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::FetchFrame>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.BulkService/Fetch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.BulkService", "Fetch"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Out of the client's folder, into the service.
+        pub async fn put(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::PutFrame>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::PutReply>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/claviger.v1.BulkService/Put",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("claviger.v1.BulkService", "Put"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod bulk_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BulkServiceServer.
+    #[async_trait]
+    pub trait BulkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Fetch method.
+        type FetchStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::FetchFrame, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Out of the service, into the client's folder.
+        async fn fetch(
+            &self,
+            request: tonic::Request<super::FetchRequest>,
+        ) -> std::result::Result<tonic::Response<Self::FetchStream>, tonic::Status>;
+        /// Server streaming response type for the Put method.
+        type PutStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::PutReply, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Out of the client's folder, into the service.
+        async fn put(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::PutFrame>>,
+        ) -> std::result::Result<tonic::Response<Self::PutStream>, tonic::Status>;
+    }
+    /// What an adapter serves on its bulk socket to the agents' clients: bytes that are too many for a tool's result. A
+    /// ticket comes in the tool result's \_meta; it is good once, for seconds, for the user that made the call.
+    #[derive(Debug)]
+    pub struct BulkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BulkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BulkServiceServer<T>
+    where
+        T: BulkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/claviger.v1.BulkService/Fetch" => {
+                    #[allow(non_camel_case_types)]
+                    struct FetchSvc<T: BulkService>(pub Arc<T>);
+                    impl<
+                        T: BulkService,
+                    > tonic::server::ServerStreamingService<super::FetchRequest>
+                    for FetchSvc<T> {
+                        type Response = super::FetchFrame;
+                        type ResponseStream = T::FetchStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FetchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BulkService>::fetch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FetchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/claviger.v1.BulkService/Put" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutSvc<T: BulkService>(pub Arc<T>);
+                    impl<T: BulkService> tonic::server::StreamingService<super::PutFrame>
+                    for PutSvc<T> {
+                        type Response = super::PutReply;
+                        type ResponseStream = T::PutStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::PutFrame>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BulkService>::put(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BulkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "claviger.v1.BulkService";
+    impl<T> tonic::server::NamedService for BulkServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

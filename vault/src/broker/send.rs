@@ -20,7 +20,7 @@ use super::{Broker, lock};
 use crate::port::Answer;
 
 /// Response headers that may pass to an adapter.
-const HEADERS: [&str; 1] = ["content-type"];
+pub(super) const HEADERS: [&str; 1] = ["content-type"];
 
 /// What was read for an errand: the use that stays open until its answer is released or withheld.
 pub(super) struct Read {
@@ -66,6 +66,9 @@ impl Broker {
         let service = self.catalog.service(&errand.service).ok_or_else(gone)?;
         let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
         let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
+        if step.is_streamed() {
+            return Err(streamed());
+        }
         let _reading = self.begin_reading(&errand.purpose, step, &errand.secret).await?;
         if step.local {
             return self.allow_local(errand, tool).await;
@@ -126,7 +129,7 @@ impl Broker {
     }
 
     /// What is about to be released counts against the day: as released, so that nothing out of scope can be told by it.
-    async fn counted(&self, errand: &Errand, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
+    pub(super) async fn counted(&self, errand: &Errand, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
         let judged = judged?;
         let length = judged.json.as_ref().map_or(judged.body.len(), |value| value.to_string().len());
         self.bytes_in(&errand.purpose, length).await?;
@@ -134,7 +137,7 @@ impl Broker {
     }
 
     /// Decides what an answer that may be released taints, before it is.
-    async fn weighed(
+    pub(super) async fn weighed(
         &self,
         errand: &Errand,
         answer: &Answer,
@@ -150,6 +153,7 @@ impl Broker {
     pub(super) fn judge(&self, errand: &Errand, step: &Step, answer: &Answer) -> Result<Judged, Denial> {
         let bounded = !errand.scope.is_unbounded();
         match &step.answer {
+            AnswerKind::Stream(_) => Err(streamed()),
             AnswerKind::Bytes => {
                 require_success(answer, bounded)?;
                 Ok(Judged { body: answer.body.clone(), ..Judged::default() })
@@ -165,7 +169,7 @@ impl Broker {
     }
 
     /// Keeps the page token here, remembers the ids, and gives the rest away.
-    fn release(
+    pub(super) fn release(
         &self,
         errand: &Errand,
         tool: &Tool,
@@ -189,4 +193,9 @@ impl Broker {
         };
         Ok(Sent { status, headers, body, untrusted: tool.untrusted, flags })
     }
+}
+
+/// What passes in pieces is asked for by another door.
+fn streamed() -> Denial {
+    Denial::new(Class::BadStep).field("step").fix("the step is a stream: it is downloaded or uploaded")
 }

@@ -4,7 +4,7 @@ use claviger_domain::arg::ArgKind;
 use claviger_domain::authors::{Authors, IfGiven, Who};
 use claviger_domain::look::Holds;
 use claviger_domain::pointer::Pointer;
-use claviger_domain::step::{AnswerKind, Step};
+use claviger_domain::step::Step;
 
 use super::check::{fillable, pointer, word};
 use super::raw::{RawAuthors, RawAuthorsList, RawHolds, RawIfGiven};
@@ -39,7 +39,7 @@ fn authors(raw: RawAuthors, step: &Step, place: &Place<'_>) -> Result<Authors, S
         hide,
     } = raw;
     let asked = match asked {
-        None if step.answer == AnswerKind::Bytes => {
+        None if !step.answer.is_json() => {
             return Err("an answer of bytes does not say who wrote it; name a step that does".to_owned());
         }
         None => None,

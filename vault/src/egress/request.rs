@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use claviger_domain::origin::Pin;
-use http::header::{ACCEPT_ENCODING, HeaderName, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderName, USER_AGENT};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
@@ -24,6 +24,8 @@ pub(super) struct Expect {
     pub(super) max_answer: usize,
     /// Whether the answer's length is of a body that does not come (RFC 9110, section 9.3.2).
     pub(super) head: bool,
+    /// Whether a 308 is an answer, and no redirect.
+    pub(super) resumes: bool,
 }
 
 /// Whether a header is set by egress or by HTTP itself, and so is none of a template's business: the credential's,
@@ -101,11 +103,16 @@ pub(super) fn build(pin: &Pin, request: Outbound) -> Result<(Request<Full<Bytes>
         needles.add(secret.expose_secret());
     }
     let body = inject::place(inject, &mut headers, body, &mut needles)?;
+    // RFC 9110, section 8.6: of what could have a body it is said that there is none. Some refuse what says nothing.
+    if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
 
     let expect = Expect {
         needles: (!answers_with_secrets).then(|| Arc::new(needles)),
         max_answer,
         head: method == Method::HEAD,
+        resumes: false,
     };
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;

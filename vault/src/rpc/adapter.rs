@@ -7,12 +7,13 @@ use claviger_domain::name::AdapterName;
 use claviger_domain::refusal::Class;
 use claviger_proto::v1;
 use claviger_proto::v1::adapter_service_server::AdapterService;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::answer;
 use super::gate::Gate;
 use super::peer::Peer;
 use super::status::{bare, refused};
+use super::streams::{self, Frames};
 use crate::broker::Broker;
 
 /// The most calls that one adapter has in flight, on all its connections together: each may hold an answer of 1 MiB.
@@ -89,6 +90,9 @@ impl Adapters {
 
 #[tonic::async_trait]
 impl AdapterService for Adapters {
+    type DownloadStream = Frames<v1::DownloadFrame>;
+    type UploadStream = Frames<v1::UploadReply>;
+
     async fn list_tools(
         &self,
         request: Request<v1::ListToolsRequest>,
@@ -124,6 +128,39 @@ impl AdapterService for Adapters {
         });
         let sent = sent.await.map_err(|_| bare(Class::Unknown))?;
         Ok(Response::new(answer::sent(sent.map_err(|refusal| refused(&refusal))?)))
+    }
+
+    async fn download(
+        &self,
+        request: Request<v1::SendRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let adapter = self.caller(&request)?;
+        let turn = self.turns.begin(&adapter)?;
+        let v1::SendRequest { capability, step, params } = request.into_inner();
+        let capability = zeroize::Zeroizing::new(capability);
+        let params = params.into_iter().collect();
+        // The vault's own task goes on from here, and is waited for at a seal, which cuts it.
+        let until = self.gate.ended();
+        let downloading = self.broker.download(&adapter, &capability, &step, params, until).await;
+        Ok(Response::new(streams::download(downloading.map_err(|refusal| refused(&refusal))?, turn)))
+    }
+
+    async fn upload(
+        &self,
+        request: Request<Streaming<v1::UploadFrame>>,
+    ) -> Result<Response<Self::UploadStream>, Status> {
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let adapter = self.caller(&request)?;
+        let turn = self.turns.begin(&adapter)?;
+        let mut frames = request.into_inner();
+        let v1::SendRequest { capability, step, params } = streams::begin(&mut frames).await?;
+        let capability = zeroize::Zeroizing::new(capability);
+        let params = params.into_iter().collect();
+        let until = self.gate.ended();
+        let uploading = self.broker.upload(&adapter, &capability, &step, params, until).await;
+        let uploading = uploading.map_err(|refusal| refused(&refusal))?;
+        Ok(Response::new(streams::upload(uploading, frames, turn)))
     }
 }
 

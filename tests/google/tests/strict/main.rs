@@ -11,3 +11,4 @@ mod fuzz;
 mod gmail;
 mod oauth;
 mod people;
+mod streams;

@@ -75,6 +75,9 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         .boxed(),
         ArgKind::Page => "page_[0-9a-f]{16}".prop_map(Value::from).boxed(),
         ArgKind::Path => "[a-zA-Z0-9_.-]{1,12}(/[a-z]{1,8}){0,3}".prop_map(Value::from).boxed(),
+        ArgKind::Upload { .. } => ("[a-z]{1,8}(\\.[a-z]{3})?|\\PC{1,4}", 0u32..5_000_000)
+            .prop_map(|(name, size)| json!({ "name": name, "sha256": "0".repeat(64), "size": size }))
+            .boxed(),
         ArgKind::Url => "https://[a-z]{1,8}\\.example/[a-z0-9]{0,8}".prop_map(Value::from).boxed(),
     }
 }
@@ -265,6 +268,7 @@ fn what_can_be_bounded() {
             "drive.copy_file",
             "drive.create_file",
             "drive.create_folder",
+            "drive.download_file",
             "drive.get_file_metadata",
             "drive.list_folder",
             "drive.list_permissions",
@@ -277,6 +281,8 @@ fn what_can_be_bounded() {
             "drive.unshare_file",
             "drive.untrash_file",
             "drive.update_file",
+            "drive.upload_file",
+            "gmail.download_attachment",
             "gmail.forward",
             "gmail.forward_whole",
             "gmail.get_attachment",
@@ -306,8 +312,8 @@ fn each_drive_tool_knows_its_people_days_and_objects() {
         drive.tools.values().filter(not).map(|tool| tool.name.tool().to_string()).collect()
     };
     // A file that is yet to be made has neither owner nor day.
-    assert_eq!(tools("owner"), ["create_file", "create_folder"]);
-    assert_eq!(tools("date"), ["create_file", "create_folder"]);
+    assert_eq!(tools("owner"), ["create_file", "create_folder", "upload_file"]);
+    assert_eq!(tools("date"), ["create_file", "create_folder", "upload_file"]);
     for bound in ["file", "made"] {
         assert_eq!(tools(bound), Vec::<String>::new(), "{bound}");
     }
