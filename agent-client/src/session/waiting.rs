@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, PoisonError};
 
-use claviger_canonical::Canonical;
 use claviger_proto::v1;
 
+use super::files::Prepared;
 use super::{CallOptions, Session};
 use crate::error::ClientError;
 use crate::grants::{Effect, Grants, Handle};
@@ -82,7 +82,8 @@ impl Session {
         let handle = grants.handles().iter().find(|handle| handle.id() == collected.handle);
         let handle = handle.ok_or(ClientError::HandleGone)?;
         self.may_use(handle)?;
-        let outcome = self.run(&grants, tool, handle, arguments, Some(id.0), options).await?;
+        let call = self.prepare_agreed(&grants, tool, arguments).await?;
+        let outcome = self.run(&grants, tool, handle, &call, Some(id.0), options).await?;
         Ok(Waited::Ran(outcome))
     }
 
@@ -116,7 +117,7 @@ impl Session {
     pub(super) async fn call_by_task(
         &self,
         mcp_name: &str,
-        arguments: &Canonical,
+        call: &Prepared,
         options: &CallOptions,
     ) -> Result<Option<CallOutcome>, ClientError> {
         let now_ms = self.clock.now_ms();
@@ -126,7 +127,7 @@ impl Session {
             if over || task.tool(mcp_name).is_err() {
                 continue;
             }
-            let refusal = match self.call_once(&task, mcp_name, arguments, options).await? {
+            let refusal = match self.call_once(&task, mcp_name, call, options).await? {
                 CallOutcome::Refused(refusal) => refusal,
                 outcome => return Ok(Some(outcome)),
             };
