@@ -114,6 +114,20 @@ struct Service(Arc<Fake>);
 
 #[tonic::async_trait]
 impl AdapterService for Service {
+    type DownloadStream = tokio_stream::Empty<Result<v1::DownloadFrame, Status>>;
+    type UploadStream = tokio_stream::Empty<Result<v1::UploadReply, Status>>;
+
+    async fn download(&self, _: Request<v1::SendRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        Err(Status::unimplemented("this stand-in has no streams"))
+    }
+
+    async fn upload(
+        &self,
+        _: Request<tonic::Streaming<v1::UploadFrame>>,
+    ) -> Result<Response<Self::UploadStream>, Status> {
+        Err(Status::unimplemented("this stand-in has no streams"))
+    }
+
     async fn list_tools(
         &self,
         _: Request<v1::ListToolsRequest>,

@@ -9,7 +9,7 @@ use claviger_proto::v1::adapter_service_server::{AdapterService, AdapterServiceS
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Channel, Server};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// How many bytes go there, and come back.
 pub(crate) const BYTES: usize = 128;
@@ -18,6 +18,9 @@ struct Echo;
 
 #[tonic::async_trait]
 impl AdapterService for Echo {
+    type DownloadStream = tokio_stream::Empty<Result<v1::DownloadFrame, Status>>;
+    type UploadStream = tokio_stream::Empty<Result<v1::UploadReply, Status>>;
+
     async fn list_tools(
         &self,
         _: Request<v1::ListToolsRequest>,
@@ -31,6 +34,17 @@ impl AdapterService for Echo {
     }
 
     async fn send(&self, _: Request<v1::SendRequest>) -> Result<Response<v1::SendResponse>, Status> {
+        Err(Status::unimplemented("an echo sends nothing"))
+    }
+
+    async fn download(&self, _: Request<v1::SendRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        Err(Status::unimplemented("an echo sends nothing"))
+    }
+
+    async fn upload(
+        &self,
+        _: Request<Streaming<v1::UploadFrame>>,
+    ) -> Result<Response<Self::UploadStream>, Status> {
         Err(Status::unimplemented("an echo sends nothing"))
     }
 }

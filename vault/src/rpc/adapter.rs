@@ -7,7 +7,7 @@ use claviger_domain::name::AdapterName;
 use claviger_domain::refusal::Class;
 use claviger_proto::v1;
 use claviger_proto::v1::adapter_service_server::AdapterService;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::answer;
 use super::gate::Gate;
@@ -17,6 +17,9 @@ use crate::broker::Broker;
 
 /// The most calls that one adapter has in flight, on all its connections together: each may hold an answer of 1 MiB.
 const MOST_CALLS: usize = 128;
+
+/// What a stream to an adapter is made of.
+type Frames<T> = tokio_stream::wrappers::ReceiverStream<Result<T, Status>>;
 
 /// The service for adapters.
 #[derive(Clone)]
@@ -89,6 +92,9 @@ impl Adapters {
 
 #[tonic::async_trait]
 impl AdapterService for Adapters {
+    type DownloadStream = Frames<v1::DownloadFrame>;
+    type UploadStream = Frames<v1::UploadReply>;
+
     async fn list_tools(
         &self,
         request: Request<v1::ListToolsRequest>,
@@ -124,6 +130,24 @@ impl AdapterService for Adapters {
         });
         let sent = sent.await.map_err(|_| bare(Class::Unknown))?;
         Ok(Response::new(answer::sent(sent.map_err(|refusal| refused(&refusal))?)))
+    }
+
+    async fn download(
+        &self,
+        request: Request<v1::SendRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let _adapter = self.caller(&request)?;
+        Err(bare(Class::Unavailable))
+    }
+
+    async fn upload(
+        &self,
+        request: Request<Streaming<v1::UploadFrame>>,
+    ) -> Result<Response<Self::UploadStream>, Status> {
+        let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
+        let _adapter = self.caller(&request)?;
+        Err(bare(Class::Unavailable))
     }
 }
 
