@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use claviger_proto::connect::Server;
 use tokio_util::sync::CancellationToken;
 
@@ -39,9 +39,6 @@ pub struct Cli {
     /// Only this handle, a child too; can be repeated. So a sub-agent is started with less than all
     #[arg(long = "handle", global = true, value_name = "HANDLE")]
     only: Vec<String>,
-    /// The one directory in which tools save files, and from which they send them
-    #[arg(long, global = true, value_name = "DIR", env = environment::FOLDER)]
-    folder: Option<PathBuf>,
     /// Whether somebody looks at standard error
     #[arg(skip)]
     watched: bool,
@@ -56,7 +53,7 @@ impl Cli {
     /// Whether it serves until told to stop.
     #[must_use]
     pub fn is_server(&self) -> bool {
-        matches!(self.command, Command::Mcp)
+        matches!(self.command, Command::Mcp { .. })
     }
 
     /// Says that somebody looks at standard error: they are shown how far a transfer is.
@@ -88,10 +85,21 @@ enum Level {
     Debug,
 }
 
+/// Where files are.
+#[derive(Debug, Args)]
+struct Place {
+    /// The one directory in which tools save files, and from which they send them
+    #[arg(long, value_name = "DIR", env = environment::FOLDER)]
+    folder: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the granted tools to an MCP host over standard input and output
-    Mcp,
+    Mcp {
+        #[command(flatten)]
+        place: Place,
+    },
     /// List the granted tools
     Ls {
         /// As JSON
@@ -124,6 +132,8 @@ enum Command {
         /// How many seconds to wait for the answer; a file that is saved or sent has its own bounds
         #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
+        #[command(flatten)]
+        place: Place,
     },
     /// Make a child of a handle, bounded further, and print its id
     ///
@@ -149,6 +159,8 @@ enum Command {
         /// How many seconds to wait for the answer; a file that is saved or sent has its own bounds
         #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
+        #[command(flatten)]
+        place: Place,
     },
     /// Ask the owner: a question; with --tool a task; with --secret a grant
     Ask(Box<waiting::AskArgs>),
@@ -248,7 +260,7 @@ pub async fn run(
         | Command::Result { json, .. } => *json,
         Command::Narrow(args) => args.json,
         Command::Ask(args) => args.json,
-        Command::Mcp | Command::Completions { .. } => false,
+        Command::Mcp { .. } | Command::Completions { .. } => false,
     };
     match dispatch(cli, clock, out, shutdown).await {
         Ok(exit) => exit,
@@ -271,7 +283,7 @@ async fn dispatch(
     out: &mut dyn Write,
     shutdown: CancellationToken,
 ) -> Result<Exit, CliError> {
-    let Cli { socket, vault_uid, only, folder, watched, log: _, command } = cli;
+    let Cli { socket, vault_uid, only, watched, log: _, command } = cli;
     if let Command::Completions { shell } = command {
         // Written at once: the generator ends the process when its reader goes away.
         let mut script = Vec::new();
@@ -281,10 +293,13 @@ async fn dispatch(
     }
     let socket = socket.ok_or(CliError::NoSocket)?;
     let server = vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid);
-    let needs_folder = matches!(command, Command::Mcp | Command::Call { .. } | Command::Result { .. });
-    let folder = folder.filter(|_| needs_folder).map(|path| Folder::open(&path).map(Arc::new));
+    let folder = match &command {
+        Command::Mcp { place } | Command::Call { place, .. } | Command::Result { place, .. } => &place.folder,
+        _ => &None,
+    };
+    let folder = folder.as_deref().map(|path| Folder::open(path).map(Arc::new));
     let folder = folder.transpose().map_err(ClientError::Folder)?;
-    if matches!(command, Command::Mcp) {
+    if matches!(command, Command::Mcp { .. }) {
         let settings =
             bridge::Settings { clock, handles: only, folder, ..bridge::Settings::new(socket, server) };
         bridge::serve(settings, (tokio::io::stdin(), tokio::io::stdout()), shutdown).await?;
@@ -298,7 +313,7 @@ async fn dispatch(
     match command {
         Command::Ls { json, verbose } => list::tools(out, &session.grants(), json, verbose)?,
         Command::Handles { json } => list::handles(out, &session.grants(), json, now_ms)?,
-        Command::Call { tool, arguments, json, timeout } => {
+        Command::Call { tool, arguments, json, timeout, place: _ } => {
             let how = call::How { json, timeout: Duration::from_secs(timeout), watched };
             return call::call(out, &session, &tool, &arguments, how).await;
         }
@@ -308,12 +323,12 @@ async fn dispatch(
             narrow::made(out, &session.narrow(&handle, &bounds).await?, json)?;
         }
         Command::Release { handle, json } => narrow::released(out, session.release(&handle).await?, json)?,
-        Command::Result { id, json, timeout } => {
+        Command::Result { id, json, timeout, place: _ } => {
             let how = call::How { json, timeout: Duration::from_secs(timeout), watched };
             return waiting::result(out, &session, &id, how).await;
         }
         Command::Ask(args) => return waiting::ask(out, &session, *args).await,
-        Command::Mcp => {}
+        Command::Mcp { .. } => {}
         Command::Completions { .. } => {}
     }
     Ok(Exit::Ok)
