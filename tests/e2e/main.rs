@@ -19,4 +19,5 @@ mod refusals;
 mod rotation;
 mod sealing;
 mod story;
+mod streams;
 mod theft;

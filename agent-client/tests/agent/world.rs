@@ -1,5 +1,6 @@
 //! A vault and an adapter on sockets of their own, under the test's control.
 
+use std::collections::VecDeque;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -61,6 +62,8 @@ pub(crate) struct Truth {
     pub(crate) asked: Vec<v1::AskRequest>,
     /// The handle of a task under the grant's own, that can be opened by its id.
     pub(crate) task: Option<String>,
+    /// What tools that are called `demo.file…` answer, one after the other.
+    pub(crate) results: VecDeque<CallToolResult>,
 }
 
 pub(crate) struct World {
@@ -100,6 +103,7 @@ impl World {
                 waiting: Vec::new(),
                 asked: Vec::new(),
                 task: None,
+                results: VecDeque::new(),
             }),
             opens: AtomicUsize::new(0),
             changes: watch::channel(1).0,
@@ -455,6 +459,9 @@ impl ServerHandler for Adapter {
                 meta.insert("other".to_owned(), json!(1));
                 result.meta = Some(meta);
                 result
+            }
+            name if name.starts_with("demo.file") => {
+                self.0.truth.lock().unwrap().results.pop_front().unwrap()
             }
             "demo.fail" => CallToolResult::error(vec![ContentBlock::text("no such message")]),
             "demo.protocol" => return Err(ErrorData::internal_error("canary of the adapter", None)),
