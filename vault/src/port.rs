@@ -10,6 +10,7 @@ use claviger_domain::id::Ref;
 use claviger_domain::name::SecretName;
 use claviger_domain::origin::{Origin, Pin as OriginPin};
 use claviger_domain::secret::SecretBytes;
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 /// A boxed future, so that every port can be a trait object.
@@ -298,6 +299,59 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// How long one piece of a stream is at most, in bytes.
+pub const PIECE: usize = 64 * 1024;
+
+/// A body that is sent piece by piece. It is cut, and never ends as if it were whole, where the sender goes before `length`
+/// bytes came.
+#[derive(Debug)]
+pub struct Outflow {
+    /// How many bytes it has.
+    pub length: u64,
+    /// Its pieces, in order.
+    pub pieces: mpsc::Receiver<Bytes>,
+}
+
+/// A request whose body or answer is too long to be held.
+#[derive(Debug)]
+pub struct Streaming {
+    /// The request; `timeout_ms` is until the head of its answer is there.
+    pub request: Outbound,
+    /// Its body, where that comes piece by piece: the request's own is empty then.
+    pub outflow: Option<Outflow>,
+    /// Whether an answer of success is wanted piece by piece.
+    pub in_pieces: bool,
+    /// Whether a 308 is an answer, as of an upload that goes on, and no redirect.
+    pub resumes: bool,
+}
+
+/// The head of an answer that comes piece by piece, looked through.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Status, 200 to 299.
+    pub status: u16,
+    /// All headers as they came, names in lower case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The length of its body in bytes, if it announced one.
+    pub length: Option<u64>,
+}
+
+/// The body of an answer, piece by piece.
+pub trait Pieces: Send {
+    /// The next piece, of at most [`PIECE`] bytes; an empty one where bytes came and none may leave yet; `None` at the end.
+    /// Each has been looked through, and so has what follows it, as far as the longest secret reaches. May be dropped
+    /// while it waits, and asked again.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, UpstreamFault>>;
+}
+
+/// What an upstream answered to a [`Streaming`].
+pub enum Inbound {
+    /// All of it: no success, or not wanted in pieces.
+    Whole(Answer),
+    /// Its head, and the rest as it comes.
+    Pieces(Head, Box<dyn Pieces>),
+}
+
 /// Why there is no answer to pass on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamFault {
@@ -344,6 +398,14 @@ pub trait Upstream: Send + Sync {
         pin: &'a OriginPin,
         request: Outbound,
     ) -> BoxFuture<'a, Result<Answer, UpstreamFault>>;
+    /// Sends one request whose body or answer comes piece by piece. Never follows, never retries. Dropped before the head
+    /// is there, the request is cut.
+    fn stream<'a>(
+        &'a self,
+        secret: &'a SecretName,
+        pin: &'a OriginPin,
+        request: Streaming,
+    ) -> BoxFuture<'a, Result<Inbound, UpstreamFault>>;
     /// Closes the secret's client and its pool: after a rotation or a removal nothing of it stays open.
     fn forget(&self, secret: &SecretName);
 }

@@ -12,6 +12,7 @@ use crate::date::Date;
 use crate::name::Ident;
 use crate::path::RelativePath;
 use crate::refusal::{Class, Denial};
+use crate::upload::Upload;
 use crate::url::Url;
 use crate::when::When;
 
@@ -77,6 +78,11 @@ pub enum ArgKind {
     Path,
     /// A web address, in its one form.
     Url,
+    /// A file that is sent beside the arguments, `{name, sha256, size}`, of up to so many bytes.
+    Upload {
+        /// How many bytes at most.
+        max: u64,
+    },
 }
 
 /// One argument, as the catalog declares it.
@@ -117,6 +123,8 @@ pub enum ArgValue {
     Path(RelativePath),
     /// A web address.
     Url(Url),
+    /// A file that is sent beside the arguments.
+    Upload(Upload),
 }
 
 impl std::fmt::Debug for ArgValue {
@@ -140,6 +148,7 @@ impl ArgValue {
             ArgValue::Attachments(attachments) => attachments.iter().map(Attachment::describe).collect(),
             ArgValue::Path(path) => vec![path.to_string()],
             ArgValue::Url(url) => vec![url.to_string()],
+            ArgValue::Upload(upload) => vec![upload.describe()],
         }
     }
 }
@@ -324,6 +333,7 @@ impl ArgKind {
                 "is a web address such as https://example.org/page, in plain ASCII, without a user or dot segments"
                     .to_owned()
             }),
+            ArgKind::Upload { max } => Upload::parse(value, *max).map(ArgValue::Upload),
         }
     }
 }

@@ -89,11 +89,13 @@ pub enum Kind {
     DecoyRemoved,
     /// Whose writing does not taint was changed.
     TrustChanged,
+    /// An answer that was passed on piece by piece has ended; the field says how.
+    Finished,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 39] = [
+    pub const ALL: [Kind; 40] = [
         Kind::Started,
         Kind::Unsealed,
         Kind::Sealed,
@@ -133,6 +135,7 @@ impl Kind {
         Kind::DecoyAdded,
         Kind::DecoyRemoved,
         Kind::TrustChanged,
+        Kind::Finished,
     ];
 
     /// The word in the log.
@@ -178,6 +181,7 @@ impl Kind {
             Kind::DecoyAdded => "decoy-added",
             Kind::DecoyRemoved => "decoy-removed",
             Kind::TrustChanged => "trust-changed",
+            Kind::Finished => "finished",
         }
     }
 
@@ -287,7 +291,7 @@ pub struct Event {
     pub ending: Option<Ending>,
     /// The class of a refusal.
     pub class: Option<Class>,
-    /// The field of a refusal.
+    /// The field of a refusal; how a stream ended.
     pub field: Option<String>,
     /// How many refusals a coalesced record stands for.
     pub count: Option<u64>,

@@ -27,6 +27,8 @@ pub struct Request {
     pub content_type: Option<String>,
     /// The etag that the object must still have (RFC 9110 section 13.1.1).
     pub if_match: Option<String>,
+    /// Headers of the vault's own making: a range, an upload that is announced.
+    pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -88,7 +90,18 @@ pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
         Some(Part::Bytes { content_type, bytes }) => (Some(content_type), bytes),
         Some(Part::Text(_) | Part::Json(_)) => return Err(unfit()),
     };
-    Ok(Request { method: step.method, path_and_query, content_type, if_match: None, body })
+    let content_type = match &step.upload {
+        None => content_type,
+        Some(upload) => Some(filling.media_type(upload.content_type.as_ref())?),
+    };
+    Ok(Request {
+        method: step.method,
+        path_and_query,
+        content_type,
+        if_match: None,
+        headers: Vec::new(),
+        body,
+    })
 }
 
 /// One value of a query. A list or an object has no place there, and to pass it over could lose a filter.
@@ -110,6 +123,15 @@ enum Part {
 }
 
 impl Filling<'_> {
+    /// What a body is said to be.
+    fn media_type(self, template: Option<&Template>) -> Result<String, Denial> {
+        match template.map_or(Ok(Part::Absent), |template| self.fill(template))? {
+            Part::Absent => Ok("application/octet-stream".to_owned()),
+            Part::Text(text) => Ok(text),
+            Part::Json(_) | Part::Bytes { .. } => Err(unfit()),
+        }
+    }
+
     fn fill(self, template: &Template) -> Result<Part, Denial> {
         Ok(match template {
             Template::Literal(text) => Part::Text(text.clone()),
@@ -249,6 +271,7 @@ impl Filling<'_> {
         match (self.args.get(name), self.params.get(name)) {
             (Some(ArgValue::Texts(_) | ArgValue::Addresses(_) | ArgValue::Attachments(_)), _)
             | (None, None) => None,
+            (Some(ArgValue::Upload(upload)), _) => Some(upload.name().to_owned()),
             (Some(value), _) => value.texts().pop(),
             (None, Some(text)) => Some(text.clone()),
         }
@@ -399,6 +422,8 @@ impl Part {
             }
             // Bytes have no place but in a mail: where a text was meant, what people read of them stands.
             ArgValue::Attachments(_) => Part::Json(value.texts().into()),
+            // Of a file its name is a text; its bytes come beside the arguments.
+            ArgValue::Upload(upload) => Part::Text(upload.name().to_owned()),
         }
     }
 

@@ -139,6 +139,10 @@ fn base(arg: &Arg) -> Map<String, Value> {
         }
         ArgKind::Path => json!({ "type": "string", "maxLength": 4096 }),
         ArgKind::Url => json!({ "type": "string", "format": "uri", "maxLength": 2048 }),
+        // The model names a file; its client puts the object in its place that binds it, and says so to nobody else.
+        ArgKind::Upload { .. } => {
+            json!({ "type": "string", "minLength": 1, "maxLength": 4096, "x-claviger": "upload" })
+        }
     };
     let mut property = match schema {
         Value::Object(map) => map,
@@ -160,7 +164,9 @@ fn default_value(default: &ArgValue) -> Value {
         ArgValue::Boolean(yes) => (*yes).into(),
         ArgValue::Date(date) => date.to_string().into(),
         ArgValue::DateTime(when) => when.to_string().into(),
-        ArgValue::Texts(_) | ArgValue::Addresses(_) | ArgValue::Attachments(_) => default.texts().into(),
+        ArgValue::Texts(_) | ArgValue::Addresses(_) | ArgValue::Attachments(_) | ArgValue::Upload(_) => {
+            default.texts().into()
+        }
     }
 }
 
@@ -184,6 +190,17 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
                 bound.ids.iter().zip(bound.names()).map(|(id, name)| format!("{id} is {name}")).collect();
             describe(property, &names.join(", "));
         }
+        Caveat::Argument(_, bound) if property.contains_key("x-claviger") => match bound {
+            Bound::OneOf(names) => describe(property, &format!("Only a file named {}", listed(names))),
+            Bound::Max(bytes) => describe(property, &format!("At most {bytes} bytes")),
+            Bound::MaxLength(length) => {
+                describe(property, &format!("Its name has at most {length} characters"))
+            }
+            Bound::MinLength(length) => {
+                describe(property, &format!("Its name has at least {length} characters"))
+            }
+            Bound::EachIn(_) | Bound::Hosts { .. } | Bound::Absent => {}
+        },
         Caveat::Argument(_, bound) => match bound {
             Bound::EachIn(words) => {
                 allow_only(property, typed(property, words));

@@ -197,6 +197,38 @@ pub enum AnswerKind {
     },
     /// Bytes as they are.
     Bytes,
+    /// Bytes that are too many to be held, passed on as they come.
+    Stream(Streamed),
+}
+
+impl AnswerKind {
+    /// Whether it is JSON, which says of itself what it belongs to.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        matches!(self, AnswerKind::Json { .. })
+    }
+}
+
+/// How an answer is passed on as it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streamed {
+    /// The argument that says from which byte on (RFC 9110 section 14.2): a number; absent or 0 is the beginning.
+    pub offset: Option<Ident>,
+    /// The stream is one member of a JSON object, in base64url.
+    pub member: Option<String>,
+    /// How many bytes it has at most.
+    pub max: u64,
+}
+
+/// A body that is sent beside the arguments, as one of them binds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadBody {
+    /// The argument, of kind `upload`.
+    pub arg: Ident,
+    /// What the body is said to be; unsaid means any bytes.
+    pub content_type: Option<Template>,
+    /// The step of the service's that begins a session, in which an upload that was cut goes on: it is answered with where.
+    pub start: Option<Ident>,
 }
 
 /// How the upstream's page tokens are kept from everybody.
@@ -348,9 +380,17 @@ pub struct Step {
     pub authors: Option<Authors>,
     /// A mail in its answer, to be read where the step is a look.
     pub letter: Option<LetterAt>,
+    /// A body that is sent beside the arguments.
+    pub upload: Option<UploadBody>,
 }
 
 impl Step {
+    /// Whether its answer or its body is passed on in pieces, and never held whole.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.upload.is_some() || matches!(self.answer, AnswerKind::Stream(_))
+    }
+
     /// An answer with the facts of the mail in it, as its member `letter`, where the step says that there is one.
     ///
     /// # Errors

@@ -313,6 +313,7 @@ fn kind_code(kind: Kind) -> u32 {
         Kind::DecoyAdded => 37,
         Kind::DecoyRemoved => 38,
         Kind::TrustChanged => 39,
+        Kind::Finished => 40,
     }
 }
 

@@ -49,6 +49,7 @@ mod secrets;
 mod send;
 mod served;
 mod state;
+mod streams;
 mod taint;
 mod time;
 mod token;
@@ -79,6 +80,7 @@ use time::VaultTime;
 
 pub use decoys::DecoyKind;
 pub use load::UnsealError;
+pub use streams::{Downloading, Flow, Uploading};
 
 /// What the broker stands on.
 #[derive(Clone)]
@@ -127,6 +129,10 @@ pub struct Broker {
     approvals: approvals::Approvals,
     knowns: approvals::Knowns,
     flights: flights::Flights,
+    /// Files under way.
+    places: streams::Places,
+    /// Uploads that were cut and may go on.
+    uploads: Mutex<streams::Sessions>,
     time: VaultTime,
     /// Commands that change the same records take turns.
     admin: tokio::sync::Mutex<()>,
@@ -167,6 +173,8 @@ impl Broker {
             approvals: approvals::Approvals::default(),
             knowns: approvals::Knowns::default(),
             flights: flights::Flights::default(),
+            places: streams::Places::default(),
+            uploads: Mutex::default(),
             time,
             admin: tokio::sync::Mutex::new(()),
             making: tokio::sync::Mutex::default(),

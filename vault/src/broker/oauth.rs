@@ -255,6 +255,7 @@ impl Broker {
             origin: endpoint.origin.clone(),
             request: Request {
                 if_match: None,
+                headers: Vec::new(),
                 method: Method::Post,
                 path_and_query: endpoint.path.clone(),
                 content_type: Some(form::CONTENT_TYPE.to_owned()),
@@ -291,6 +292,7 @@ impl Broker {
             origin: endpoint.origin.clone(),
             request: Request {
                 if_match: None,
+                headers: Vec::new(),
                 method: Method::Get,
                 path_and_query: endpoint.path.clone(),
                 content_type: None,

@@ -29,17 +29,17 @@ use super::{Broker, json, lock};
 use crate::port::Answer;
 
 /// Response headers that may pass to an adapter.
-const HEADERS: [&str; 1] = ["content-type"];
+pub(super) const HEADERS: [&str; 1] = ["content-type"];
 
 /// One step of one call, ready to be done.
 pub(super) struct Errand {
     /// Its place among the agent's uses under way.
     _flight: Flight,
     pub(super) live: Live,
-    step: Ident,
+    pub(super) step: Ident,
     pub(super) params: BTreeMap<Ident, String>,
     pub(super) args: Arguments,
-    scope: Scope,
+    pub(super) scope: Scope,
     /// Rendered, but where it is made of what is seen right before it is sent, and where nothing is sent.
     pub(super) request: Option<Request>,
     pub(super) purpose: Purposeful,
@@ -90,7 +90,7 @@ impl Broker {
     }
 
     /// Everything before the first byte leaves: the capability, the parameters, the rendered request.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         adapter: &AdapterName,
         capability: &[u8],
@@ -211,6 +211,9 @@ impl Broker {
         let service = self.catalog.service(&errand.service).ok_or_else(gone)?;
         let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
         let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
+        if step.is_streamed() {
+            return Err(streamed());
+        }
         let _reading = self.begin_reading(&errand.purpose, step, &errand.secret).await?;
         if step.local {
             return self.allow_local(errand, tool).await;
@@ -240,7 +243,11 @@ impl Broker {
     }
 
     /// What is about to be released counts against the day: as released, so that nothing out of scope can be told by it.
-    async fn counted(&self, errand: &Errand, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
+    pub(super) async fn counted(
+        &self,
+        errand: &Errand,
+        judged: Result<Judged, Denial>,
+    ) -> Result<Judged, Denial> {
         let judged = judged?;
         let length = judged.json.as_ref().map_or(judged.body.len(), |value| value.to_string().len());
         self.bytes_in(&errand.purpose, length).await?;
@@ -248,7 +255,7 @@ impl Broker {
     }
 
     /// Decides what an answer that may be released taints, before it is.
-    async fn weighed(
+    pub(super) async fn weighed(
         self: &Arc<Self>,
         errand: &Errand,
         service: &Service,
@@ -323,7 +330,7 @@ impl Broker {
     }
 
     /// The vault's own look at the object, for each bound that this step keeps to by looking.
-    async fn probe(
+    pub(super) async fn probe(
         self: &Arc<Self>,
         errand: &Errand,
         service: &Service,
@@ -342,7 +349,7 @@ impl Broker {
 
     /// The vault's own look at each element of a list that does not say itself what it belongs to. What is out of scope
     /// is dropped, and so is what has no id to look at it by.
-    async fn sift(
+    pub(super) async fn sift(
         self: &Arc<Self>,
         errand: &Errand,
         service: &Service,
@@ -443,9 +450,10 @@ impl Broker {
     }
 
     /// What may be passed on of an answer.
-    fn judge(&self, errand: &Errand, step: &Step, answer: &Answer) -> Result<Judged, Denial> {
+    pub(super) fn judge(&self, errand: &Errand, step: &Step, answer: &Answer) -> Result<Judged, Denial> {
         let bounded = !errand.scope.is_unbounded();
         match &step.answer {
+            AnswerKind::Stream(_) => Err(streamed()),
             AnswerKind::Bytes => {
                 require_success(answer, bounded)?;
                 Ok(Judged { body: answer.body.clone(), json: None, made: None, flags: Vec::new() })
@@ -461,7 +469,7 @@ impl Broker {
     }
 
     /// Keeps the page token here, remembers the ids, and gives the rest away.
-    fn release(
+    pub(super) fn release(
         &self,
         errand: &Errand,
         tool: &Tool,
@@ -504,6 +512,11 @@ impl Broker {
             lock(&self.pages).keep(handle, mark, page);
         }
     }
+}
+
+/// What passes in pieces is asked for by another door.
+fn streamed() -> Denial {
+    Denial::new(Class::BadStep).field("step").fix("the step is a stream: it is downloaded or uploaded")
 }
 
 /// The parameters of a probe, for each object that it looks at. Of no object nothing can be said, so it is refused.
@@ -573,7 +586,7 @@ pub(super) fn parse(answer: &Answer, bounded: bool) -> Result<Value, Denial> {
 
 /// Nothing of a failed answer's body is released. Where a resource bounds the call, what is absent, what is forbidden
 /// and what is out of scope are one.
-fn require_success(answer: &Answer, bounded: bool) -> Result<(), Denial> {
+pub(super) fn require_success(answer: &Answer, bounded: bool) -> Result<(), Denial> {
     let status = answer.status;
     match status {
         200..=299 => Ok(()),

@@ -97,7 +97,7 @@ impl Broker {
     }
 
     /// A revocation or a freeze that was acknowledged before now holds. An admin's own uses stand under no grant.
-    fn still_allowed(&self, purpose: &Purposeful) -> Result<(), Denial> {
+    pub(super) fn still_allowed(&self, purpose: &Purposeful) -> Result<(), Denial> {
         self.require_clock()?;
         let state = self.read();
         if !state.unsealed {
@@ -185,7 +185,7 @@ impl Broker {
     }
 
     /// Ends a use that brought no answer, and says what the peer is told.
-    async fn fault(
+    pub(super) async fn fault(
         &self,
         begun: Begun,
         purpose: &Purposeful,
@@ -235,6 +235,33 @@ impl Broker {
         if denial.class == Class::Unknown { Ok(denial) } else { ended.map(|()| denial) }
     }
 
+    /// An answer held the secret after a part of it had been passed on: what held it was not.
+    pub(super) async fn echo_in_stream(&self, purpose: &Purposeful) {
+        let freezes = self.count_echo(purpose);
+        self.echoed(purpose, freezes).await;
+    }
+
+    /// Records that an answer is about to be passed on piece by piece, durable when this returns; returns what the record
+    /// of its end is made of.
+    pub(super) async fn release_stream(
+        &self,
+        begun: Begun,
+        status: u16,
+        bytes: u64,
+    ) -> Result<Event, Denial> {
+        let Begun { room, event: intent, effect: _, started_us } = begun;
+        let fresh = self.event(Kind::Outcome, intent.actor.clone());
+        let mut event =
+            Event { kind: Kind::Outcome, reference: fresh.reference, at_ms: fresh.at_ms, ..intent };
+        event.ending = Some(Ending::Released);
+        event.status = Some(status);
+        event.bytes = Some(bytes);
+        event.micros = Some(self.ports.clock.mono_us().saturating_sub(started_us));
+        let recorded = self.ports.audit.outcome(room, event.clone(), Detail::default()).await;
+        recorded.map_err(|fault| no_record(&fault))?;
+        Ok(event)
+    }
+
     /// Counts an answer that held the secret; at the second time the agent is frozen, in memory at once. Returns whether.
     fn count_echo(&self, purpose: &Purposeful) -> bool {
         let Some(agent) = &purpose.about.agent else { return false };
@@ -261,7 +288,7 @@ impl Broker {
 /// Why an agent was frozen whose answers held the secret.
 const ECHOED: &str = "answers contained the credential twice";
 
-fn outbound(
+pub(super) fn outbound(
     origin: Origin,
     request: Request,
     inject: Inject,
@@ -276,6 +303,11 @@ fn outbound(
         Method::Delete => http::Method::DELETE,
     };
     let mut headers = vec![(http::header::ACCEPT, http::HeaderValue::from_static("*/*"))];
+    for (name, text) in &request.headers {
+        let value =
+            http::HeaderValue::from_str(text).map_err(|_| Denial::new(Class::BadStep).field("headers"))?;
+        headers.push((http::HeaderName::from_static(name), value));
+    }
     if let Some(kind) = &request.content_type {
         let value = http::HeaderValue::from_str(kind)
             .map_err(|_| Denial::new(Class::BadStep).field("content_type"))?;

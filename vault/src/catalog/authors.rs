@@ -2,7 +2,7 @@
 
 use claviger_domain::authors::{Authors, Who};
 use claviger_domain::pointer::Pointer;
-use claviger_domain::step::{AnswerKind, Step};
+use claviger_domain::step::Step;
 
 use super::check::fillable;
 use super::raw::RawAuthors;
@@ -17,7 +17,7 @@ pub(super) fn authors(raw: RawAuthors, step: &Step, place: &Place<'_>) -> Result
         pointer => Ok(pointer),
     };
     let asked = match asked {
-        None if step.answer == AnswerKind::Bytes => {
+        None if !step.answer.is_json() => {
             return Err("an answer of bytes does not say who wrote it; name a step that does".to_owned());
         }
         None => None,

@@ -42,7 +42,7 @@ pub(super) fn build(
 
 /// Reads what an answer may not have.
 pub(super) fn refuse(raw: RawRefuse, answer: &AnswerKind) -> Result<Refuse, String> {
-    if *answer == AnswerKind::Bytes {
+    if !answer.is_json() {
         return Err("an answer of bytes says nothing to refuse".to_owned());
     }
     let RawRefuse { elements, at, is } = raw;
@@ -173,7 +173,7 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
         elements: None,
         probe: None,
     };
-    if check.response.is_some() && step.answer == AnswerKind::Bytes {
+    if check.response.is_some() && !step.answer.is_json() {
         return Err("an answer of bytes says nothing of where it belongs; use a probe".to_owned());
     }
     // One element in scope must not speak for its neighbours. Of people and days every one must be in scope.
@@ -212,7 +212,7 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
         _ => return Err("take goes with elements and a probe of each".to_owned()),
     };
     let (elements, r#as) = if of.is_some() { (None, None) } else { (elements, r#as) };
-    if of.is_some() && (each.is_some() || nonempty || again || step.answer == AnswerKind::Bytes) {
+    if of.is_some() && (each.is_some() || nonempty || again || !step.answer.is_json()) {
         return Err("a probe of each element stands alone, and after an answer of JSON".to_owned());
     }
     if (!adds.is_empty() || !removes.is_empty()) && (probe.is_none() || of.is_some()) {
@@ -231,7 +231,7 @@ fn check(raw: RawCheck, reserved: Option<Reserved>, step: &Step, place: &Place<'
     }
     match (elements, probe, at) {
         (Some(text), None, Some(at)) => {
-            if step.answer == AnswerKind::Bytes {
+            if !step.answer.is_json() {
                 return Err("an answer of bytes has no elements; use a probe".to_owned());
             }
             check.elements = Some(Elements { list: list(text)?, at: pointer(at)?, nonempty });
@@ -278,7 +278,7 @@ pub(super) fn fillable(
     taken: Option<&Ident>,
     place: &Place<'_>,
 ) -> Result<(), String> {
-    if probe.local || probe.answer == AnswerKind::Bytes {
+    if probe.local || !probe.answer.is_json() {
         return Err("a probe is a request that is answered with JSON".to_owned());
     }
     if let Some(param) = taken

@@ -10,6 +10,7 @@ mod provider;
 mod raw;
 mod service;
 mod step;
+mod stream;
 mod template;
 
 use std::collections::BTreeMap;

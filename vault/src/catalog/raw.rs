@@ -176,8 +176,16 @@ pub(super) struct RawStep {
     pub(super) body: Option<Value>,
     #[serde(default)]
     pub(super) fields: Vec<String>,
-    /// `json` or `bytes`; unsaid means json.
+    /// `json`, `bytes` or `stream`; unsaid means json.
     pub(super) answer: Option<String>,
+    /// Of a stream: the argument that says from which byte on.
+    pub(super) offset: Option<String>,
+    /// Of a stream: that it is one member of a JSON object.
+    pub(super) decode: Option<RawDecode>,
+    /// Of a stream: how many bytes it has at most.
+    pub(super) max: Option<u64>,
+    /// Of a body that is sent beside the arguments: that it goes on after a cut.
+    pub(super) resumable: Option<RawResumable>,
     pub(super) page: Option<RawPage>,
     #[serde(default)]
     pub(super) param: BTreeMap<String, RawParam>,
@@ -188,6 +196,19 @@ pub(super) struct RawStep {
     #[serde(default)]
     pub(super) scope: Vec<String>,
     pub(super) authors: Option<RawAuthors>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDecode {
+    pub(super) json: String,
+    pub(super) r#as: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawResumable {
+    pub(super) start: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -14,7 +14,7 @@ use claviger_domain::tool::{Auth, Definition, Nested, Resource, Service, Tool};
 
 use super::raw::{RawArg, RawAuth, RawNested, RawResource, RawService, RawTool};
 use super::step::{self, Place};
-use super::{ServiceOverride, look};
+use super::{ServiceOverride, look, stream};
 
 /// Reads one service file; the error is every fault found in it.
 pub(super) fn parse(text: &str) -> Result<Service, Vec<String>> {
@@ -208,6 +208,9 @@ fn tool(
     if name.mcp_name(None).is_none() {
         fault("its name is too long for MCP hosts");
     }
+    for text in stream::tool_faults(effect, raw.answers.as_deref() != Some("trusted"), &args, &own) {
+        fault(&text);
+    }
     let adapters =
         |step: &Step| step.params.values().any(|source| !matches!(source, ParamSource::Look { .. }));
     if effect.is_some_and(|effect| !effect.is_read()) && own.iter().any(adapters) {
@@ -276,9 +279,12 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         "attachments" => ArgKind::Attachments { max: most(5)? },
         "path" => ArgKind::Path,
         "url" => ArgKind::Url,
+        "upload" => ArgKind::Upload {
+            max: raw.max.map_or(Ok(stream::MOST), u64::try_from).map_err(|_| "max is not negative")?,
+        },
         _ => {
             return Err(
-                "type is id, ids, line, text, integer, boolean, date, datetime, calendar, calendars, event, addresses, attachments, choice (with of), page, path or url"
+                "type is id, ids, line, text, integer, boolean, date, datetime, calendar, calendars, event, addresses, attachments, choice (with of), page, path, url or upload"
                     .to_owned(),
             );
         }

@@ -15,6 +15,7 @@ use super::authors::authors;
 use super::check;
 use super::raw::{RawLetter, RawParam, RawPointers, RawStep};
 use super::service::keep;
+use super::stream;
 use super::template::{self, Names};
 
 /// Where a step stands, and what it may name.
@@ -33,7 +34,7 @@ pub(super) struct Place<'a> {
 
 /// Reads one step; faults are noted.
 pub(super) fn build(
-    raw: RawStep,
+    mut raw: RawStep,
     name: Option<Ident>,
     place: &Place<'_>,
     faults: &mut Vec<String>,
@@ -79,8 +80,12 @@ pub(super) fn build(
             query.push((key.clone(), template));
         }
     }
-    let body =
-        raw.body.as_ref().and_then(|body| keep(faults, &format!("{at}.body"), body_template(body, &names)));
+    let upload = stream::upload(raw.body.as_ref(), raw.resumable, &names, place, faults);
+    let body = raw
+        .body
+        .as_ref()
+        .filter(|_| upload.is_none())
+        .and_then(|body| keep(faults, &format!("{at}.body"), body_template(body, &names)));
     let mut yields = BTreeMap::new();
     for (param, pointer) in raw.yields {
         let at = format!("{at}.yields.{param}");
@@ -104,18 +109,25 @@ pub(super) fn build(
     let answer = match raw.answer.as_deref() {
         None | Some("json") => AnswerKind::Json { fields: raw.fields },
         Some("bytes") => AnswerKind::Bytes,
+        Some("stream") => {
+            let streamed = stream::answer(raw.offset.take(), raw.decode.take(), raw.max.take(), place);
+            keep(faults, at, streamed).map_or(AnswerKind::Bytes, AnswerKind::Stream)
+        }
         Some(_) => {
-            faults.push(format!("{at}: answer is json or bytes"));
+            faults.push(format!("{at}: answer is json, bytes or stream"));
             AnswerKind::Bytes
         }
     };
+    if raw.offset.is_some() || raw.decode.is_some() || raw.max.is_some() {
+        faults.push(format!("{at}: offset, decode and max are for an answer that is a stream"));
+    }
     let refuse = raw
         .refuse
         .into_iter()
         .filter_map(|raw| keep(faults, &format!("{at}.refuse"), check::refuse(raw, &answer)))
         .collect();
     let makes = raw.makes.and_then(|raw| keep(faults, &format!("{at}.makes"), one(raw.id)));
-    if makes.is_some() && (answer == AnswerKind::Bytes || raw.local) {
+    if makes.is_some() && (!answer.is_json() || raw.local) {
         faults.push(format!("{at}.makes: its answer names nothing"));
     }
     let letter = raw.letter.and_then(|raw| keep(faults, &format!("{at}.letter"), letter(raw)));
@@ -145,10 +157,12 @@ pub(super) fn build(
         if_match,
         authors: None,
         letter,
+        upload,
     };
     step.authors =
         raw.authors.and_then(|raw| keep(faults, &format!("{at}.authors"), authors(raw, &step, place)));
     check::build(raw.check, &mut step, place, faults);
+    stream::fits(&step, place, faults);
     Some(step)
 }
 
@@ -169,6 +183,10 @@ fn fits_local(raw: &RawStep, place: &Place<'_>, faults: &mut Vec<String>) {
         body,
         fields,
         answer,
+        offset,
+        decode,
+        max,
+        resumable,
         page,
         param,
         yields,
@@ -185,6 +203,10 @@ fn fits_local(raw: &RawStep, place: &Place<'_>, faults: &mut Vec<String>) {
         && body.is_none()
         && fields.is_empty()
         && answer.is_none()
+        && offset.is_none()
+        && decode.is_none()
+        && max.is_none()
+        && resumable.is_none()
         && page.is_none()
         && param.is_empty()
         && yields.is_empty()

@@ -54,6 +54,17 @@ pub(super) fn parse(value: &Value, names: &Names<'_>) -> Result<Template, String
     }
 }
 
+/// A media type: the catalog's own word, or an argument of type choice. From free text a service could be told to convert.
+pub(super) fn media_type(value: &Value, names: &Names<'_>) -> Result<Template, String> {
+    match parse(value, names)? {
+        Template::Literal(text) => Ok(Template::Literal(text)),
+        Template::Param(name) if matches!(names.kind(&name), Some(ArgKind::Choice(_))) => {
+            Ok(Template::Param(name))
+        }
+        _ => Err("type is a media type, or an argument of type choice".to_owned()),
+    }
+}
+
 fn object(table: &toml::Table, names: &Names<'_>) -> Result<BTreeMap<String, Template>, String> {
     table.iter().map(|(name, value)| Ok((name.clone(), parse(value, names)?))).collect()
 }

@@ -31,6 +31,7 @@ pub(super) async fn take(response: Response<Incoming>, expect: &Expect) -> Resul
     let status = head.status.as_u16();
     check_headers(&head.headers, expect)?;
     match status {
+        308 if expect.resumes => {}
         300..=399 => return Err(UpstreamFault::Redirect(status)),
         200..=299 | 400..=599 => {}
         _ => return Err(UpstreamFault::Answer("its status is not one that is passed on")),
@@ -64,7 +65,7 @@ pub(super) async fn take(response: Response<Incoming>, expect: &Expect) -> Resul
     Ok(Answer { status, headers, body: Bytes::from_owner(body) })
 }
 
-fn check_headers(headers: &HeaderMap, expect: &Expect) -> Result<(), UpstreamFault> {
+pub(super) fn check_headers(headers: &HeaderMap, expect: &Expect) -> Result<(), UpstreamFault> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
         return Err(UpstreamFault::Answer("its headers are too many or too long"));
@@ -79,7 +80,7 @@ fn check_headers(headers: &HeaderMap, expect: &Expect) -> Result<(), UpstreamFau
 
 /// What is compressed cannot be looked through, and we said that we take identity only. A transfer coding besides
 /// `chunked` would be compression by another name (RFC 9112, section 7).
-fn check_encoding(headers: &HeaderMap) -> Result<(), UpstreamFault> {
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), UpstreamFault> {
     let only = |name: HeaderName, fine: &str| {
         headers.get_all(name).iter().all(|value| {
             value.as_bytes().split(|b| *b == b',').all(|one| {
@@ -96,7 +97,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), UpstreamFault> {
 }
 
 /// The announced length of the body, in bytes.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, UpstreamFault> {
+pub(super) fn length(headers: &HeaderMap) -> Result<Option<u64>, UpstreamFault> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter().map(|value| {
         let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
         digits

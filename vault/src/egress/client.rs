@@ -5,11 +5,10 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use claviger_domain::name::SecretName;
 use claviger_domain::origin::Pin;
-use http::Request;
-use http_body_util::Full;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -18,8 +17,10 @@ use tokio::time::timeout;
 
 use super::answer::{self, MAX_HEADER_BYTES, MAX_HEADERS};
 use super::dial::Dialer;
+use super::outgoing::{self, Outgoing};
+use super::pieces;
 use super::request::{self, Expect};
-use crate::port::{Answer, BoxFuture, Outbound, Upstream, UpstreamFault};
+use crate::port::{Answer, BoxFuture, Inbound, Outbound, Streaming, Upstream, UpstreamFault};
 
 /// How clients are kept.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ pub struct Egress {
     lanes: Mutex<VecDeque<Lane>>,
 }
 
-type Http = Client<Dialer, Full<Bytes>>;
+type Http = Client<Dialer, Outgoing>;
 
 /// One secret's client for one pin.
 struct Lane {
@@ -136,11 +137,37 @@ impl Upstream for Egress {
             let (mut request, expect) = request::build(pin, request)?;
             let http = self.lane(secret, pin)?;
             let connection = capture_connection(&mut request);
-            match timeout(limit, exchange(&http, request, &expect, &connection)).await {
-                Ok(result) => result,
-                Err(_) if handed_over(&connection) => Err(UpstreamFault::Slow),
-                Err(_) => Err(UpstreamFault::Connect("it took too long")),
-            }
+            let exchange = async {
+                let response = exchange(&http, request.map(Outgoing::Whole), &connection).await?;
+                answer::take(response, &expect).await
+            };
+            in_time(limit, &connection, exchange).await
+        })
+    }
+
+    fn stream<'a>(
+        &'a self,
+        secret: &'a SecretName,
+        pin: &'a Pin,
+        request: Streaming,
+    ) -> BoxFuture<'a, Result<Inbound, UpstreamFault>> {
+        Box::pin(async move {
+            let Streaming { request, outflow, in_pieces, resumes } = request;
+            let limit = Duration::from_millis(request.timeout_ms);
+            let (request, expect) = request::build(pin, request)?;
+            let expect = Expect { resumes, ..expect };
+            let mut request = outgoing::with(request, outflow)?;
+            let http = self.lane(secret, pin)?;
+            let connection = capture_connection(&mut request);
+            let exchange = async {
+                let response = exchange(&http, request, &connection).await?;
+                if in_pieces && response.status().is_success() {
+                    pieces::take(response, &expect)
+                } else {
+                    answer::take(response, &expect).await.map(Inbound::Whole)
+                }
+            };
+            in_time(limit, &connection, exchange).await
         })
     }
 
@@ -153,13 +180,21 @@ impl Upstream for Egress {
 
 async fn exchange(
     http: &Http,
-    request: Request<Full<Bytes>>,
-    expect: &Expect,
+    request: Request<Outgoing>,
     connection: &CaptureConnection,
-) -> Result<Answer, UpstreamFault> {
-    match http.request(request).await {
-        Ok(response) => answer::take(response, expect).await,
-        Err(error) => Err(why(&error, handed_over(connection))),
+) -> Result<Response<Incoming>, UpstreamFault> {
+    http.request(request).await.map_err(|error| why(&error, handed_over(connection)))
+}
+
+async fn in_time<T>(
+    limit: Duration,
+    connection: &CaptureConnection,
+    exchange: impl Future<Output = Result<T, UpstreamFault>>,
+) -> Result<T, UpstreamFault> {
+    match timeout(limit, exchange).await {
+        Ok(result) => result,
+        Err(_) if handed_over(connection) => Err(UpstreamFault::Slow),
+        Err(_) => Err(UpstreamFault::Connect("it took too long")),
     }
 }
 

@@ -5,6 +5,7 @@
 //! - `inject`: where the credential goes in.
 //! - `dial`, `resolve`: TLS to the pinned roots, TCP to addresses that were checked and to no other.
 //! - `answer`: the answer is read within limits; redirects and encoded bodies are refused.
+//! - `outgoing`, `pieces`: bodies and answers that are too long to be held, piece by piece.
 //! - `watch`: the answer is looked through for the secrets that must not come back.
 //!
 //! Deliberately absent: redirects, retries, cookies, proxies and their environment variables, decompression,
@@ -14,6 +15,8 @@ mod answer;
 mod client;
 mod dial;
 mod inject;
+mod outgoing;
+mod pieces;
 mod request;
 mod resolve;
 mod watch;

@@ -24,6 +24,8 @@ pub(super) struct Expect {
     pub(super) max_answer: usize,
     /// Whether the answer's length is of a body that does not come (RFC 9110, section 9.3.2).
     pub(super) head: bool,
+    /// Whether a 308 is an answer, and no redirect.
+    pub(super) resumes: bool,
 }
 
 /// Whether a header is set by egress or by HTTP itself, and so is none of a template's business: the credential's,
@@ -106,6 +108,7 @@ pub(super) fn build(pin: &Pin, request: Outbound) -> Result<(Request<Full<Bytes>
         needles: (!answers_with_secrets).then(|| Arc::new(needles)),
         max_answer,
         head: method == Method::HEAD,
+        resumes: false,
     };
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;

@@ -13,13 +13,11 @@ use super::convert::answer;
 use super::gate::Gate;
 use super::peer::Peer;
 use super::status::{bare, refused};
+use super::streams::{self, Frames};
 use crate::broker::Broker;
 
 /// The most calls that one adapter has in flight, on all its connections together: each may hold an answer of 1 MiB.
 const MOST_CALLS: usize = 128;
-
-/// What a stream to an adapter is made of.
-type Frames<T> = tokio_stream::wrappers::ReceiverStream<Result<T, Status>>;
 
 /// The service for adapters.
 #[derive(Clone)]
@@ -137,8 +135,15 @@ impl AdapterService for Adapters {
         request: Request<v1::SendRequest>,
     ) -> Result<Response<Self::DownloadStream>, Status> {
         let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
-        let _adapter = self.caller(&request)?;
-        Err(bare(Class::Unavailable))
+        let adapter = self.caller(&request)?;
+        let turn = self.turns.begin(&adapter)?;
+        let v1::SendRequest { capability, step, params } = request.into_inner();
+        let capability = zeroize::Zeroizing::new(capability);
+        let params = params.into_iter().collect();
+        // The vault's own task goes on from here, and is waited for at a seal, which cuts it.
+        let until = self.gate.ended();
+        let downloading = self.broker.download(&adapter, &capability, &step, params, until).await;
+        Ok(Response::new(streams::download(downloading.map_err(|refusal| refused(&refusal))?, turn)))
     }
 
     async fn upload(
@@ -146,8 +151,16 @@ impl AdapterService for Adapters {
         request: Request<Streaming<v1::UploadFrame>>,
     ) -> Result<Response<Self::UploadStream>, Status> {
         let _inside = self.gate.enter().map_err(|_| bare(Class::Sealed))?;
-        let _adapter = self.caller(&request)?;
-        Err(bare(Class::Unavailable))
+        let adapter = self.caller(&request)?;
+        let turn = self.turns.begin(&adapter)?;
+        let mut frames = request.into_inner();
+        let v1::SendRequest { capability, step, params } = streams::begin(&mut frames).await?;
+        let capability = zeroize::Zeroizing::new(capability);
+        let params = params.into_iter().collect();
+        let until = self.gate.ended();
+        let uploading = self.broker.upload(&adapter, &capability, &step, params, until).await;
+        let uploading = uploading.map_err(|refusal| refused(&refusal))?;
+        Ok(Response::new(streams::upload(uploading, frames, turn)))
     }
 }
 

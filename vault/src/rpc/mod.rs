@@ -21,6 +21,7 @@ pub mod listen;
 pub mod peer;
 pub mod server;
 pub mod status;
+mod streams;
 
 #[cfg(test)]
 pub(crate) mod tests;

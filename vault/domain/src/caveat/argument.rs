@@ -67,17 +67,20 @@ impl Bound {
                 | ArgKind::Path
                 | ArgKind::Url
         );
+        // Of a file: its name is a text, its size a number.
+        let file = matches!(kind, ArgKind::Upload { .. });
         match self {
             Bound::EachIn(_) => list,
             Bound::OneOf(_) => {
-                text || matches!(
-                    kind,
-                    ArgKind::Integer { .. } | ArgKind::Date | ArgKind::DateTime | ArgKind::Boolean
-                )
+                text || file
+                    || matches!(
+                        kind,
+                        ArgKind::Integer { .. } | ArgKind::Date | ArgKind::DateTime | ArgKind::Boolean
+                    )
             }
-            Bound::Max(_) => matches!(kind, ArgKind::Integer { .. }),
+            Bound::Max(_) => file || matches!(kind, ArgKind::Integer { .. }),
             Bound::Absent => true,
-            Bound::MaxLength(_) | Bound::MinLength(_) => list || text,
+            Bound::MaxLength(_) | Bound::MinLength(_) => list || text || file,
             Bound::Hosts { .. } => matches!(kind, ArgKind::Url),
         }
     }
@@ -96,10 +99,16 @@ impl Bound {
                 let given = value.texts();
                 !given.is_empty() && given.iter().all(|text| words.contains(text))
             }
+            (Bound::OneOf(words), Some(ArgValue::Upload(upload))) => {
+                words.iter().any(|word| word == upload.name())
+            }
             (Bound::OneOf(words), Some(value)) => {
                 matches!(value.texts().as_slice(), [only] if words.contains(only))
             }
             (Bound::Max(most), Some(ArgValue::Integer(number))) => number <= most,
+            (Bound::Max(most), Some(ArgValue::Upload(upload))) => {
+                u64::try_from(*most).is_ok_and(|most| upload.size() <= most)
+            }
             (Bound::Hosts { hosts, query }, Some(ArgValue::Url(url))) => {
                 (*query || !url.has_query()) && hosts.iter().any(|host| host.matches(url.host()))
             }
@@ -128,6 +137,7 @@ fn length(value: &ArgValue) -> Option<u64> {
         ArgValue::Path(path) => u64::try_from(path.as_str().chars().count()).ok(),
         ArgValue::Url(url) => u64::try_from(url.as_str().chars().count()).ok(),
         ArgValue::Attachments(attachments) => u64::try_from(attachments.len()).ok(),
+        ArgValue::Upload(upload) => u64::try_from(upload.name().chars().count()).ok(),
         ArgValue::Integer(_) | ArgValue::Boolean(_) | ArgValue::Date(_) | ArgValue::DateTime(_) => None,
     }
 }

@@ -53,8 +53,8 @@ pub(super) fn decide(hosts: &[HostPattern], tool: &Tool, args: &Arguments) -> Re
                 _,
             ) => &[],
             // What a file says cannot be looked through.
-            (ArgKind::Attachments { .. }, _) => {
-                return Err((name.to_string(), "(an attachment)".to_owned()));
+            (ArgKind::Attachments { .. } | ArgKind::Upload { .. }, _) => {
+                return Err((name.to_string(), "(a file)".to_owned()));
             }
             // A text that is none cannot be looked through.
             (ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Url, _) => {

@@ -39,6 +39,15 @@ pub struct Attachment {
     content: Vec<u8>,
 }
 
+/// Whether it is a file's name that cannot be a path, and looks like what it is.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    let hidden = |c: char| is_invisible(c) || matches!(c, '/' | '\\' | ':' | '\u{2215}' | '\u{2044}');
+    (1..=NAME_MAX).contains(&name.len())
+        && !name.chars().any(hidden)
+        && name.trim() == name
+        && !name.chars().all(|c| c == '.')
+}
+
 impl std::fmt::Debug for Attachment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Attachment({} bytes)", self.content.len())
@@ -51,12 +60,7 @@ impl Attachment {
     /// # Errors
     /// [`BadAttachment`] for a name or a type that could be read as more than it is.
     pub fn new(name: &str, media_type: &str, content: Vec<u8>) -> Result<Self, BadAttachment> {
-        let hidden = |c: char| is_invisible(c) || matches!(c, '/' | '\\' | ':' | '\u{2215}' | '\u{2044}');
-        if !(1..=NAME_MAX).contains(&name.len())
-            || name.chars().any(hidden)
-            || name.trim() != name
-            || name.chars().all(|c| c == '.')
-        {
+        if !is_file_name(name) {
             return Err(BadAttachment::Name);
         }
         let token = |text: &str| {

@@ -11,6 +11,7 @@ pub mod event;
 pub mod form;
 pub mod gmail_query;
 pub mod letter;
+pub mod member;
 pub mod multipart;
 pub mod percent;
 pub mod plain_words;

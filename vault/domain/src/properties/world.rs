@@ -41,6 +41,7 @@ pub(super) fn step(name: &str) -> Step {
         if_match: None,
         authors: None,
         letter: None,
+        upload: None,
     }
 }
 
@@ -153,6 +154,7 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         ArgKind::Attachments { .. } => {
             Just(json!([{ "name": "a", "type": "text/plain", "data": "aGk=" }])).boxed()
         }
+        ArgKind::Upload { .. } => Just(json!({ "name": "a", "sha256": "0".repeat(64), "size": 3 })).boxed(),
         ArgKind::Page => {
             prop::sample::select(vec!["page_0123456789abcdef", "page_", "x"]).prop_map(Value::from).boxed()
         }

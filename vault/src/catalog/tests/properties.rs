@@ -75,6 +75,9 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         .boxed(),
         ArgKind::Page => "page_[0-9a-f]{16}".prop_map(Value::from).boxed(),
         ArgKind::Path => "[a-zA-Z0-9_.-]{1,12}(/[a-z]{1,8}){0,3}".prop_map(Value::from).boxed(),
+        ArgKind::Upload { .. } => ("[a-z]{1,8}(\\.[a-z]{3})?|\\PC{1,4}", 0u32..5_000_000)
+            .prop_map(|(name, size)| json!({ "name": name, "sha256": "0".repeat(64), "size": size }))
+            .boxed(),
         ArgKind::Url => "https://[a-z]{1,8}\\.example/[a-z0-9]{0,8}".prop_map(Value::from).boxed(),
     }
 }
