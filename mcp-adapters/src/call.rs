@@ -135,8 +135,7 @@ impl Call {
         sent.map_err(|refused| self.sorted(refused))
     }
 
-    /// Begins a step whose body is long. The body's pieces, and at its end `None`, go into what is returned; without that
-    /// `None` the vault sees a body that was broken off.
+    /// Begins a step whose body is long. Its pieces go into what is returned; it ends when that is dropped.
     ///
     /// # Errors
     /// As for [`Call::send`].
@@ -144,7 +143,7 @@ impl Call {
         &self,
         step: &str,
         params: &[(&str, &str)],
-    ) -> Result<(mpsc::Sender<Option<Vec<u8>>>, Streaming<v1::UploadReply>), Failure> {
+    ) -> Result<(mpsc::Sender<Vec<u8>>, Streaming<v1::UploadReply>), Failure> {
         let request = self.request(step, params);
         let begun = tokio::select! {
             biased;

@@ -1,13 +1,13 @@
 //! Bytes of a file of the folder, into a service.
 
-use std::task::{Poll, ready};
-
 use claviger_proto::v1::put_frame::Frame;
 use claviger_proto::v1::put_reply::Reply;
 use claviger_proto::v1::{PutDone, PutFrame, PutReply, UploadGo};
 use rmcp::model::CallToolResult;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::Streaming;
 
 use super::{ANSWER, Ended, Progress, Ticket};
@@ -47,7 +47,7 @@ pub(crate) async fn put(
         Ok(Ok(Reply::Done(done))) => read(&done).map(Ok),
         Ok(Ok(Reply::Go(_))) => Err(ClientError::Bulk("frames out of order")),
         Ok(Err(how)) => broken(&how, reading.is_finished()),
-        // The stream is dropped without its end: to the vault that is a body broken off.
+        // The stream ends without its last piece: to the vault that is a body broken off.
         Err(Ok(Err(Stopped::Folder(error)))) => Err(ClientError::Folder(error)),
         Err(Err(_)) => Err(ClientError::Folder(FolderError::Changed)),
         // All was handed over, or nobody takes it any more, which the replies explain.
@@ -78,58 +78,25 @@ impl From<FolderError> for Stopped {
 fn send(
     upload: &Upload,
     offset: u64,
-    pieces: &mpsc::Sender<Option<Vec<u8>>>,
+    pieces: &mpsc::Sender<Vec<u8>>,
     mut progress: Progress,
 ) -> Result<(), Stopped> {
     progress.expect(Some(upload.size()));
     upload.send(offset, |piece, at| {
         let end = at + piece.len() as u64;
-        pieces.blocking_send(Some(piece)).map_err(|_| Stopped::Nobody)?;
+        pieces.blocking_send(piece).map_err(|_| Stopped::Nobody)?;
         progress.at(end);
-        Ok::<(), Stopped>(())
-    })?;
-    pieces.blocking_send(None).map_err(|_| Stopped::Nobody)
+        Ok(())
+    })
 }
 
-/// The ticket, then what is put into the channel, up to a `None`. A channel that closes without one leaves the stream
-/// open: it goes with its answer, and nobody takes it for whole.
-fn frames(
-    ticket: Vec<u8>,
-) -> (mpsc::Sender<Option<Vec<u8>>>, impl tokio_stream::Stream<Item = PutFrame> + Send + 'static) {
-    let (sender, mut pieces) = mpsc::channel::<Option<Vec<u8>>>(2);
-    let mut ticket = Some(ticket);
-    let mut ended = false;
-    let frames = Frames(move |context: &mut std::task::Context<'_>| {
-        if let Some(ticket) = ticket.take() {
-            return Poll::Ready(Some(PutFrame { frame: Some(Frame::Ticket(ticket)) }));
-        }
-        if ended {
-            return Poll::Ready(None);
-        }
-        match ready!(pieces.poll_recv(context)) {
-            Some(Some(piece)) => Poll::Ready(Some(PutFrame { frame: Some(Frame::Piece(piece)) })),
-            Some(None) => {
-                ended = true;
-                Poll::Ready(None)
-            }
-            None => Poll::Pending,
-        }
-    });
-    (sender, frames)
-}
-
-/// A stream of what a function gives.
-struct Frames<F>(F);
-
-impl<T, F: FnMut(&mut std::task::Context<'_>) -> Poll<Option<T>> + Unpin> tokio_stream::Stream for Frames<F> {
-    type Item = T;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> Poll<Option<T>> {
-        (self.0)(context)
-    }
+/// The ticket, then what is put into the channel; it ends when the sender goes. A body that is shorter than its arguments
+/// say is one that was broken off, so the last piece is what makes it whole.
+fn frames(ticket: Vec<u8>) -> (mpsc::Sender<Vec<u8>>, impl Stream<Item = PutFrame> + Send + 'static) {
+    let (sender, pieces) = mpsc::channel(2);
+    let pieces = ReceiverStream::new(pieces).map(Frame::Piece);
+    let frames = tokio_stream::once(Frame::Ticket(ticket)).chain(pieces);
+    (sender, frames.map(|frame| PutFrame { frame: Some(frame) }))
 }
 
 async fn next(replies: &mut Streaming<PutReply>) -> Result<Reply, Ended> {

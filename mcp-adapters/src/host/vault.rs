@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
 use claviger_proto::bulk::MESSAGE;
@@ -10,6 +9,7 @@ use claviger_proto::connect::{ConnectError, Server, connect, connect_for_streams
 use claviger_proto::refusal::from_status;
 use claviger_proto::v1;
 use claviger_proto::v1::adapter_service_client::AdapterServiceClient;
+use futures_util::StreamExt as _;
 use secrecy::SecretSlice;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
@@ -125,39 +125,22 @@ impl Vault {
         settle(timeout(STEP, client.download(request)).await, Refused::UNAVAILABLE)
     }
 
-    /// Begins a step whose body is long: returns where its pieces go, `None` for its end, and what the vault replies. What is
-    /// put in after the receiver has gone is lost; a sender that goes without `None` leaves the body broken off.
+    /// Begins a step whose body is long: returns where its pieces go, and what the vault replies. The body ends when the
+    /// sender goes. One that is shorter than its arguments say is one that was broken off: the vault counts.
     ///
     /// # Errors
     /// A refusal.
     pub async fn upload(
         &self,
         begin: v1::SendRequest,
-    ) -> Result<(mpsc::Sender<Option<Vec<u8>>>, Streaming<v1::UploadReply>), Refused> {
+    ) -> Result<(mpsc::Sender<Vec<u8>>, Streaming<v1::UploadReply>), Refused> {
+        use v1::upload_frame::Frame;
         let mut client = self.streaming().await?;
-        let (sender, mut pieces) = mpsc::channel::<Option<Vec<u8>>>(1);
-        let mut begin = Some(begin);
-        let mut ended = false;
-        let frames = futures_util::stream::poll_fn(move |context| {
-            use v1::upload_frame::Frame;
-            if let Some(begin) = begin.take() {
-                return Poll::Ready(Some(v1::UploadFrame { frame: Some(Frame::Begin(begin)) }));
-            }
-            match ended {
-                true => Poll::Ready(None),
-                false => match ready!(pieces.poll_recv(context)) {
-                    Some(Some(piece)) => {
-                        Poll::Ready(Some(v1::UploadFrame { frame: Some(Frame::Piece(piece)) }))
-                    }
-                    Some(None) => {
-                        ended = true;
-                        Poll::Ready(None)
-                    }
-                    // Broken off: this must not look like the body's end. The stream goes with its answer.
-                    None => Poll::Pending,
-                },
-            }
-        });
+        let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(1);
+        let pieces = futures_util::stream::poll_fn(move |context| pieces.poll_recv(context));
+        let begin = futures_util::stream::once(std::future::ready(Frame::Begin(begin)));
+        let frames = begin.chain(pieces.map(Frame::Piece));
+        let frames = frames.map(|frame| v1::UploadFrame { frame: Some(frame) });
         let replies = settle(timeout(STEP, client.upload(frames)).await, Refused::UNKNOWN)?;
         Ok((sender, replies))
     }

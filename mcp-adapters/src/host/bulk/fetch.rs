@@ -52,7 +52,11 @@ async fn pass_stream(
     out: &Sender,
 ) -> Result<(), Failure> {
     let first = timeout(ANSWER, stream.message()).await;
-    let Some(Frame::Head(head)) = frame(call, first)? else { return Err(Failure::unexpected()) };
+    let head = match frame(call, first)? {
+        Some(Frame::Head(head)) => head,
+        Some(_) => return Err(Failure::unexpected()),
+        None => return Err(Failure::Refused(Refused::here(Refused::UNAVAILABLE))),
+    };
     let length = head.length;
     match head.status {
         200..=299 if head.offset == offset => {}

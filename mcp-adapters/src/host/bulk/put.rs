@@ -26,7 +26,7 @@ type Next<T> = Result<Result<Option<T>, Status>, tokio::time::error::Elapsed>;
 pub(super) async fn run(open: Open<Put>, mut incoming: Streaming<PutFrame>, out: Sender) {
     let outcome = tokio::select! {
         biased;
-        // The client has gone: the vault's stream is dropped without its end, and the vault sees a body broken off.
+        // The client has gone: the vault's stream ends before all of the body was there, which the vault sees.
         () = out.closed() => return,
         () = open.call.stop().cancelled() => Err(Failure::Cancelled),
         outcome = pass(&open, &mut incoming, &out) => outcome,
@@ -53,27 +53,21 @@ async fn pass(open: &Open<Put>, incoming: &mut Streaming<PutFrame>, out: &Sender
     };
     send(out, Out::Go(UploadGo { offset })).await?;
     let mut left = size - offset;
+    // Before the body has ended the vault speaks only to break off, or because it knows the answer.
+    let early = |early, left: u64| match reply(&open.call, Ok(early), left == 0)? {
+        Reply::Done(answer) => shape(&open.call, *finish, answer),
+        Reply::Go(_) => Err(Failure::unexpected()),
+    };
     loop {
         let piece = tokio::select! {
-            // Before the body is whole the vault speaks only to break off.
-            early = replies.message() => {
-                return match reply(&open.call, Ok(early), false)? {
-                    Reply::Done(answer) => shape(&open.call, *finish, answer),
-                    Reply::Go(_) => Err(Failure::unexpected()),
-                };
-            }
+            reply = replies.message() => return early(reply, left),
             piece = timeout(IDLE, incoming.message()) => piece_of(piece)?,
         };
         let Some(piece) = piece else { break };
         left = left.checked_sub(piece.len() as u64).ok_or_else(unfit)?;
         tokio::select! {
-            early = replies.message() => {
-                return match reply(&open.call, Ok(early), false)? {
-                    Reply::Done(answer) => shape(&open.call, *finish, answer),
-                    Reply::Go(_) => Err(Failure::unexpected()),
-                };
-            }
-            passed = timeout(IDLE, pieces.send(Some(piece))) => match passed {
+            reply = replies.message() => return early(reply, left),
+            passed = timeout(IDLE, pieces.send(piece)) => match passed {
                 Ok(Ok(())) => {}
                 _ => return Err(Failure::Refused(Refused::here(Refused::UNAVAILABLE))),
             },
@@ -83,7 +77,7 @@ async fn pass(open: &Open<Put>, incoming: &mut Streaming<PutFrame>, out: &Sender
         return Err(unfit());
     }
     // From here on nobody but the vault knows whether it was done.
-    let _ = pieces.send(None).await;
+    drop(pieces);
     match reply(&open.call, timeout(ANSWER, replies.message()).await, true)? {
         Reply::Done(answer) => shape(&open.call, *finish, answer),
         Reply::Go(_) => Err(Failure::Refused(Refused::here(Refused::UNKNOWN))),
