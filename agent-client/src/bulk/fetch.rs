@@ -74,7 +74,11 @@ pub(crate) async fn fetch(
                 }
             }
             Ok(Frame::End(end)) => Step::Finish(end),
-            Ok(_) => return Err(ClientError::Bulk("frames out of order")),
+            Ok(_) => {
+                let _ = steps.send(Step::Discard).await;
+                let _ = writing.await;
+                return Err(ClientError::Bulk("frames out of order"));
+            }
             Err(how) => {
                 // The part is closed before anybody is told that it is kept.
                 drop(steps);

@@ -24,8 +24,7 @@ impl Needs {
     /// Reads the marks, and takes them out of the schema with what only this client fills in.
     pub(crate) fn take(schema: &mut Map<String, Value>) -> Self {
         let mut needs = Self::default();
-        let is = |mark: Option<Value>, word: &str| mark.as_ref().and_then(Value::as_str) == Some(word);
-        needs.download = is(schema.remove(MARK), "download");
+        needs.download = schema.remove(MARK).as_ref().and_then(Value::as_str) == Some("download");
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
             for (name, property) in properties.iter_mut() {
                 let mark = property.as_object_mut().and_then(|property| property.remove(MARK));
