@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Version, header};
@@ -20,13 +21,13 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::body::{Ending, SURPLUS, StandInBody};
 use crate::clock::Clock;
-use crate::control;
 use crate::faults::{Faults, Outcome, apply};
 use crate::google_error as refuse;
 use crate::log::LoggedRequest;
 use crate::router;
 use crate::wire::{Call, Params, Reply, segments};
 use crate::world::{World, bearer};
+use crate::{control, drive};
 
 /// The largest request body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -115,9 +116,12 @@ async fn one(
 ) -> Result<Response<StandInBody>, Closed> {
     let http2 = request.version() == Version::HTTP_2;
     let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => Bytes::new(),
+    let fills = drive::is_put(&parts.method, parts.uri.path());
+    let (body, filling) = if fills {
+        (Bytes::new(), Some(body))
+    } else {
+        let whole = Limited::new(body, MAX_BODY).collect().await;
+        (whole.map(http_body_util::Collected::to_bytes).unwrap_or_default(), None)
     };
     let host = parts.uri.authority().map(|name| name.as_str().to_owned());
     let named = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -133,7 +137,11 @@ async fn one(
         now_ms: shared.clock.now_ms(),
         origin: shared.origin.clone(),
     };
-    let outcome = decide(&shared, &call, &query, &host.or(named).unwrap_or_default());
+    let host = host.or(named).unwrap_or_default();
+    let outcome = match filling {
+        None => decide(&shared, &call, &query, &host, None),
+        Some(body) => fill(&shared, &call, &query, &host, body).await,
+    };
     if !outcome.delay.is_zero() {
         #[allow(clippy::disallowed_methods, reason = "the slowness that a test ordered is real")]
         tokio::time::sleep(outcome.delay).await;
@@ -145,8 +153,32 @@ async fn one(
     Ok(response(reply, outcome.ending, http2))
 }
 
-/// Runs the request, or the fault in its place, and logs it.
-fn decide(shared: &Shared, call: &Call, query: &str, host: &str) -> Outcome {
+/// A body that may be long: what came of it stays, however it ends. It is never held, and never logged.
+async fn fill(shared: &Shared, call: &Call, query: &str, host: &str, mut body: Incoming) -> Outcome {
+    let put = drive::put(&mut shared.state().world, call);
+    let put = match put {
+        Ok(put) => put,
+        Err(reply) => return decide(shared, call, query, host, Some(Err(reply))),
+    };
+    while let Some(frame) = body.frame().await {
+        match frame.map(hyper::body::Frame::into_data) {
+            Ok(Ok(data)) => drive::take(&mut shared.state().world, &put, &data),
+            Ok(Err(_)) => {}
+            // Cut.
+            Err(_) => return Outcome { reply: None, delay: Duration::ZERO, ending: Ending::Whole },
+        }
+    }
+    decide(shared, call, query, host, Some(Ok(put)))
+}
+
+/// Runs the request, or the fault in its place, and logs it. `put` is one whose body has come.
+fn decide(
+    shared: &Shared,
+    call: &Call,
+    query: &str,
+    host: &str,
+    put: Option<Result<drive::Put, Reply>>,
+) -> Outcome {
     let mut state = shared.state();
     let state = &mut *state;
     if shared.control
@@ -158,7 +190,11 @@ fn decide(shared: &Shared, call: &Call, query: &str, host: &str) -> Outcome {
     let fault = state.faults.take(&call.path);
     let runs = fault.as_ref().is_none_or(crate::faults::Fault::lets_it_run);
     let reply = if runs {
-        router::answer(&mut state.world, call)
+        match put {
+            None => router::answer(&mut state.world, call),
+            Some(Err(reply)) => reply,
+            Some(Ok(put)) => drive::finish_put(&mut state.world, &put).unwrap_or_else(|reply| reply),
+        }
     } else {
         refuse::error(503, "UNAVAILABLE", "backendError", "Backend Error")
     };

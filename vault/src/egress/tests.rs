@@ -4,6 +4,7 @@
 mod answers;
 mod connections;
 mod server;
+mod streams;
 
 use bytes::Bytes;
 use claviger_domain::name::SecretName;

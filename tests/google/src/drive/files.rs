@@ -97,7 +97,22 @@ pub(super) fn get(world: &mut World, call: &Call, id: &str) -> Answer {
             "Only files with binary content can be downloaded. Use Export with Docs Editors files.",
         ));
     }
-    Ok(Reply::new(200, file.content.clone()).with("content-type", &file.mime_type))
+    content(call, file)
+}
+
+/// The bytes, or those from one on (RFC 9110 section 14.2). Other ranges are passed over, as Google may.
+fn content(call: &Call, file: &File) -> Answer {
+    let bytes = file.content.bytes();
+    let from = call.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+    let reply = match from.and_then(|from| from.parse::<usize>().ok()) {
+        None => Reply::new(200, bytes),
+        Some(from) if from < bytes.len() => {
+            let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+            Reply::new(206, bytes.slice(from..)).with("content-range", &range)
+        }
+        Some(_) => Reply::new(416, "").with("content-range", &format!("bytes */{}", bytes.len())),
+    };
+    Ok(reply.with("content-type", &file.mime_type).with("accept-ranges", "bytes"))
 }
 
 pub(super) fn export(world: &mut World, call: &Call, id: &str) -> Answer {
@@ -112,7 +127,7 @@ pub(super) fn export(world: &mut World, call: &Call, id: &str) -> Answer {
     };
     match call.query.get("mimeType") {
         Some(kind) if formats.contains(&kind) => {
-            Ok(Reply::new(200, file.content.clone()).with("content-type", kind))
+            Ok(Reply::new(200, file.content.bytes()).with("content-type", kind))
         }
         _ => Err(refuse::bad_request("The requested conversion is not supported.")),
     }

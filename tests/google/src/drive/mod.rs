@@ -1,9 +1,11 @@
 //! Drive v3: files, permissions and the account.
 
+mod content;
 mod files;
 mod list;
 mod permissions;
 mod search;
+mod session;
 mod store;
 mod upload;
 mod write;
@@ -14,6 +16,7 @@ use crate::google_error as refuse;
 use crate::wire::{Answer, Call, Reply};
 use crate::world::World;
 
+pub(crate) use session::{Put, finish_put, is_put, put, take};
 pub(crate) use store::Drive;
 
 /// Answers everything below `/drive/v3/files`; `rest` is what follows.
@@ -42,7 +45,11 @@ pub(crate) fn route_upload(world: &mut World, call: &Call, rest: &[&str]) -> Ans
     world.live(call)?;
     shared_drives(world, call, rest)?;
     match (&call.method, rest) {
+        (&Method::POST, []) if call.query.get("uploadType") == Some("resumable") => {
+            session::begin(world, call)
+        }
         (&Method::POST, []) => upload::create(world, call),
+        (&Method::DELETE, []) => session::end(world, call),
         (&Method::PATCH, [id]) => upload::update(world, call, id),
         _ => Err(refuse::not_found("Not Found")),
     }

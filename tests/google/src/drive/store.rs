@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::content::Content;
+use super::session::Sessions;
 use crate::clock::rfc3339;
 use crate::google_error as refuse;
 use crate::random;
@@ -21,7 +23,7 @@ pub(crate) struct File {
     pub(super) description: Option<String>,
     /// At most one folder; a stranger's shared file has none.
     pub(super) parents: Vec<String>,
-    pub(super) content: Vec<u8>,
+    pub(super) content: Content,
     /// Milliseconds since 1970.
     pub(super) created_ms: i64,
     /// Milliseconds since 1970.
@@ -76,6 +78,8 @@ pub(crate) struct Drive {
     made: u64,
     /// Mails that Google sent about shares: the file, and to whom.
     pub(super) notices: Vec<(String, String)>,
+    /// Uploads that have not come to their end, and what came of those that have.
+    pub(super) uploads: Sessions,
 }
 
 impl Drive {
@@ -87,6 +91,7 @@ impl Drive {
             me: owner.to_owned(),
             made: 0,
             notices: Vec::new(),
+            uploads: Sessions::default(),
         };
         let mut root = drive.blank("My Drive", SeedFile::FOLDER, 0);
         root.parents.clear();
@@ -107,7 +112,7 @@ impl Drive {
             mime_type: mime_type.to_owned(),
             description: None,
             parents: vec![self.root.clone()],
-            content: Vec::new(),
+            content: Content::default(),
             created_ms: now_ms,
             modified_ms: now_ms,
             shares: Vec::new(),
@@ -130,7 +135,7 @@ impl Drive {
         let parent = self.by_path(folder)?;
         let mut file = self.blank(name, &seed.mime_type, seed.at_ms);
         file.parents = vec![parent];
-        file.content.clone_from(&seed.content);
+        file.content = Content::new(seed.content.clone());
         file.shares = seed.shared_with.iter().map(|address| Share::new(address, "reader")).collect();
         file.drive_id.clone_from(&seed.drive_id);
         file.trashed = seed.trashed;
@@ -202,6 +207,11 @@ impl Drive {
     /// The shared drive a file belongs to.
     pub(super) fn drive_of(&self, id: &str) -> Option<String> {
         self.files.get(id).and_then(|file| file.drive_id.clone())
+    }
+
+    /// The file of that id, whoever asks.
+    pub(super) fn find(&self, id: &str) -> Option<&File> {
+        self.files.get(id)
     }
 
     /// The root folder's id.
@@ -307,7 +317,8 @@ impl Drive {
         }
         if !file.is_google_type() {
             value["size"] = json!(file.content.len().to_string());
-            value["md5Checksum"] = json!(format!("{:x}", md5::compute(&file.content)));
+            value["md5Checksum"] = json!(file.content.md5());
+            value["sha256Checksum"] = json!(file.content.sha256());
             value["originalFilename"] = json!(file.name);
         }
         value
@@ -342,7 +353,7 @@ impl Drive {
 
     /// A file's bytes, for tests.
     pub(crate) fn content(&self, id: &str) -> Option<Vec<u8>> {
-        self.files.get(id).map(|file| file.content.clone())
+        self.files.get(id).map(|file| file.content.to_vec())
     }
 
     /// Moves a file from outside the API; `false` if file or folder does not exist.

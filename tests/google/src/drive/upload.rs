@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::content::Content;
 use super::files::{COMMON, file_fields, shown};
 use super::store::File;
 use super::write::{CREATE, changed_file, new_file};
@@ -86,7 +87,7 @@ impl Upload {
         if !self.metadata.contains_key("mimeType") && !self.mime_type.is_empty() {
             file.mime_type = self.mime_type;
         }
-        file.content = self.content;
+        file.content = Content::new(self.content);
         file
     }
 }

@@ -104,6 +104,25 @@ impl Server {
         Self::start(move |_| Reply::Send(bytes.clone())).await
     }
 
+    /// Answers as soon as a request's head is there, whatever body it announces.
+    pub(super) async fn hasty(bytes: &'static str) -> Self {
+        let config = authority().config(&[b"http/1.1"], &rustls::version::TLS13);
+        let (port, accepted, open, closed) = listen(config, move |mut stream| async move {
+            let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+            while !String::from_utf8_lossy(&seen).contains("\r\n\r\n") {
+                match stream.read(&mut buffer).await {
+                    Ok(count) if count > 0 => seen.extend_from_slice(&buffer[..count]),
+                    _ => return,
+                }
+            }
+            if stream.write_all(bytes.as_bytes()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        })
+        .await;
+        Self { port, accepted, open, closed, requests: Arc::default() }
+    }
+
     pub(super) async fn with(
         config: ServerConfig,
         answer: impl Fn(&str) -> Reply + Send + Sync + 'static,
