@@ -23,8 +23,8 @@ pub(crate) struct Needs {
 impl Needs {
     /// Reads the marks, and takes them out of the schema with what only this client fills in.
     pub(crate) fn take(schema: &mut Map<String, Value>) -> Self {
-        let mut needs = Self::default();
-        needs.download = schema.remove(MARK).as_ref().and_then(Value::as_str) == Some("download");
+        let download = schema.remove(MARK).as_ref().and_then(Value::as_str) == Some("download");
+        let mut needs = Self { download, ..Self::default() };
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
             for (name, property) in properties.iter_mut() {
                 let mark = property.as_object_mut().and_then(|property| property.remove(MARK));
