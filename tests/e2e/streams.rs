@@ -172,7 +172,7 @@ async fn names_of_strangers_and_files_that_are_there_do_no_harm() {
     let files: [(&str, &[u8]); 3] = [("Plain.bin", b"one"), (".bashrc", b"two"), ("-rf \u{202e}x", b"three")];
     let world = world(&files, Users::single()).await;
     world.put("Plain.bin", b"precious");
-    for ((name, content), saved) in files.iter().zip(["Plain (2).bin", "_bashrc", "_rf _x"]) {
+    for ((name, content), saved) in files.iter().zip(["Plain (2).bin", "_bashrc", "_rf <U+202E>x"]) {
         let (called, _) = world.transfer("drive_download_file", json!({"file_id": id(&world, name)})).await;
         assert_eq!(called.ok()["saved_as"], saved);
         assert_eq!(std::fs::read(world.folder().join(saved)).unwrap(), *content);
