@@ -13,6 +13,8 @@ const EXPOSURES: &[(&str, usize)] = &[
     ("vault/src/broker/oauth.rs", 3),
     ("vault/src/broker/rotate.rs", 1),
     ("vault/src/broker/secrets.rs", 2),
+    ("vault/src/broker/streams/resume.rs", 1),
+    ("vault/src/broker/streams/session.rs", 1),
     ("vault/src/broker/token.rs", 2),
     ("vault/src/cli/approval.rs", 1),
     ("vault/src/cli/callback.rs", 2),

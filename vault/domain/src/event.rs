@@ -214,7 +214,7 @@ pub enum Ending {
     Released,
     /// The upstream answered, and the answer was not released.
     Withheld,
-    /// Nothing reached the upstream.
+    /// Nothing reached the upstream; of an upload: not all of it, so nothing was made.
     NotSent,
     /// It is not known whether the upstream acted. Never retried.
     Unknown,

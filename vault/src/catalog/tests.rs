@@ -8,6 +8,7 @@ mod objects;
 mod properties;
 mod schemas;
 mod scopes;
+mod streams;
 mod wire;
 
 fn built_in() -> Catalog {
@@ -39,6 +40,7 @@ fn the_built_in_files_are_sound() {
             "drive.copy_file",
             "drive.create_file",
             "drive.create_folder",
+            "drive.download_file",
             "drive.get_file_metadata",
             "drive.list_folder",
             "drive.list_permissions",
@@ -51,6 +53,7 @@ fn the_built_in_files_are_sound() {
             "drive.unshare_file",
             "drive.untrash_file",
             "drive.update_file",
+            "drive.upload_file",
             "files.delete_file",
             "files.file_info",
             "files.list_directory",
@@ -61,6 +64,7 @@ fn the_built_in_files_are_sound() {
             "files.write_file",
             "gmail.create_draft",
             "gmail.delete_draft",
+            "gmail.download_attachment",
             "gmail.forward",
             "gmail.forward_whole",
             "gmail.get_attachment",

@@ -96,7 +96,9 @@ pub(super) fn about(event: &LogEvent) -> String {
 /// How it ended: a status, a class, a count.
 pub(super) fn ending(event: &LogEvent) -> String {
     let mut parts = Vec::new();
-    if !event.class.is_empty() {
+    if event.kind == "finished" {
+        parts.extend([event.field.clone(), format!("{} bytes", event.bytes)]);
+    } else if !event.class.is_empty() {
         let field = if event.field.is_empty() { String::new() } else { format!(" ({})", event.field) };
         parts.push(format!("{}{field}", event.class));
     }

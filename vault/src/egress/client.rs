@@ -118,6 +118,10 @@ fn client(dialer: Dialer, options: &Options) -> Http {
         .timer(TokioTimer::new())
         .http1_max_headers(MAX_HEADERS)
         .http1_max_buf_size(MAX_HEADER_BYTES + 4096)
+        // What an upstream may send ahead of being read: of one answer, and on one connection.
+        .http2_initial_stream_window_size(1 << 20)
+        .http2_initial_connection_window_size(4 << 20)
+        .http2_max_send_buf_size(256 << 10)
         .http2_max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
         // A request that timed out leaves its HTTP/2 connection in the pool; pings find out whether it is dead.
         .http2_keep_alive_interval(Duration::from_secs(15))

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::Request;
+use http::header::CONTENT_LENGTH;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
@@ -40,7 +41,10 @@ pub(super) fn with(
     if !request.body().is_end_stream() {
         return Err(UpstreamFault::Connect("the request already has a body"));
     }
-    Ok(request.map(|_| Outgoing::Pieces(Flowing { left: length, pieces })))
+    let mut request = request.map(|_| Outgoing::Pieces(Flowing { left: length, pieces }));
+    // The body itself says how long it is.
+    request.headers_mut().remove(CONTENT_LENGTH);
+    Ok(request)
 }
 
 impl Body for Outgoing {

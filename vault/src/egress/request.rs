@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use claviger_domain::origin::Pin;
-use http::header::{ACCEPT_ENCODING, HeaderName, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderName, USER_AGENT};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
@@ -103,6 +103,10 @@ pub(super) fn build(pin: &Pin, request: Outbound) -> Result<(Request<Full<Bytes>
         needles.add(secret.expose_secret());
     }
     let body = inject::place(inject, &mut headers, body, &mut needles)?;
+    // RFC 9110, section 8.6: of what could have a body it is said that there is none. Some refuse what says nothing.
+    if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
 
     let expect = Expect {
         needles: (!answers_with_secrets).then(|| Arc::new(needles)),

@@ -9,3 +9,4 @@ mod faults;
 mod fuzz;
 mod gmail;
 mod oauth;
+mod streams;

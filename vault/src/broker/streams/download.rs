@@ -217,8 +217,15 @@ impl Broker {
         passed: &mut Passed,
     ) -> Result<(), Cut> {
         loop {
-            let next = guard.wait(Turn::Upstream, source.pieces.next()).await?;
-            let piece = match next {
+            let next = async {
+                tokio::select! {
+                    biased;
+                    () = peer.closed() => None,
+                    next = source.pieces.next() => Some(next),
+                }
+            };
+            let next = guard.wait(Turn::Upstream, next).await?;
+            let piece = match next.ok_or_else(|| Cut::peer("it is gone"))? {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(fault) => return Err(broken(&fault)),

@@ -67,7 +67,7 @@ impl Broker {
         });
         let ending = if begun_there.is_ok() { Ending::Released } else { Ending::Withheld };
         self.end_aside(begun, ending, &answer).await?;
-        Ok(Session { url: begun_there?, version: lease.version(), hash: Running::new() })
+        Ok(Session { url: begun_there?, version: lease.version(), hash: Running::new(), handed_over: false })
     }
 
     /// Asks how far an upload has come; `None` where it begins anew.
@@ -77,7 +77,7 @@ impl Broker {
         session: Session,
     ) -> Result<Option<From>, Denial> {
         let size = course.file.size();
-        let handed_over = session.hash.length() == size;
+        let handed_over = session.handed_over;
         let mut request = to(&session.url, Method::Put)?;
         request.headers.push(("content-range", format!("bytes */{size}")));
         let asked = self.aside(course, "resume", &request, || within(&session.url)).await;
@@ -97,7 +97,7 @@ impl Broker {
                     .filter(|(name, _)| name == "range")
                     .map(|(_, value)| std::str::from_utf8(value).unwrap_or_default())
                     .collect();
-                let Session { url, version, hash } = session;
+                let Session { url, version, hash, .. } = session;
                 let kept = range::kept(size, &ranges).ok();
                 // What was hashed must be what the upstream has: else it begins anew.
                 let hash = kept.and_then(|kept| hash.back_to(kept));
@@ -106,7 +106,7 @@ impl Broker {
                     return Ok(None);
                 };
                 self.charge_upload(course, size - hash.length()).await?;
-                Ok(Some(From::Session(Session { url, version, hash })))
+                Ok(Some(From::Session(Session { url, version, hash, handed_over: false })))
             }
             200 | 201 if handed_over => Ok(Some(From::Done(begun, answer))),
             500..=599 => {

@@ -134,7 +134,8 @@ impl Broker {
             other => other,
         };
         let Body { hash, onward, passed, .. } = body;
-        let session = session.map(|session| Session { hash, ..session });
+        let handed_over = matches!(fed, Ok(Fed::Whole(_)));
+        let session = session.map(|session| Session { hash, handed_over, ..session });
         match fed {
             Err(cut) => {
                 // The connection is closed before anything else happens: the body ends here, unfinished.

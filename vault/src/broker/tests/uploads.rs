@@ -600,7 +600,8 @@ async fn bounds_speak_of_a_file_s_name_and_size() {
         (bound(Bound::MaxLength(4)), 5, false),
         (vec![within("folder", &["in"])], 5, true),
         (vec![within("folder", &["out"])], 5, false),
-        (vec![Caveat::BytesADay(10)], 10, true),
+        // What it answers counts too.
+        (vec![Caveat::BytesADay(200)], 100, true),
         (vec![Caveat::BytesADay(10)], 11, false),
     ] {
         let shown = format!("{caveats:?} {length}");

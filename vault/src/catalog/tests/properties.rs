@@ -268,6 +268,7 @@ fn what_can_be_bounded() {
             "drive.copy_file",
             "drive.create_file",
             "drive.create_folder",
+            "drive.download_file",
             "drive.get_file_metadata",
             "drive.list_folder",
             "drive.list_permissions",
@@ -280,6 +281,8 @@ fn what_can_be_bounded() {
             "drive.unshare_file",
             "drive.untrash_file",
             "drive.update_file",
+            "drive.upload_file",
+            "gmail.download_attachment",
             "gmail.forward",
             "gmail.forward_whole",
             "gmail.get_attachment",
@@ -309,8 +312,8 @@ fn each_drive_tool_knows_its_people_days_and_objects() {
         drive.tools.values().filter(not).map(|tool| tool.name.tool().to_string()).collect()
     };
     // A file that is yet to be made has neither owner nor day.
-    assert_eq!(tools("owner"), ["create_file", "create_folder"]);
-    assert_eq!(tools("date"), ["create_file", "create_folder"]);
+    assert_eq!(tools("owner"), ["create_file", "create_folder", "upload_file"]);
+    assert_eq!(tools("date"), ["create_file", "create_folder", "upload_file"]);
     for bound in ["file", "made"] {
         assert_eq!(tools(bound), Vec::<String>::new(), "{bound}");
     }

@@ -52,6 +52,8 @@ const ACCEPTED: &[(&str, &str, &[&str])] = &[
     ),
     ("GET", "/drive/v3/files/{}/export", &["drive", "drive.file", "drive.readonly"]),
     ("POST", "/upload/drive/v3/files", &["drive", "drive.file"]),
+    // Where an upload goes on: the method that began it.
+    ("PUT", "/upload/drive/v3/files", &["drive", "drive.file"]),
     ("PATCH", "/upload/drive/v3/files/{}", &["drive", "drive.file"]),
     ("POST", "/drive/v3/files", &["drive", "drive.file"]),
     ("PATCH", "/drive/v3/files/{}", &["drive", "drive.file", "drive.metadata"]),

@@ -495,6 +495,8 @@ fn the_vaults_own_steps() {
             "GET /calendar/v3/users/me/calendarList?fields=items%28id%2Csummary%29&maxResults=250&showHidden=true",
             "GET /calendar/v3/calendars/c%231%40g.org/events/e1?fields=id%2Cetag%2Csummary%2Cstart%2Cend%2C\
              organizer%28email%2Cself%29%2CguestsCanModify%2Cattendees%2CattendeesOmitted",
+            "POST /upload/drive/v3/files?fields=id%2Cname%2CmimeType%2Csize%2Cmd5Checksum%2Csha256Checksum%2CmodifiedTime\
+             %2Cparents%2Cshared%2CwebViewLink&ignoreDefaultVisibility=true&supportsAllDrives=true&uploadType=resumable",
             facts,
             "GET /drive/v3/files?fields=nextPageToken%2Cfiles%28id%29&includeItemsFromAllDrives=true&pageSize=1000&q=%27F-1%27\
              %20in%20parents%20and%20mimeType%20%3D%20%27application%2Fvnd.google-apps.folder%27\
