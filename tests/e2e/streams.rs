@@ -1,20 +1,26 @@
 //! Files that pass beside the model: in bounded memory, cut by whoever may, resumed, and nowhere but in one folder.
 
-use claviger_proto::v1::{FetchFrame, fetch_frame};
+use claviger_proto::v1::{self, FetchFrame, fetch_frame, put_frame, put_reply};
 use claviger_tests::world::bulk::{peak_mb, read_on, ticket};
-use claviger_tests::world::raw::class;
+use claviger_tests::world::raw::{Thief, class};
 use claviger_tests::world::users::{Users, Who};
 use claviger_tests::world::{AGENT, Plan, World, note};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use stand_in_google::{Config, Letter, LoggedRequest, Seed, SeedFile, SeedMail};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 /// When seeded files were made, in milliseconds since 1970.
 const AT: i64 = 1_794_009_600_000;
-/// The size of the large file, in bytes.
-const LARGE: usize = 200 * 1024 * 1024;
 /// The most memory of each process, in MB.
 const MOST: f64 = 64.0;
+
+/// The size of the large file, in bytes: 200 MiB, or as many as `CLAVIGER_TEST_LARGE_MIB` says.
+fn large() -> usize {
+    let mib = std::env::var("CLAVIGER_TEST_LARGE_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    mib * 1024 * 1024
+}
 
 /// Bytes that compress to nothing and repeat nowhere soon.
 fn bytes(size: usize, seed: u64) -> Vec<u8> {
@@ -64,18 +70,23 @@ fn id(world: &World, name: &str) -> String {
 /// Down and up again, with the memory of each process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_file_passes_in_little_memory() {
-    let content = bytes(LARGE, 1);
+    let large = large();
+    let content = bytes(large, 1);
     let whole = sha256(&content);
     let world = world(&[("Large.bin", &content)], Users::single()).await;
     drop(content);
+    let began = std::time::Instant::now();
     let (called, client_down) =
         world.transfer("drive_download_file", json!({"file_id": id(&world, "Large.bin")})).await;
+    let down = began.elapsed();
     let told = called.ok();
     assert_eq!((&told["saved_as"], &told["sha256"]), (&json!("Large.bin"), &json!(whole)));
     assert_eq!(sha256(&std::fs::read(world.folder().join("Large.bin")).unwrap()), whole);
     let folder = world.google.file_id("Agent").unwrap();
     let up = json!({"folder_id": folder, "file": "Large.bin"});
+    let began = std::time::Instant::now();
     let (called, client_up) = world.transfer("drive_upload_file", up).await;
+    let times = [("down", down), ("up", began.elapsed())];
     let made = called.ok()["id"].as_str().unwrap().to_owned();
     assert_eq!(sha256(&world.google.file_content(&made).unwrap()), whole);
     let mut peaks = vec![("client, down".to_owned(), client_down), ("client, up".to_owned(), client_up)];
@@ -83,8 +94,11 @@ async fn a_large_file_passes_in_little_memory() {
     for pid in world.adapter_pids() {
         peaks.push((format!("adapter {pid}"), peak_mb(pid).unwrap()));
     }
+    for (way, time) in times {
+        note(&format!("{} MB {way} in {:.1} s", large / 1_000_000, time.as_secs_f64()));
+    }
     for (who, peak) in &peaks {
-        note(&format!("{who}: at most {peak:.1} MB for {} MB", LARGE / 1_000_000));
+        note(&format!("{who}: at most {peak:.1} MB of memory"));
     }
     assert!(peaks.iter().all(|(_, peak)| (0.1..MOST).contains(peak)), "{peaks:?}");
 }
@@ -129,6 +143,102 @@ async fn revocation_and_freeze_cut_a_stream() {
     let events = log["events"].as_array().unwrap();
     let finished: Vec<&Value> = events.iter().filter(|event| event["kind"] == "finished").collect();
     assert_eq!(finished.len(), 2, "{events:?}");
+}
+
+/// An upload by our own hand: a ticket, pieces, and what became of it.
+struct Upload {
+    pieces: mpsc::Sender<v1::PutFrame>,
+    replies: tonic::Streaming<v1::PutReply>,
+    /// From where the body is wanted.
+    offset: u64,
+}
+
+impl Upload {
+    /// Begins with a new presentation of these arguments.
+    async fn begin(world: &World, thief: &Thief, args: &Value) -> Self {
+        let mcp = world.mcp_client("drive", Who::Agent).await;
+        let ticket = ticket(thief, &mcp, "drive.upload_file", args).await;
+        let (pieces, frames) = mpsc::channel(1);
+        pieces.send(v1::PutFrame { frame: Some(put_frame::Frame::Ticket(ticket)) }).await.unwrap();
+        let answer = world.bulk("drive", Who::Agent).await.put(ReceiverStream::new(frames)).await;
+        let mut replies = answer.unwrap().into_inner();
+        let go = replies.message().await.unwrap().unwrap().reply.unwrap();
+        let put_reply::Reply::Go(v1::UploadGo { offset }) = go else { panic!("{go:?}") };
+        // The call's connection is what the transfer lives by.
+        tokio::spawn(async move { mcp.waiting().await });
+        Self { pieces, replies, offset }
+    }
+
+    /// Sends bytes, as long as anybody takes them.
+    async fn send(&self, bytes: &[u8]) {
+        for piece in bytes.chunks(65_536) {
+            let frame = v1::PutFrame { frame: Some(put_frame::Frame::Piece(piece.to_vec())) };
+            if self.pieces.send(frame).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Says that this was all, and reads the tool's result.
+    async fn end(self) -> Value {
+        let Self { pieces, mut replies, .. } = self;
+        drop(pieces);
+        let reply = replies.message().await.unwrap().unwrap().reply.unwrap();
+        let put_reply::Reply::Done(done) = reply else { panic!("{reply:?}") };
+        serde_json::from_slice(&done.result).unwrap()
+    }
+}
+
+fn upload_args(world: &World, name: &str, size: usize, sha256: &str) -> Value {
+    let folder = world.google.file_id("Agent").unwrap();
+    json!({"folder_id": folder, "file": {"name": name, "size": size, "sha256": sha256}})
+}
+
+/// Cut in the middle by the owner: nothing is made, and the same call goes on from what the service has kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_was_cut_goes_on_where_it_was() {
+    let content = bytes(12 * 1024 * 1024, 4);
+    let world = world(&[], Users::single()).await;
+    let args = upload_args(&world, "Large.bin", content.len(), &sha256(&content));
+    let thief = world.thief(AGENT).await;
+    let upload = Upload::begin(&world, &thief, &args).await;
+    assert_eq!(upload.offset, 0);
+    upload.send(&content[..8 * 1024 * 1024]).await;
+    world.admin(&["freeze", AGENT]).await;
+    upload.send(&content[8 * 1024 * 1024..]).await;
+    let result = upload.end().await;
+    assert_eq!(result["_meta"]["claviger/refusal"]["class"], "frozen", "{result}");
+    assert_eq!(world.google.file_id("Agent/Large.bin"), None);
+    world.admin(&["thaw", AGENT]).await;
+    let upload = Upload::begin(&world, &thief, &args).await;
+    let offset = usize::try_from(upload.offset).unwrap();
+    assert!(offset > 0 && offset < content.len(), "{offset}");
+    upload.send(&content[offset..]).await;
+    let result = upload.end().await;
+    assert_eq!(result["isError"], false, "{result}");
+    let made = world.google.file_id("Agent/Large.bin").unwrap();
+    assert!(world.google.file_content(&made).unwrap() == content);
+}
+
+/// What was told, and agreed to, is what is made: other bytes make nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_that_are_not_those_of_the_arguments_make_nothing() {
+    let content = bytes(1_000_000, 6);
+    let world = world(&[], Users::single()).await;
+    let thief = world.thief(AGENT).await;
+    let other = {
+        let mut other = content.clone();
+        *other.last_mut().unwrap() ^= 1;
+        other
+    };
+    for (name, sent) in [("other.bin", &other[..]), ("short.bin", &content[..999_999])] {
+        let args = upload_args(&world, name, content.len(), &sha256(&content));
+        let upload = Upload::begin(&world, &thief, &args).await;
+        upload.send(sent).await;
+        let result = upload.end().await;
+        assert_eq!(result["isError"], true, "{name}: {result}");
+        assert_eq!(world.google.file_id(&format!("Agent/{name}")), None, "{name}");
+    }
 }
 
 /// What came before a cut is gone on with, byte for byte.
@@ -223,6 +333,8 @@ async fn a_ticket_is_good_once_and_for_one_user() {
     let args = json!({"file_id": id(&world, "Plain.bin")});
     let (thief, mcp) = (world.thief(AGENT).await, world.mcp_client("drive", Who::Agent).await);
     let good = ticket(&thief, &mcp, "drive.download_file", &args).await;
+    let (called, _) = world.transfer("drive_download_file", args.clone()).await;
+    assert_eq!(called.ok()["saved_as"], "Plain.bin");
     if many {
         for who in [Who::Other, Who::Stranger, Who::Gmail, Who::Vault] {
             let refused = world.fetch("drive", who, &good).await.unwrap_err();
