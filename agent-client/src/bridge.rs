@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
+use crate::folder::Folder;
 
 /// What the bridge needs of the world.
 #[derive(Clone)]
@@ -35,8 +36,10 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// How long to wait before the vault is tried again: the first time, and at most. Doubled in between.
     pub backoff: (Duration, Duration),
-    /// How long one call may take.
+    /// How long one call may take; bytes that pass afterwards have a bound of their own.
     pub patience: Duration,
+    /// Where tools save files, and from where they send them.
+    pub folder: Option<Arc<Folder>>,
 }
 
 impl Settings {
@@ -50,6 +53,7 @@ impl Settings {
             clock: Arc::new(SystemClock),
             backoff: (Duration::from_millis(250), Duration::from_secs(5)),
             patience: Duration::from_secs(300),
+            folder: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The program `claviger-agent`.
 
 mod arguments;
+mod bar;
 mod call;
 mod list;
 mod narrow;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use claviger_proto::connect::Server;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,7 @@ use crate::bridge;
 use crate::clock::Clock;
 use crate::environment;
 use crate::error::ClientError;
+use crate::folder::{Folder, FolderError};
 use crate::session::Session;
 
 pub use arguments::{ArgumentError, parse as parse_arguments};
@@ -37,6 +39,9 @@ pub struct Cli {
     /// Only this handle, a child too; can be repeated. So a sub-agent is started with less than all
     #[arg(long = "handle", global = true, value_name = "HANDLE")]
     only: Vec<String>,
+    /// Whether somebody looks at standard error
+    #[arg(skip)]
+    watched: bool,
     /// How much is logged to standard error; never arguments, answers or keys
     #[arg(long, global = true, value_name = "LEVEL", env = environment::LOG, default_value = "warn")]
     log: Level,
@@ -48,7 +53,13 @@ impl Cli {
     /// Whether it serves until told to stop.
     #[must_use]
     pub fn is_server(&self) -> bool {
-        matches!(self.command, Command::Mcp)
+        matches!(self.command, Command::Mcp { .. })
+    }
+
+    /// Says that somebody looks at standard error: they are shown how far a transfer is.
+    #[must_use]
+    pub fn watched(self, watched: bool) -> Self {
+        Self { watched, ..self }
     }
 
     /// How much is to be logged.
@@ -74,10 +85,21 @@ enum Level {
     Debug,
 }
 
+/// Where files are.
+#[derive(Debug, Args)]
+struct Place {
+    /// The one directory in which tools save files, and from which they send them
+    #[arg(long, value_name = "DIR", env = environment::FOLDER)]
+    folder: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the granted tools to an MCP host over standard input and output
-    Mcp,
+    Mcp {
+        #[command(flatten)]
+        place: Place,
+    },
     /// List the granted tools
     Ls {
         /// As JSON
@@ -96,7 +118,8 @@ enum Command {
     /// Call a tool once
     ///
     /// KEY=VALUE is read as the tool's schema says: text as it is, numbers, true or false; for a list repeat the key
-    /// or give a JSON array. KEY:=JSON is taken as it stands. A value is never a file or an address to read from.
+    /// or give a JSON array. KEY:=JSON is taken as it stands. A value is never a file or an address to read from, but for
+    /// an argument that is a file to send: that is a path below the folder of --folder.
     Call {
         /// The tool's name, exactly as `ls` shows it
         tool: String,
@@ -106,9 +129,11 @@ enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
-        /// How many seconds to wait for the answer
+        /// How many seconds to wait for the answer; a file that is saved or sent has its own bounds
         #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
+        #[command(flatten)]
+        place: Place,
     },
     /// Make a child of a handle, bounded further, and print its id
     ///
@@ -131,9 +156,11 @@ enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
-        /// How many seconds to wait for the answer
+        /// How many seconds to wait for the answer; a file that is saved or sent has its own bounds
         #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout: u64,
+        #[command(flatten)]
+        place: Place,
     },
     /// Ask the owner: a question; with --tool a task; with --secret a grant
     Ask(Box<waiting::AskArgs>),
@@ -184,7 +211,15 @@ impl CliError {
                 ClientError::UnknownTool { .. }
                 | ClientError::Arguments(_)
                 | ClientError::Bounds(_)
-                | ClientError::NoApproval,
+                | ClientError::NoApproval
+                | ClientError::NoFolder
+                | ClientError::Folder(
+                    FolderError::Unusable { .. }
+                    | FolderError::OpenToAll { .. }
+                    | FolderError::BadPath
+                    | FolderError::Absent
+                    | FolderError::NotAFile,
+                ),
             ) => Exit::Usage,
             Self::Client(ClientError::Sealed) => Exit::Sealed,
             Self::Client(_) | Self::Bridge(_) | Self::Output(_) => Exit::Failed,
@@ -225,7 +260,7 @@ pub async fn run(
         | Command::Result { json, .. } => *json,
         Command::Narrow(args) => args.json,
         Command::Ask(args) => args.json,
-        Command::Mcp | Command::Completions { .. } => false,
+        Command::Mcp { .. } | Command::Completions { .. } => false,
     };
     match dispatch(cli, clock, out, shutdown).await {
         Ok(exit) => exit,
@@ -248,7 +283,7 @@ async fn dispatch(
     out: &mut dyn Write,
     shutdown: CancellationToken,
 ) -> Result<Exit, CliError> {
-    let Cli { socket, vault_uid, only, log: _, command } = cli;
+    let Cli { socket, vault_uid, only, watched, log: _, command } = cli;
     if let Command::Completions { shell } = command {
         // Written at once: the generator ends the process when its reader goes away.
         let mut script = Vec::new();
@@ -258,21 +293,29 @@ async fn dispatch(
     }
     let socket = socket.ok_or(CliError::NoSocket)?;
     let server = vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid);
-    if matches!(command, Command::Mcp) {
-        let settings = bridge::Settings { clock, handles: only, ..bridge::Settings::new(socket, server) };
+    let folder = match &command {
+        Command::Mcp { place } | Command::Call { place, .. } | Command::Result { place, .. } => &place.folder,
+        _ => &None,
+    };
+    let folder = folder.as_deref().map(|path| Folder::open(path).map(Arc::new));
+    let folder = folder.transpose().map_err(ClientError::Folder)?;
+    if matches!(command, Command::Mcp { .. }) {
+        let settings =
+            bridge::Settings { clock, handles: only, folder, ..bridge::Settings::new(socket, server) };
         bridge::serve(settings, (tokio::io::stdin(), tokio::io::stdout()), shutdown).await?;
         return Ok(Exit::Ok);
     }
     let now_ms = clock.now_ms();
-    let session = Session::open_handles(&socket, server, &only, clock).await?;
+    let session = Session::open_handles(&socket, server, &only, clock).await?.with_folder(folder);
     if !session.is_complete() {
         return Err(ClientError::NoSuchHandle.into());
     }
     match command {
         Command::Ls { json, verbose } => list::tools(out, &session.grants(), json, verbose)?,
         Command::Handles { json } => list::handles(out, &session.grants(), json, now_ms)?,
-        Command::Call { tool, arguments, json, timeout } => {
-            return call::call(out, &session, &tool, &arguments, json, Duration::from_secs(timeout)).await;
+        Command::Call { tool, arguments, json, timeout, place: _ } => {
+            let how = call::How { json, timeout: Duration::from_secs(timeout), watched };
+            return call::call(out, &session, &tool, &arguments, how).await;
         }
         Command::Narrow(args) => {
             let json = args.json;
@@ -280,11 +323,12 @@ async fn dispatch(
             narrow::made(out, &session.narrow(&handle, &bounds).await?, json)?;
         }
         Command::Release { handle, json } => narrow::released(out, session.release(&handle).await?, json)?,
-        Command::Result { id, json, timeout } => {
-            return waiting::result(out, &session, &id, json, Duration::from_secs(timeout)).await;
+        Command::Result { id, json, timeout, place: _ } => {
+            let how = call::How { json, timeout: Duration::from_secs(timeout), watched };
+            return waiting::result(out, &session, &id, how).await;
         }
         Command::Ask(args) => return waiting::ask(out, &session, *args).await,
-        Command::Mcp => {}
+        Command::Mcp { .. } => {}
         Command::Completions { .. } => {}
     }
     Ok(Exit::Ok)

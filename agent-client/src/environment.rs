@@ -11,3 +11,7 @@ pub const VAULT_UID: &str = "CLAVIGER_VAULT_UID";
 /// How much is logged to standard error: `off`, `error`, `warn` (the default), `info` or `debug`. The same as `--log`,
 /// which wins. No level shows arguments, answers or keys.
 pub const LOG: &str = "CLAVIGER_AGENT_LOG";
+
+/// The one directory in which tools save files, and from which they send them. The same as `--folder`, which wins. Without
+/// either, tools that need one are refused.
+pub const FOLDER: &str = "CLAVIGER_FOLDER";

@@ -4,6 +4,7 @@ use claviger_canonical::CanonicalError;
 use claviger_proto::connect::ConnectError;
 use tonic::{Code, Status};
 
+use crate::folder::FolderError;
 use crate::outcome::Refusal;
 
 /// Why the client could not open a session or make a call. Holds no secret, no argument and no text of a peer's.
@@ -73,6 +74,37 @@ pub enum ClientError {
     /// The adapter's answer contained the presentation; nothing of it is passed on.
     #[error("the adapter's answer was withheld: it repeated what proves the call")]
     Echo,
+    /// The tool reads or saves files, and it was not said where.
+    #[error("this tool reads or saves files, and no folder is configured for them")]
+    NoFolder,
+    /// The folder, or a file in it.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The adapter's stream does not have the form it should.
+    #[error("the adapter's stream is malformed: {0}")]
+    Bulk(&'static str),
+    /// A download ended before its end.
+    #[error("the transfer was cut; {}", if *.kept {
+        "what came is kept for a day, and the same call goes on from there"
+    } else {
+        "nothing is kept of it"
+    })]
+    Cut {
+        /// Whether the same call goes on from where it was.
+        kept: bool,
+    },
+    /// An upload ended before its last piece: the service has made nothing of it.
+    #[error("the upload was cut before its end: nothing was made; the same call tries to go on from there")]
+    UploadCut,
+    /// What was begun is another version than what is there now.
+    #[error("the file is another than the one that was begun")]
+    OtherVersion,
+    /// What came is not what the service had said.
+    #[error("what came does not have the size or the checksum that the service told; it was removed")]
+    OtherContent,
+    /// What was agreed to cannot be sent any more.
+    #[error("the file that was agreed to is not in the folder, or is another now")]
+    UploadGone,
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Entropy,
@@ -122,6 +154,14 @@ impl ClientError {
             }
             Self::AdapterProtocol(_) => "install `claviger-mcp` and `claviger-agent` of the same version",
             Self::Echo => "the owner should look at the adapter: it must not repeat what it is given",
+            Self::NoFolder => {
+                "start claviger-agent with --folder DIR, or set CLAVIGER_FOLDER: one directory for its files alone"
+            }
+            Self::Folder(error) => error.next_step(),
+            Self::Bulk(_) => "install `claviger-mcp` and `claviger-agent` of the same version",
+            Self::Cut { .. } | Self::UploadCut => "call again; the owner can run `claviger log` to see why",
+            Self::OtherVersion | Self::OtherContent => "call again: it begins anew",
+            Self::UploadGone => "put it back under its name, unchanged, and collect again",
             Self::Entropy => "look at the system's log",
         }
     }

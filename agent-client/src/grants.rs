@@ -11,6 +11,7 @@ use claviger_proto::v1;
 use serde_json::{Map, Value};
 use zeroize::Zeroize as _;
 
+use crate::bulk::Needs;
 use crate::error::ClientError;
 use crate::suggest;
 
@@ -218,6 +219,8 @@ pub struct Tool {
     pub effect: Effect,
     /// Whether its answers are written by strangers.
     pub untrusted: bool,
+    /// What it needs of the folder.
+    pub(crate) needs: Needs,
     /// Position of its handle.
     handle: usize,
 }
@@ -230,16 +233,18 @@ impl Tool {
         if !(1..=64).contains(&mcp_name.len()) || !mcp_name.bytes().all(allowed) {
             return Err(ClientError::BadAnswer("a tool has a name that hosts cannot take"));
         }
+        let mut schema: Map<String, Value> = serde_json::from_slice(&input_schema)
+            .map_err(|_| ClientError::BadAnswer("a tool's schema is not a JSON object"))?;
+        let needs = Needs::take(&mut schema);
         Ok(Self {
             mcp_name,
             name: name.parse().map_err(|_| ClientError::BadAnswer("a tool's name is not one"))?,
             title,
             description,
-            input_schema: serde_json::from_slice(&input_schema)
-                .map(Arc::new)
-                .map_err(|_| ClientError::BadAnswer("a tool's schema is not a JSON object"))?,
+            input_schema: Arc::new(schema),
             effect: Effect::from_word(&effect),
             untrusted,
+            needs,
             handle,
         })
     }

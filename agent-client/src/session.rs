@@ -1,5 +1,6 @@
 //! A session with the vault: what is granted, and calls of it.
 
+mod files;
 mod task;
 mod waiting;
 
@@ -19,12 +20,15 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use crate::adapter::Adapters;
+use crate::bulk::Ticket;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ClientError;
+use crate::folder::Folder;
 use crate::grants::{Grants, Handle, Tool, handle_bytes};
 use crate::narrow::{Bounds, Child};
 use crate::outcome::{CallOutcome, Refusal};
 use crate::vault::Vault;
+use files::Prepared;
 use task::Task;
 
 /// What is opened for this agent, and how it is used. Shared by reference among any number of calls at once.
@@ -40,6 +44,10 @@ pub struct Session {
     children: Mutex<BTreeSet<String>>,
     /// Handles of tasks that the owner agreed to, newest first: they are tried before what is granted anyway.
     tasks: RwLock<Vec<Arc<Task>>>,
+    /// Where files come from and are saved.
+    folder: Option<Arc<Folder>>,
+    /// Which files were to be sent by calls that wait for a person.
+    asked: Mutex<files::Asked>,
 }
 
 /// How a call is made.
@@ -101,7 +109,16 @@ impl Session {
             adapters: Adapters::default(),
             children: Mutex::default(),
             tasks: RwLock::default(),
+            folder: None,
+            asked: Mutex::default(),
         })
+    }
+
+    /// The same session, whose tools may save files in this folder and send files that lie in it. Without one, such tools
+    /// are not called.
+    #[must_use]
+    pub fn with_folder(self, folder: Option<Arc<Folder>>) -> Self {
+        Self { folder, ..self }
     }
 
     /// Whether every handle this session was opened for is there. True for one that was opened for all grants.
@@ -247,7 +264,7 @@ impl Session {
     /// presentation made, once: the adapter's word alone buys none.
     ///
     /// # Errors
-    /// No such tool; arguments without a canonical form; an adapter that cannot be reached, is somebody else, breaks
+    /// No such tool; arguments without a canonical form; a file that cannot be read or saved; an adapter that cannot be reached, is somebody else, breaks
     /// off, answers otherwise than MCP says, or too late.
     pub async fn call_with(
         &self,
@@ -255,7 +272,22 @@ impl Session {
         arguments: Map<String, Value>,
         options: &CallOptions,
     ) -> Result<CallOutcome, ClientError> {
-        let arguments = Canonical::from_json(&Value::Object(arguments)).map_err(ClientError::Arguments)?;
+        let mut prepared = self.prepare(mcp_name, arguments).await?;
+        match self.call_prepared(mcp_name, &prepared, options).await {
+            // What was kept of it is of no use any more: once, from the start.
+            Err(ClientError::OtherVersion) if prepared.begin_anew()? => {
+                self.call_prepared(mcp_name, &prepared, options).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn call_prepared(
+        &self,
+        mcp_name: &str,
+        call: &Prepared,
+        options: &CallOptions,
+    ) -> Result<CallOutcome, ClientError> {
         let mut grants = self.grants();
         if grants.frozen() {
             // It may have been thawed since.
@@ -265,10 +297,10 @@ impl Session {
                 return Ok(CallOutcome::Refused(Refusal::frozen()));
             }
         }
-        if let Some(outcome) = self.call_by_task(mcp_name, &arguments, options).await? {
+        if let Some(outcome) = self.call_by_task(mcp_name, call, options).await? {
             return Ok(outcome);
         }
-        match self.call_once(&grants, mcp_name, &arguments, options).await? {
+        match self.call_once(&grants, mcp_name, call, options).await? {
             CallOutcome::Refused(refusal) if refusal.is_stale() => {
                 self.refresh_after(&grants).await?;
                 let fresh = self.grants();
@@ -280,7 +312,7 @@ impl Session {
                 }
                 tracing::info!("the vault has restarted: opening again");
                 drop(grants);
-                self.call_once(&fresh, mcp_name, &arguments, options).await
+                self.call_once(&fresh, mcp_name, call, options).await
             }
             outcome => Ok(outcome),
         }
@@ -290,11 +322,11 @@ impl Session {
         &self,
         grants: &Grants,
         mcp_name: &str,
-        arguments: &Canonical,
+        call: &Prepared,
         options: &CallOptions,
     ) -> Result<CallOutcome, ClientError> {
         let (tool, handle) = grants.tool(mcp_name)?;
-        self.run(grants, &tool.name, handle, arguments, None, options).await
+        self.run(grants, &tool.name, handle, call, None, options).await
     }
 
     async fn run(
@@ -302,10 +334,11 @@ impl Session {
         grants: &Grants,
         tool: &ToolName,
         handle: &Handle,
-        arguments: &Canonical,
+        call: &Prepared,
         approval: Option<[u8; 16]>,
         options: &CallOptions,
     ) -> Result<CallOutcome, ClientError> {
+        let arguments = &call.arguments;
         let endpoint = handle.endpoint.as_ref().ok_or(ClientError::NoAdapter)?;
         let adapter = self.adapters.connection(endpoint).await?;
         // What is sent is what was signed: made of the canonical value, not of what the caller gave.
@@ -317,11 +350,15 @@ impl Session {
         let mut meta = RequestMetaObject::new();
         meta.insert(META_KEY.to_owned(), Value::String(presentation.as_str().to_owned()));
         let result = adapter.call(params, meta, options).await?;
-        let result = without_presentation(result, &presentation)?;
-        Ok(match Refusal::of(&result) {
-            Some(refusal) => CallOutcome::Refused(refusal),
-            None => CallOutcome::Answered(result),
-        })
+        let mut result = without_presentation(result, &presentation)?;
+        if let Some(refusal) = Refusal::of(&result) {
+            return Ok(CallOutcome::Refused(refusal));
+        }
+        // The connection of the call is held until the bytes have passed: they end with it.
+        match Ticket::take(&mut result)? {
+            Some(ticket) => self.redeem(endpoint, &ticket, result, call, &presentation, options).await,
+            None => Ok(CallOutcome::Answered(result)),
+        }
     }
 }
 

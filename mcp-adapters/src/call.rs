@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use claviger_proto::v1;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tonic::Streaming;
 
 use crate::failure::{Failure, Refused};
 use crate::host::vault::Vault;
@@ -95,6 +97,79 @@ impl Call {
         self.flags.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The same call, ended by another token: one that outlives the request it came in.
+    pub(crate) fn until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// What ends this call early.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// What goes to the vault for a step.
+    fn request(&self, step: &str, params: &[(&str, &str)]) -> v1::SendRequest {
+        v1::SendRequest {
+            // EXPOSE: the capability goes back to the vault that minted it, over its own socket.
+            capability: self.capability.expose_secret().to_vec(),
+            step: step.to_owned(),
+            params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    /// Asks the vault to send a step whose answer is long. Nothing is read from the upstream faster than it is taken here.
+    ///
+    /// # Errors
+    /// As for [`Call::send`].
+    pub(crate) async fn download(
+        &self,
+        step: &str,
+        params: &[(&str, &str)],
+    ) -> Result<Streaming<v1::DownloadFrame>, Failure> {
+        let request = self.request(step, params);
+        let sent = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(Failure::Cancelled),
+            sent = self.vault.download(request) => sent,
+        };
+        sent.map_err(|refused| self.sorted(refused))
+    }
+
+    /// Begins a step whose body is long. Its pieces go into what is returned; it ends when that is dropped.
+    ///
+    /// # Errors
+    /// As for [`Call::send`].
+    pub(crate) async fn upload(
+        &self,
+        step: &str,
+        params: &[(&str, &str)],
+    ) -> Result<(mpsc::Sender<Vec<u8>>, Streaming<v1::UploadReply>), Failure> {
+        let request = self.request(step, params);
+        let begun = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(Failure::Cancelled),
+            begun = self.vault.upload(request) => begun,
+        };
+        begun.map_err(|refused| self.sorted(refused))
+    }
+
+    /// The vault's answer to a step.
+    pub(crate) fn answered(&self, answer: v1::SendResponse) -> Result<Answer, Failure> {
+        let v1::SendResponse { status, headers, body, untrusted, flags } = answer;
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner).extend(flags);
+        if untrusted {
+            self.untrusted.store(true, Ordering::Relaxed);
+        }
+        let status = u16::try_from(status).map_err(|_| Failure::unexpected())?;
+        let headers = headers.into_iter().map(|v1::Header { name, value }| (name, value)).collect();
+        Ok(Answer { status, headers, body: body.into(), absence: self.absence() })
+    }
+
+    /// A refusal of the vault's, as this call's caller is told it.
+    pub(crate) fn sorted(&self, refused: Refused) -> Failure {
+        if refused.is(Refused::OUT_OF_SCOPE) { self.out_of_scope(refused) } else { Failure::Refused(refused) }
+    }
+
     /// Asks the vault to send one step.
     ///
     /// `params` are ids from an earlier answer of this call, or one of its choices; everything else the vault fills
@@ -107,29 +182,15 @@ impl Call {
         if self.stop.is_cancelled() {
             return Err(Failure::Cancelled);
         }
-        let request = v1::SendRequest {
-            // EXPOSE: the capability goes back to the vault that minted it, over its own socket.
-            capability: self.capability.expose_secret().to_vec(),
-            step: step.to_owned(),
-            params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        };
+        let request = self.request(step, params);
         let sent = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Err(Failure::Cancelled),
             sent = self.vault.send(request, self.minted.effect == "read") => sent,
         };
         match sent {
-            Ok(v1::SendResponse { status, headers, body, untrusted, flags }) => {
-                self.flags.lock().unwrap_or_else(PoisonError::into_inner).extend(flags);
-                if untrusted {
-                    self.untrusted.store(true, Ordering::Relaxed);
-                }
-                let status = u16::try_from(status).map_err(|_| Failure::unexpected())?;
-                let headers = headers.into_iter().map(|v1::Header { name, value }| (name, value)).collect();
-                Ok(Answer { status, headers, body: body.into(), absence: self.absence() })
-            }
-            Err(refused) if refused.is(Refused::OUT_OF_SCOPE) => Err(self.out_of_scope(refused)),
-            Err(refused) => Err(Failure::Refused(refused)),
+            Ok(answer) => self.answered(answer),
+            Err(refused) => Err(self.sorted(refused)),
         }
     }
 

@@ -5,6 +5,8 @@
 //! | `search_files`, `list_folder` | `files: [`file`]`, `next_page` or `next_pages: [{folder, page}]` |
 //! | `get_file_metadata` | a file, with `created`, `description` and `link` where Drive told them |
 //! | `read_file` | a file, and [`read`]: `content` (`text` or `blob`), `text` |
+//! | `download_file` | a file; its bytes go over the bulk socket |
+//! | `upload_file` | a file, and `link` where Drive told it; its bytes come over the bulk socket |
 //! | `create_file`, `create_folder`, `copy_file` | a file, and `link` where Drive told it |
 //! | `update_file`, `rename_file`, `move_file`, `trash_file`, `untrash_file` | a file, without what others may have written |
 //! | `list_permissions` | `permissions: [{id, type, role, email, domain, name}]`, what is not there `null` |
@@ -15,6 +17,7 @@
 //! `parents`, `shared` (`null` where it was not told), `shared_drive` (its id, or `null`), `owners` (addresses) and
 //! `folder`.
 
+mod bulk;
 pub mod read;
 
 use futures_util::FutureExt;
@@ -45,6 +48,8 @@ impl Service for Drive {
                 "list_folder" => Ok(list(one_list(call).await?, false)),
                 "get_file_metadata" => metadata(&call.json("get", &[]).await?),
                 "read_file" => read::run(call).await,
+                "download_file" => bulk::download(call).await,
+                "upload_file" => bulk::upload(call),
                 "create_file" | "create_folder" => changed("Made", &call.json("create", &[]).await?),
                 "copy_file" => changed("Copied to", &call.json("copy", &[]).await?),
                 "update_file" => changed("Changed", &call.json("update", &[]).await?),

@@ -31,6 +31,18 @@ impl Refused {
     /// The upstream answered what cannot be passed on.
     pub const UPSTREAM: &'static str = "upstream";
 
+    /// A ticket that is unknown, used, late, or another user's.
+    pub const BAD_TICKET: &'static str = claviger_proto::bulk::BAD_TICKET;
+
+    /// As it travels in a gRPC status, to the agent's client.
+    #[must_use]
+    pub fn into_status(self) -> tonic::Status {
+        let Self { class, field, reference, approval } = self;
+        let refusal =
+            v1::Refusal { class, field, reference, message: String::new(), hints: Vec::new(), approval };
+        claviger_proto::refusal::to_status(tonic::Code::FailedPrecondition, &refusal)
+    }
+
     /// A refusal of that class that this adapter makes itself: no field, no reference.
     #[must_use]
     pub fn here(class: &'static str) -> Self {

@@ -6,6 +6,7 @@
 //! | `get_message` | [`read`]: headers, `body`, `body_format`, `truncated`, `attachments` |
 //! | `get_thread` | [`thread`]: `id`, `messages`, each as `get_message` gives it, `incomplete` |
 //! | `get_attachment` | [`attachment`]: `name`, `mime_type`, `size`, `content` (`text` or `blob`), `text` |
+//! | `download_attachment` | [`attachment`]: `name`, `mime_type`, `size`; its bytes go over the bulk socket |
 //! | `list_drafts`, `get_draft` | [`drafts`]: `drafts`, or a mail with `draft_id` and `bcc` |
 //! | `create_draft`, `update_draft` | `draft_id`, `thread_id` |
 //! | `delete_draft` | `draft_id`, `deleted` |
@@ -42,6 +43,7 @@ impl Service for Gmail {
                 "get_message" => read::shape(&call.json("get", &[]).await?),
                 "get_thread" => thread::run(call).await,
                 "get_attachment" => attachment::run(call).await,
+                "download_attachment" => attachment::download(call).await,
                 "list_drafts" => drafts::list(call).await,
                 "get_draft" => drafts::shape(&call.json("get", &[]).await?),
                 "create_draft" => drafts::written(&call.json("create", &[]).await?),

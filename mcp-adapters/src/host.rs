@@ -1,14 +1,16 @@
 //! The host: serves MCP on a unix socket, mints a capability for each tool call, lets the service's module use it.
 
 mod accept;
+pub mod bulk;
 mod endpoint;
 mod handler;
 pub mod mark;
 pub mod result;
+mod ticket;
 mod transport;
 pub mod vault;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +97,9 @@ pub struct HostOptions {
 /// allow it.
 pub async fn run(options: HostOptions, shutdown: CancellationToken) -> Result<(), EndpointError> {
     let HostOptions { name, vault_socket, vault, endpoint, clients, files } = options;
+    let beside = bulk_socket(&endpoint);
+    // The bulk socket first: whoever can call can also fetch.
+    let bulk = endpoint::Endpoint::bind(&beside, clients.socket_mode)?;
     let endpoint = endpoint::Endpoint::bind(&endpoint, clients.socket_mode)?;
     let vault = Arc::new(Vault::new(vault_socket, vault));
     let greeting = tokio::spawn(Arc::clone(&vault).greet());
@@ -103,14 +108,26 @@ pub async fn run(options: HostOptions, shutdown: CancellationToken) -> Result<()
         None => Arc::new(service(&name).unwrap_or(&Generic)),
     };
     tracing::info!(name, "serving");
-    accept::serve(
-        endpoint,
-        Arc::new(clients),
-        handler::Shared { name: name.into(), vault, module },
-        shutdown,
-    )
-    .await;
+    let (clients, tickets) = (Arc::new(clients), Arc::new(bulk::Tickets::new()));
+    let shared = handler::Shared {
+        name: name.into(),
+        vault,
+        module,
+        bulk: beside.file_name().unwrap_or_default().to_string_lossy().into(),
+        tickets: Arc::clone(&tickets),
+    };
+    tokio::join!(
+        accept::serve(endpoint, Arc::clone(&clients), shared, shutdown.clone()),
+        bulk::serve(bulk, clients, tickets, shutdown),
+    );
     greeting.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where the bulk socket lies: beside the MCP endpoint.
+#[must_use]
+pub fn bulk_socket(endpoint: &Path) -> PathBuf {
+    let name = endpoint.file_name().unwrap_or_default().to_string_lossy();
+    endpoint.with_file_name(claviger_proto::bulk::socket_name(&name))
 }

@@ -24,3 +24,4 @@ pub mod host;
 pub mod service;
 pub mod settings;
 pub mod text;
+pub mod transfer;

@@ -12,6 +12,7 @@ use crate::contacts::Contacts;
 use crate::drive::Drive;
 use crate::failure::Failure;
 use crate::gmail::Gmail;
+use crate::transfer::Transfer;
 
 /// What a tool call gave, before the host marks and wraps it.
 pub struct Shaped {
@@ -21,13 +22,22 @@ pub struct Shaped {
     pub text: String,
     /// What does not fit into text: embedded resources.
     pub attached: Vec<ContentBlock>,
+    /// What is too long for a result, and goes over the bulk socket.
+    pub transfer: Option<Transfer>,
 }
 
 impl Shaped {
     /// A result of structured content and its text.
     #[must_use]
     pub fn new(structured: Map<String, Value>, text: impl Into<String>) -> Self {
-        Self { structured, text: text.into(), attached: Vec::new() }
+        Self { structured, text: text.into(), attached: Vec::new(), transfer: None }
+    }
+
+    /// With bytes that the caller fetches, or puts, afterwards.
+    #[must_use]
+    pub fn with_transfer(mut self, transfer: Transfer) -> Self {
+        self.transfer = Some(transfer);
+        self
     }
 }
 

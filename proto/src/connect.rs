@@ -76,11 +76,34 @@ pub async fn connect_stream(path: &Path, server: Server) -> Result<UnixStream, C
     Ok(stream)
 }
 
+/// How many bytes of one stream may be under way to a reader that does not read: four pieces. More would be memory that a
+/// slow peer takes up, fewer would stop at each piece.
+pub const STREAM_WINDOW: u32 = 4 * 64 * 1024;
+
 /// A gRPC channel to a unix socket: connects now, and again (with the same check) whenever the connection was lost.
 ///
 /// # Errors
 /// As [`connect_stream`]. Later reconnects fail as the calls that needed them.
 pub async fn connect(path: &Path, server: Server) -> Result<Channel, ConnectError> {
+    connect_by(Endpoint::from_static(NOWHERE), path, server).await
+}
+
+/// As [`connect`], for long streams: each may have [`STREAM_WINDOW`] bytes under way, and there is room for that many of
+/// them beside one another, so that one that is not read stops no other.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_for_streams(path: &Path, server: Server, streams: u32) -> Result<Channel, ConnectError> {
+    let endpoint = Endpoint::from_static(NOWHERE)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW.saturating_mul(streams));
+    connect_by(endpoint, path, server).await
+}
+
+/// What stands where a host would: the socket says who it is.
+const NOWHERE: &str = "http://vault.invalid";
+
+async fn connect_by(endpoint: Endpoint, path: &Path, server: Server) -> Result<Channel, ConnectError> {
     // The first connection is made by hand, so that its error keeps its type; tonic would box it.
     let mut first = Some(connect_stream(path, server).await?);
     let owned = path.to_owned();
@@ -95,7 +118,7 @@ pub async fn connect(path: &Path, server: Server) -> Result<Channel, ConnectErro
             Ok::<_, io::Error>(TokioIo::new(stream))
         }
     });
-    Endpoint::from_static("http://vault.invalid")
+    endpoint
         .connect_with_connector(connector)
         .await
         .map_err(|error| ConnectError::Io { path: path.to_owned(), source: io::Error::other(error) })

@@ -8,6 +8,7 @@ pub mod v1 {
     include!("generated/claviger.v1.rs");
 }
 
+pub mod bulk;
 pub mod connect;
 pub mod refusal;
 mod silent;

@@ -157,11 +157,12 @@ fn crates_know_only_the_crates_below_them() {
         metadata.packages().filter(|package| package.ours).map(|package| package.name.as_str()).collect();
     for (member, allowed) in [
         ("claviger-canonical", &[][..]),
+        ("claviger-beneath", &[]),
         ("claviger-proto", &[]),
         ("claviger-domain", &["claviger-canonical"]),
         ("claviger-vault", &["claviger-canonical", "claviger-domain", "claviger-proto"]),
-        ("claviger-agent", &["claviger-canonical", "claviger-proto"]),
-        ("claviger-mcp", &["claviger-canonical", "claviger-proto"]),
+        ("claviger-agent", &["claviger-beneath", "claviger-canonical", "claviger-proto"]),
+        ("claviger-mcp", &["claviger-beneath", "claviger-canonical", "claviger-proto"]),
         ("stand-in-google", &[]),
         ("xtask", &[]),
     ] {

@@ -20,4 +20,5 @@ mod refusals;
 mod rotation;
 mod sealing;
 mod story;
+mod streams;
 mod theft;

@@ -1,6 +1,6 @@
 //! `claviger-agent`: uses granted tools without holding a credential.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
     // Ends the process itself for help, version and usage faults (exit code 2).
-    let cli = Cli::parse();
+    let cli = Cli::parse().watched(io::stderr().is_terminal());
     log(&cli);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

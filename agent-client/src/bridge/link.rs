@@ -79,7 +79,7 @@ impl Keeper {
 
     /// Opens, and opens again at each change, until the connection is lost.
     async fn stay_open(&self, opened: &mut bool) -> Result<(), ClientError> {
-        let Settings { socket, server, handles, clock, .. } = &self.settings;
+        let Settings { socket, server, handles, clock, folder, .. } = &self.settings;
         let vault = Vault::connect(socket, *server, handles).await?;
         // Watched first and opened then: a change in between is not missed.
         let mut changes = vault.watch().await?;
@@ -88,7 +88,8 @@ impl Keeper {
             Some(first) => first.sequence,
             None => return Ok(()),
         };
-        let session = Arc::new(Session::over(vault, clock.clone()).await?);
+        let session = Session::over(vault, clock.clone()).await?;
+        let session = Arc::new(session.with_folder(folder.clone()));
         *opened = true;
         self.publish(State::Open(session.clone()));
         while let Some(changed) = changes.message().await.map_err(change)? {

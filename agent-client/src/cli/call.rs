@@ -6,9 +6,20 @@ use std::time::Duration;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Value, json};
 
-use super::{CliError, Exit, arguments, print};
+use super::{CliError, Exit, arguments, bar, print};
 use crate::outcome::{CallOutcome, Refusal};
 use crate::session::{CallOptions, Session};
+
+/// How a call is made and told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// As JSON.
+    pub(super) json: bool,
+    /// How long to wait for the answer.
+    pub(super) timeout: Duration,
+    /// Whether somebody looks.
+    pub(super) watched: bool,
+}
 
 /// Calls a tool once and writes what came of it.
 pub(super) async fn call(
@@ -16,9 +27,9 @@ pub(super) async fn call(
     session: &Session,
     name: &str,
     words: &[String],
-    json: bool,
-    timeout: Duration,
+    how: How,
 ) -> Result<Exit, CliError> {
+    let How { json, timeout, watched } = how;
     let grants = session.grants();
     if grants.frozen() {
         return refused(out, &Refusal::frozen(), json);
@@ -27,8 +38,10 @@ pub(super) async fn call(
     let arguments = arguments::parse(&tool.input_schema, words)?;
     // Only the session holds the grants during the call, so a key that it replaces is erased at once.
     drop(grants);
-    let options = CallOptions { timeout: Some(timeout), progress: None };
-    tell(out, session.call_with(name, arguments, &options).await?, json)
+    let (progress, bar) = bar::watch(watched);
+    let options = CallOptions { timeout: Some(timeout), progress };
+    let outcome = bar.during(session.call_with(name, arguments, &options)).await?;
+    tell(out, outcome, json)
 }
 
 /// Writes what came of a call.

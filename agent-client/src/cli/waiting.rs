@@ -1,12 +1,11 @@
 //! `result` and `ask`.
 
 use std::io::Write;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, Exit, call, print};
+use super::{CliError, Exit, bar, call, print};
 use crate::bridge::asking::words;
 use crate::error::ClientError;
 use crate::session::{CallOptions, Session};
@@ -51,12 +50,13 @@ pub(super) async fn result(
     out: &mut dyn Write,
     session: &Session,
     id: &str,
-    json: bool,
-    timeout: Duration,
+    how: call::How,
 ) -> Result<Exit, CliError> {
+    let call::How { json, timeout, watched } = how;
     let id = ApprovalId::parse(id).ok_or(ClientError::NoApproval)?;
-    let options = CallOptions { timeout: Some(timeout), progress: None };
-    let collected = match session.result(id, &options).await? {
+    let (progress, bar) = bar::watch(watched);
+    let options = CallOptions { timeout: Some(timeout), progress };
+    let collected = match bar.during(session.result(id, &options)).await? {
         Waited::Ran(outcome) => return call::tell(out, outcome, json),
         Waited::Told(collected) => collected,
     };

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, PoisonError};
 
-use claviger_canonical::Canonical;
 use claviger_proto::v1;
 
+use super::files::Prepared;
 use super::task::{Task, Verdict};
 use super::{CallOptions, Session};
 use crate::error::ClientError;
@@ -83,7 +83,8 @@ impl Session {
         let handle = grants.handles().iter().find(|handle| handle.id() == collected.handle);
         let handle = handle.ok_or(ClientError::HandleGone)?;
         self.may_use(handle)?;
-        let outcome = self.run(&grants, tool, handle, arguments, Some(id.0), options).await?;
+        let call = self.prepare_agreed(&grants, tool, arguments).await?;
+        let outcome = self.run(&grants, tool, handle, &call, Some(id.0), options).await?;
         Ok(Waited::Ran(outcome))
     }
 
@@ -119,13 +120,14 @@ impl Session {
     pub(super) async fn call_by_task(
         &self,
         mcp_name: &str,
-        arguments: &Canonical,
+        call: &Prepared,
         options: &CallOptions,
     ) -> Result<Option<CallOutcome>, ClientError> {
         let now_ms = self.clock.now_ms();
+        let arguments = &call.arguments;
         let tasks: Vec<Arc<Task>> = self.tasks.read().unwrap_or_else(PoisonError::into_inner).clone();
         for task in tasks.iter().filter(|task| task.takes(mcp_name, arguments, now_ms)) {
-            let refusal = match self.call_once(task.grants(), mcp_name, arguments, options).await? {
+            let refusal = match self.call_once(task.grants(), mcp_name, call, options).await? {
                 CallOutcome::Refused(refusal) => refusal,
                 outcome => return Ok(Some(outcome)),
             };

@@ -3,6 +3,7 @@
 
 mod bridge;
 mod cli;
+mod files;
 mod narrow;
 mod session;
 mod waiting;

@@ -1,5 +1,6 @@
 //! A vault and an adapter on sockets of their own, under the test's control.
 
+use std::collections::VecDeque;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -63,6 +64,8 @@ pub(crate) struct Truth {
     pub(crate) task: Option<String>,
     /// What the adapter says of every call that is made by another handle than the grant's own: a class, and a field.
     pub(crate) beyond_task: Option<(&'static str, Option<&'static str>)>,
+    /// What tools that are called `demo.file…` answer, one after the other.
+    pub(crate) results: VecDeque<CallToolResult>,
 }
 
 pub(crate) struct World {
@@ -103,6 +106,7 @@ impl World {
                 asked: Vec::new(),
                 task: None,
                 beyond_task: None,
+                results: VecDeque::new(),
             }),
             opens: AtomicUsize::new(0),
             changes: watch::channel(1).0,
@@ -469,6 +473,9 @@ impl ServerHandler for Adapter {
                 meta.insert("other".to_owned(), json!(1));
                 result.meta = Some(meta);
                 result
+            }
+            name if name.starts_with("demo.file") => {
+                self.0.truth.lock().unwrap().results.pop_front().unwrap()
             }
             "demo.fail" => CallToolResult::error(vec![ContentBlock::text("no such message")]),
             "demo.protocol" => return Err(ErrorData::internal_error("canary of the adapter", None)),

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, statat};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat, fstat, statat};
 use rustix::io::Errno;
 
 use super::path::is_segment;
@@ -45,38 +45,7 @@ impl From<Errno> for Fault {
     }
 }
 
-/// How often a walk that a rename disturbed is begun again.
-const TRIES: usize = 8;
-
-/// Opens what lies at `below` beneath a directory; the directory itself where that is empty.
-pub(super) fn beneath(dir: impl AsFd, below: &[String], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let path = if below.is_empty() { ".".to_owned() } else { below.join("/") };
-    // With O_PATH nothing is opened that could become a terminal, and the kernel takes no such flag.
-    let tty = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY };
-    let flags = flags | OFlags::CLOEXEC | tty;
-    for _ in 1..TRIES {
-        match walk(&dir, &path, flags) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            result => return result,
-        }
-    }
-    walk(&dir, &path, flags)
-}
-
-#[cfg(target_os = "linux")]
-fn walk(dir: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    use rustix::fs::{ResolveFlags, openat2};
-    let resolve = ResolveFlags::BENEATH
-        | ResolveFlags::NO_SYMLINKS
-        | ResolveFlags::NO_MAGICLINKS
-        | ResolveFlags::NO_XDEV;
-    openat2(dir, path, flags, Mode::empty(), resolve)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn walk(_: impl AsFd, _: &str, _: OFlags) -> Result<OwnedFd, Errno> {
-    Err(Errno::NOSYS)
-}
+pub(super) use claviger_beneath::beneath;
 
 /// Opens a directory for listing.
 pub(super) fn directory(dir: impl AsFd, below: &[String]) -> Result<OwnedFd, Errno> {

@@ -1,11 +1,6 @@
 //! Paths as agents write them: `ROOT/relative`, in one form only.
 
-/// The longest path, in bytes.
-const LONGEST: usize = 4096;
-/// The longest segment, in bytes.
-const LONGEST_SEGMENT: usize = 255;
-/// How many segments a path has at most.
-pub(super) const DEEPEST: usize = 64;
+pub(super) use claviger_beneath::{DEEPEST, is_segment, is_unseen};
 
 /// A path in its one form: the name of a root, then segments. Without any, the list of the roots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,39 +15,13 @@ impl FilePath {
     ///
     /// The vault has refused all else before. This is the wall behind it: what is opened here is decided here.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() {
-            return Some(Self { segments: Vec::new() });
-        }
-        if text.len() > LONGEST {
-            return None;
-        }
-        let segments: Vec<String> = text.split('/').map(str::to_owned).collect();
-        let fine = segments.len() <= DEEPEST && segments.iter().all(|segment| is_segment(segment));
-        fine.then_some(Self { segments })
+        claviger_beneath::segments(text).map(|segments| Self { segments })
     }
 
     /// The root's name and the segments below it; `None` for the list of the roots.
     pub(super) fn split(&self) -> Option<(&str, &[String])> {
         self.segments.split_first().map(|(root, below)| (root.as_str(), below))
     }
-}
-
-/// Whether a name can be a segment. Names on a disk that cannot be are never listed: nobody could ask for them.
-pub(super) fn is_segment(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= LONGEST_SEGMENT
-        && !matches!(name, "." | "..")
-        && !name.chars().any(|c| matches!(c, '/' | '\\') || is_unseen(c))
-}
-
-/// Whether a character does not show, or makes what shows another thing than what is there.
-pub(super) fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! `message_id`, `part`, `name`, `mime_type`, `size` (bytes) and `content`: `text` (then `text` holds it) or `blob` (then
 //! the bytes follow as an embedded resource, base64).
+//!
+//! `download_attachment`: the same without `content`; the bytes, however many, go over the bulk socket.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +17,7 @@ use crate::failure::Failure;
 use crate::host::mark::UNTRUSTED_KEY;
 use crate::service::Shaped;
 use crate::text::{charset, clean};
+use crate::transfer::{Fetch, Source, Transfer};
 
 /// How many bytes of an attachment can be read: its base64 must fit into one answer of the vault's.
 const LARGEST: u64 = 760 * 1024;
@@ -22,12 +25,9 @@ const LARGEST: u64 = 760 * 1024;
 const LONGEST_TEXT: usize = 200 * 1024;
 
 pub(super) async fn run(call: &Call) -> Result<Shaped, Failure> {
-    let wanted = call.argument("part").and_then(Value::as_str).unwrap_or_default();
+    let wanted = wanted(call);
     let message = call.json("message", &[]).await?;
-    let payload = message.get("payload").ok_or_else(Failure::unexpected)?;
-    let part = body::part(payload, wanted).ok_or_else(|| {
-        Failure::Unfit("The mail has no such attachment: get_message lists the parts there are.".to_owned())
-    })?;
+    let part = part(&message, wanted)?;
     let size = part.pointer("/body/size").and_then(Value::as_u64).unwrap_or(0);
     if size > LARGEST {
         return Err(Failure::Unfit(format!(
@@ -39,9 +39,7 @@ pub(super) async fn run(call: &Call) -> Result<Shaped, Failure> {
         // Gmail gives small parts along with the mail.
         None => part.pointer("/body/data").cloned(),
     };
-    let data = data.as_ref().and_then(Value::as_str).ok_or_else(Failure::unexpected)?;
-    let data = data.trim().replace('+', "-").replace('/', "_");
-    let bytes = BASE64URL.decode(data).map_err(|_| Failure::unexpected())?;
+    let bytes = decoded(data.as_ref())?;
     let mut told = Map::from_iter([
         ("message_id".to_owned(), text(&message, "id").into()),
         ("part".to_owned(), clean::line(wanted, 40).into()),
@@ -51,6 +49,51 @@ pub(super) async fn run(call: &Call) -> Result<Shaped, Failure> {
     let mime_type = text(part, "mimeType").to_ascii_lowercase();
     told.insert("mime_type".to_owned(), mime_type.clone().into());
     Ok(shape(told, &mime_type, part, &bytes))
+}
+
+/// Tells what the attachment is; its bytes are fetched.
+pub(super) async fn download(call: &Call) -> Result<Shaped, Failure> {
+    let wanted = wanted(call);
+    let message = call.json("message", &[]).await?;
+    let part = part(&message, wanted)?;
+    let source = match part.pointer("/body/attachmentId").and_then(Value::as_str) {
+        Some(id) => {
+            Source::Step { name: "attachment", params: vec![("attachment_id".to_owned(), id.to_owned())] }
+        }
+        // Gmail gives small parts along with the mail.
+        None => Source::Here(decoded(part.pointer("/body/data"))?),
+    };
+    let (name, mime_type) = (text(part, "filename"), text(part, "mimeType").to_ascii_lowercase());
+    let size = part.pointer("/body/size").and_then(Value::as_u64);
+    let bytes = size.map(|size| format!(", {size} bytes")).unwrap_or_default();
+    let line = format!("{name} ({mime_type}{bytes})");
+    let told = Map::from_iter([
+        ("message_id".to_owned(), text(&message, "id").into()),
+        ("part".to_owned(), clean::line(wanted, 40).into()),
+        ("name".to_owned(), name.clone().into()),
+        ("mime_type".to_owned(), mime_type.into()),
+        ("size".to_owned(), size.into()),
+    ]);
+    // Gmail does not promise that its size is exact, and has no checksum.
+    let fetch = Fetch { name, size: None, sha256: None, version: None, offset: 0, source };
+    Ok(Shaped::new(told, line).with_transfer(Transfer::Fetch(fetch)))
+}
+
+fn wanted(call: &Call) -> &str {
+    call.argument("part").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn part<'a>(message: &'a Value, wanted: &str) -> Result<&'a Value, Failure> {
+    let payload = message.get("payload").ok_or_else(Failure::unexpected)?;
+    body::part(payload, wanted).ok_or_else(|| {
+        Failure::Unfit("The mail has no such attachment: get_message lists the parts there are.".to_owned())
+    })
+}
+
+fn decoded(data: Option<&Value>) -> Result<Vec<u8>, Failure> {
+    let data = data.and_then(Value::as_str).ok_or_else(Failure::unexpected)?;
+    let data = data.trim().replace('+', "-").replace('/', "_");
+    BASE64URL.decode(data).map_err(|_| Failure::unexpected())
 }
 
 fn shape(mut told: Map<String, Value>, mime_type: &str, part: &Value, bytes: &[u8]) -> Shaped {

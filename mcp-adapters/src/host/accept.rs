@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Clients;
 use super::endpoint::Endpoint;
-use super::handler::{Handler, Shared};
+use super::handler::{Handler, Peer, Shared};
 use super::transport::Patient;
 
 /// What a connection too many is told before it is closed.
@@ -31,7 +31,7 @@ pub(super) async fn serve(
     shared: Shared,
     shutdown: CancellationToken,
 ) {
-    let seats = Arc::new(Seats::new(&clients));
+    let seats = Arc::new(Seats::new(clients.connections, clients.connections_per_user));
     let calls = Arc::new(Semaphore::new(clients.calls));
     let ended = CancellationToken::new();
     let connections = TaskTracker::new();
@@ -56,10 +56,14 @@ pub(super) async fn serve(
             turn_away(stream);
             continue;
         };
-        let handler =
-            Handler::new(shared.clone(), Arc::clone(&calls), clients.calls_per_connection, shutdown.clone());
+        // Ends with the connection, and so do the transfers that its calls began.
+        let gone = ended.child_token();
+        let peer = Peer { uid: peer.uid(), gone: gone.clone() };
+        let own = clients.calls_per_connection;
+        let handler = Handler::new(shared.clone(), Arc::clone(&calls), own, peer, shutdown.clone());
         let (clients, ended) = (Arc::clone(&clients), ended.child_token());
         connections.spawn(async move {
+            let _gone = gone.drop_guard();
             connection(stream, handler, &clients, ended).await;
             drop(seat);
         });
@@ -99,30 +103,26 @@ fn turn_away(mut stream: UnixStream) {
     });
 }
 
-/// The seats for connections, altogether and by user.
-struct Seats {
+/// The seats for connections, or for tickets, altogether and by user.
+pub(super) struct Seats {
     all: Arc<Semaphore>,
     per_user: usize,
     users: Mutex<HashMap<u32, usize>>,
 }
 
 /// One seat; free again when dropped.
-struct Seat {
+pub(super) struct Seat {
     seats: Arc<Seats>,
     uid: u32,
     _one: OwnedSemaphorePermit,
 }
 
 impl Seats {
-    fn new(clients: &Clients) -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(clients.connections)),
-            per_user: clients.connections_per_user,
-            users: Mutex::new(HashMap::new()),
-        }
+    pub(super) fn new(all: usize, per_user: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(all)), per_user, users: Mutex::new(HashMap::new()) }
     }
 
-    fn take(seats: &Arc<Self>, uid: u32) -> Option<Seat> {
+    pub(super) fn take(seats: &Arc<Self>, uid: u32) -> Option<Seat> {
         let one = Arc::clone(&seats.all).try_acquire_owned().ok()?;
         let mut users = seats.users.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = users.entry(uid).or_insert(0);
@@ -153,8 +153,7 @@ mod tests {
 
     #[test]
     fn one_user_cannot_take_all_seats() {
-        let clients = Clients { connections: 3, connections_per_user: 2, ..Clients::any_user() };
-        let seats = Arc::new(Seats::new(&clients));
+        let seats = Arc::new(Seats::new(3, 2));
         let first = Seats::take(&seats, 1).unwrap();
         let _second = Seats::take(&seats, 1).unwrap();
         assert!(Seats::take(&seats, 1).is_none());

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use claviger_canonical::Canonical;
 use claviger_canonical::presentation::{MAX_TEXT, META_KEY};
+use claviger_canonical::{Canonical, base64url};
+use claviger_proto::bulk::TICKET_KEY;
 use claviger_proto::v1;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation, JsonObject,
@@ -17,11 +18,13 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::result;
+use super::bulk::{self, Tickets};
 use super::vault::Vault;
+use super::{result, ticket};
 use crate::call::Call;
 use crate::failure::{Failure, Refused};
 use crate::service::Service;
+use crate::transfer::Transfer;
 
 /// The key in a tool's `_meta` that carries its effect.
 const EFFECT_KEY: &str = "claviger/effect";
@@ -34,6 +37,17 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) vault: Arc<Vault>,
     pub(super) module: Arc<dyn Service>,
+    /// The name of the bulk socket, and what may be fetched or put there.
+    pub(super) bulk: Arc<str>,
+    pub(super) tickets: Arc<Tickets>,
+}
+
+/// Who is at the other end of a connection.
+pub(super) struct Peer {
+    /// As the kernel said.
+    pub(super) uid: u32,
+    /// Cancelled when the connection has ended.
+    pub(super) gone: CancellationToken,
 }
 
 /// One connection's server.
@@ -41,6 +55,7 @@ pub(super) struct Handler {
     shared: Shared,
     all_calls: Arc<Semaphore>,
     own_calls: Semaphore,
+    peer: Peer,
     shutdown: CancellationToken,
 }
 
@@ -49,9 +64,10 @@ impl Handler {
         shared: Shared,
         all_calls: Arc<Semaphore>,
         own: usize,
+        peer: Peer,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { shared, all_calls, own_calls: Semaphore::new(own), shutdown }
+        Self { shared, all_calls, own_calls: Semaphore::new(own), peer, shutdown }
     }
 
     async fn call(
@@ -96,9 +112,27 @@ impl Handler {
             return refuse(Refused::BAD_ARGUMENTS);
         };
         let call = Call::new(Arc::clone(vault), capability, minted, arguments, context.ct.clone());
-        let outcome = self.shared.module.run(tool, &call).await;
+        let mut outcome = self.shared.module.run(tool, &call).await;
         tracing::debug!(tool, call = call.minted().call, ok = outcome.is_ok(), "call ended");
-        result::of(outcome, call.untrusted(), &call.flags())
+        let transfer = outcome.as_mut().ok().and_then(|shaped| shaped.transfer.take());
+        let result = result::of(outcome, call.untrusted(), &call.flags());
+        match transfer {
+            Some(transfer) if result.is_error != Some(true) => self.hand_out(call, transfer, result),
+            _ => result,
+        }
+    }
+
+    /// Keeps the call open for whoever comes to the bulk socket with the ticket that goes into the result.
+    fn hand_out(&self, call: Call, transfer: Transfer, mut result: CallToolResult) -> CallToolResult {
+        let mut told = ticket::told(&transfer, &self.shared.bulk);
+        // The request's own token ends with its answer; the connection's is the one that counts from here on.
+        let call = call.until(self.peer.gone.clone());
+        let Some(ticket) = self.shared.tickets.issue(self.peer.uid, call, transfer, bulk::now()) else {
+            return result::refusal(&Refused::here(Refused::BUSY));
+        };
+        told.insert("ticket".to_owned(), base64url::encode(&ticket).into());
+        result.meta.get_or_insert_default().insert(TICKET_KEY.to_owned(), Value::Object(told));
+        result
     }
 }
 

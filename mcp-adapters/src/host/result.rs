@@ -42,7 +42,8 @@ pub fn of(outcome: Result<Shaped, Failure>, untrusted: bool, flags: &BTreeSet<St
 }
 
 fn success(shaped: Shaped, untrusted: bool, flags: &BTreeSet<String>) -> Result<CallToolResult, Failure> {
-    let Shaped { mut structured, text, attached } = shaped;
+    // The host has taken the transfer out before.
+    let Shaped { mut structured, text, attached, transfer: _ } = shaped;
     let mut meta = Map::new();
     let text = if untrusted {
         structured.insert("untrusted".to_owned(), Value::Bool(true));
@@ -137,6 +138,7 @@ mod tests {
             structured: Map::from_iter([("a".to_owned(), json!(1))]),
             text: "hello".to_owned(),
             attached: Vec::new(),
+            transfer: None,
         }
     }
 

@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use claviger_proto::connect::{ConnectError, Server, connect};
+use claviger_proto::bulk::MESSAGE;
+use claviger_proto::connect::{ConnectError, Server, connect, connect_for_streams};
 use claviger_proto::refusal::from_status;
 use claviger_proto::v1;
 use claviger_proto::v1::adapter_service_client::AdapterServiceClient;
+use futures_util::StreamExt as _;
 use secrecy::SecretSlice;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Status, Streaming};
 
 use crate::call::Minted;
 use crate::failure::Refused;
@@ -21,6 +23,8 @@ use crate::failure::Refused;
 const OWN_WORK: Duration = Duration::from_secs(20);
 /// How long a step may take. A capability lives 60 seconds at most, and bounds when a step starts.
 const STEP: Duration = Duration::from_secs(90);
+/// How many long streams are under way at most: as many as there are tickets.
+pub(super) const STREAMS: u32 = 64;
 /// The first pause between attempts to reach the vault; doubled up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
@@ -31,13 +35,15 @@ pub struct Vault {
     path: PathBuf,
     server: Server,
     channel: Mutex<Option<Channel>>,
+    /// One of their own for long streams, so that a reader that is slow keeps no call waiting.
+    streams: Mutex<Option<Channel>>,
 }
 
 impl Vault {
     /// The vault behind that socket, served by that user. Does not connect yet.
     #[must_use]
     pub fn new(path: PathBuf, server: Server) -> Self {
-        Self { path, server, channel: Mutex::new(None) }
+        Self { path, server, channel: Mutex::new(None), streams: Mutex::new(None) }
     }
 
     /// Tries to reach the vault until it has answered once, with growing pauses.
@@ -110,6 +116,50 @@ impl Vault {
         settle(sent, if harmless { Refused::UNAVAILABLE } else { Refused::UNKNOWN })
     }
 
+    /// Begins a step whose answer is long, and returns it as it comes.
+    ///
+    /// # Errors
+    /// A refusal.
+    pub async fn download(&self, request: v1::SendRequest) -> Result<Streaming<v1::DownloadFrame>, Refused> {
+        let mut client = self.streaming().await?;
+        settle(timeout(STEP, client.download(request)).await, Refused::UNAVAILABLE)
+    }
+
+    /// Begins a step whose body is long: returns where its pieces go, and what the vault replies. The body ends when the
+    /// sender goes. One that is shorter than its arguments say is one that was broken off: the vault counts.
+    ///
+    /// # Errors
+    /// A refusal.
+    pub async fn upload(
+        &self,
+        begin: v1::SendRequest,
+    ) -> Result<(mpsc::Sender<Vec<u8>>, Streaming<v1::UploadReply>), Refused> {
+        use v1::upload_frame::Frame;
+        let mut client = self.streaming().await?;
+        let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(1);
+        let pieces = futures_util::stream::poll_fn(move |context| pieces.poll_recv(context));
+        let begin = futures_util::stream::once(std::future::ready(Frame::Begin(begin)));
+        let frames = begin.chain(pieces.map(Frame::Piece));
+        let frames = frames.map(|frame| v1::UploadFrame { frame: Some(frame) });
+        let replies = settle(timeout(STEP, client.upload(frames)).await, Refused::UNKNOWN)?;
+        Ok((sender, replies))
+    }
+
+    async fn streaming(&self) -> Result<AdapterServiceClient<Channel>, Refused> {
+        let mut channel = self.streams.lock().await;
+        let channel = match channel.as_ref() {
+            Some(channel) => channel.clone(),
+            None => match connect_for_streams(&self.path, self.server, STREAMS).await {
+                Ok(new) => channel.insert(new).clone(),
+                Err(fault) => {
+                    tracing::warn!(%fault, "no connection to the vault");
+                    return Err(Refused::here(Refused::UNAVAILABLE));
+                }
+            },
+        };
+        Ok(AdapterServiceClient::new(channel).max_decoding_message_size(MESSAGE))
+    }
+
     async fn client(&self) -> Result<AdapterServiceClient<Channel>, Refused> {
         let mut channel = self.channel.lock().await;
         let channel = match channel.as_ref() {
@@ -139,13 +189,18 @@ fn settle<T>(
             return Err(Refused::here(lost));
         }
     };
-    if let Some(refusal) = from_status(&status) {
-        return Err(Refused::from_wire(refusal));
+    Err(refused(&status, lost))
+}
+
+/// What a status of the vault's means. `lost` is the class for one that is no refusal.
+pub(super) fn refused(status: &Status, lost: &'static str) -> Refused {
+    if let Some(refusal) = from_status(status) {
+        return Refused::from_wire(refusal);
     }
-    let unsent = never_sent(&status);
+    let unsent = never_sent(status);
     // The code only: a status' message is not ours to vouch for. The connection's own fault names paths and uids.
     tracing::warn!(code = ?status.code(), fault = unsent, "the vault did not answer");
-    Err(Refused::here(if unsent.is_some() { Refused::UNAVAILABLE } else { lost }))
+    Refused::here(if unsent.is_some() { Refused::UNAVAILABLE } else { lost })
 }
 
 /// Why no byte of the request was sent, if that is certain: there was no connection to send it on.

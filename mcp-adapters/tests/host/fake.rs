@@ -16,8 +16,8 @@ use rmcp::model::{CallToolRequestParams, CallToolResult, MetaObject, RequestMeta
 use rmcp::service::{RoleClient, RunningService};
 use serde_json::{Map, Value, json};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
@@ -53,6 +53,7 @@ pub(crate) struct Fake {
     pub(crate) gate: Semaphore,
     /// One for each step that came, also if it waits at the gate.
     pub(crate) arrived: Semaphore,
+    pub(crate) streams: Streams,
 }
 
 impl Fake {
@@ -77,6 +78,7 @@ impl Fake {
             seen: Mutex::default(),
             gate: Semaphore::new(1_000_000),
             arrived: Semaphore::new(0),
+            streams: Streams::default(),
         }
     }
 
@@ -98,7 +100,7 @@ impl Fake {
     }
 }
 
-fn refuse(class: &str, field: &str, reference: &str) -> Status {
+pub(crate) fn refuse(class: &str, field: &str, reference: &str) -> Status {
     let refusal = v1::Refusal {
         approval: String::new(),
         class: class.into(),
@@ -110,22 +112,54 @@ fn refuse(class: &str, field: &str, reference: &str) -> Status {
     to_status(Code::PermissionDenied, &refusal)
 }
 
+fn no_stream() -> Status {
+    refuse("unavailable", "", "ref_00000000000000cc")
+}
+
+/// What the vault's streams say, in the hands of the test.
+#[derive(Default)]
+pub(crate) struct Streams {
+    pub(crate) begun: Mutex<Vec<v1::SendRequest>>,
+    pub(crate) download: Mutex<Option<mpsc::Receiver<Result<v1::DownloadFrame, Status>>>>,
+    pub(crate) upload: Mutex<Option<Upload>>,
+}
+
+/// Where what the adapter sends goes, and what it is answered.
+pub(crate) type Upload =
+    (mpsc::Sender<Result<Option<v1::UploadFrame>, Status>>, mpsc::Receiver<Result<v1::UploadReply, Status>>);
+
 struct Service(Arc<Fake>);
 
 #[tonic::async_trait]
 impl AdapterService for Service {
-    type DownloadStream = tokio_stream::Empty<Result<v1::DownloadFrame, Status>>;
-    type UploadStream = tokio_stream::Empty<Result<v1::UploadReply, Status>>;
+    type DownloadStream = ReceiverStream<Result<v1::DownloadFrame, Status>>;
+    type UploadStream = ReceiverStream<Result<v1::UploadReply, Status>>;
 
-    async fn download(&self, _: Request<v1::SendRequest>) -> Result<Response<Self::DownloadStream>, Status> {
-        Err(Status::unimplemented("this stand-in has no streams"))
+    async fn download(
+        &self,
+        request: Request<v1::SendRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
+        self.0.streams.begun.lock().unwrap().push(request.into_inner());
+        let frames = self.0.streams.download.lock().unwrap().take();
+        frames.map(|frames| Response::new(ReceiverStream::new(frames))).ok_or_else(no_stream)
     }
 
     async fn upload(
         &self,
-        _: Request<tonic::Streaming<v1::UploadFrame>>,
+        request: Request<tonic::Streaming<v1::UploadFrame>>,
     ) -> Result<Response<Self::UploadStream>, Status> {
-        Err(Status::unimplemented("this stand-in has no streams"))
+        let (heard, replies) = self.0.streams.upload.lock().unwrap().take().ok_or_else(no_stream)?;
+        let mut frames = request.into_inner();
+        tokio::spawn(async move {
+            loop {
+                let frame = frames.message().await;
+                let last = !matches!(frame, Ok(Some(_)));
+                if heard.send(frame).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(replies)))
     }
 
     async fn list_tools(

@@ -7,4 +7,5 @@ mod fake;
 mod files;
 mod gmail;
 mod program;
+mod streams;
 mod walls;

@@ -3,7 +3,8 @@
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Returns the text of `bytes`.
-pub(crate) fn encode(bytes: &[u8]) -> String {
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let octet = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
@@ -18,7 +19,8 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// Returns the bytes of `text`, or `None` if it is not exactly what [`encode`] gives for them: padding, whitespace,
 /// characters of plain base64, impossible lengths and unused bits that are not zero are all refused.
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for chunk in text.as_bytes().chunks(4) {
         let mut group = 0u32;

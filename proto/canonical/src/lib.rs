@@ -10,7 +10,7 @@
 //! The crate has no clock, no random numbers, no files, no environment and no async code: time and nonces come in
 //! as parameters.
 
-mod base64url;
+pub mod base64url;
 pub mod canonical;
 mod json;
 pub mod number;

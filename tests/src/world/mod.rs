@@ -4,12 +4,14 @@
 //! - [`ran`]: what a program that ended has said. [`called`]: what became of a tool call.
 //! - [`users`]: who runs as whom. [`host`]: an MCP host over `claviger-agent mcp`.
 //! - [`raw`]: peers that speak to the sockets without any of our programs, as thieves do.
+//! - [`bulk`]: files that pass beside the model.
 //! - [`upstream`]: requests that go around the vault.
 //! - [`disk`]: what lies on the disk, for those who look for secrets in it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 #![allow(missing_debug_implementations, reason = "a test shows what it needs")]
 
+pub mod bulk;
 pub mod called;
 pub mod disk;
 pub mod host;

@@ -9,6 +9,7 @@ use crate::arg::{Arg, ArgKind, ArgValue};
 use crate::caveat::{Bound, Caveat, DateBound, PeopleBound, Role};
 use crate::name::Ident;
 use crate::reserved::Reserved;
+use crate::step::{AnswerKind, Streamed};
 use crate::tool::Tool;
 
 pub use union::union;
@@ -49,13 +50,32 @@ pub fn schema(tool: &Tool, caveats: &[&Caveat]) -> Value {
         if arg.required || needed {
             required.push(Value::from(name.as_str()));
         }
+        // Where bytes begin that were cut before, the client knows, and no model.
+        if streams(tool).any(|stream| stream.offset.as_ref() == Some(name)) {
+            property.insert(MARK.to_owned(), "offset".into());
+        }
         properties.insert(name.to_string(), Value::Object(property));
     }
-    json!({
+    let mut schema = json!({
         "type": "object",
         "properties": properties,
         "required": required,
         "additionalProperties": false,
+    });
+    if streams(tool).next().is_some() {
+        schema[MARK] = "download".into();
+    }
+    schema
+}
+
+/// What says to the agent's client, and to nobody else, what it does before and after the call: files go past the model.
+const MARK: &str = "x-claviger";
+
+/// The answers that are passed on as they come.
+fn streams(tool: &Tool) -> impl Iterator<Item = &Streamed> {
+    tool.steps.iter().filter_map(|step| match &step.answer {
+        AnswerKind::Stream(stream) => Some(stream),
+        _ => None,
     })
 }
 
@@ -147,7 +167,7 @@ fn base(arg: &Arg) -> Map<String, Value> {
         ArgKind::Url => json!({ "type": "string", "format": "uri", "maxLength": 2048 }),
         // The model names a file; its client puts the object in its place that binds it, and says so to nobody else.
         ArgKind::Upload { .. } => {
-            json!({ "type": "string", "minLength": 1, "maxLength": 4096, "x-claviger": "upload" })
+            json!({ "type": "string", "minLength": 1, "maxLength": 4096, MARK: "upload" })
         }
     };
     let mut property = match schema {
@@ -196,7 +216,7 @@ fn narrow(property: &mut Map<String, Value>, caveat: &Caveat) {
                 bound.ids.iter().zip(bound.names()).map(|(id, name)| format!("{id} is {name}")).collect();
             describe(property, &names.join(", "));
         }
-        Caveat::Argument(_, bound) if property.contains_key("x-claviger") => match bound {
+        Caveat::Argument(_, bound) if property.contains_key(MARK) => match bound {
             Bound::OneOf(names) => describe(property, &format!("Only a file named {}", listed(names))),
             Bound::Max(bytes) => describe(property, &format!("At most {bytes} bytes")),
             Bound::MaxLength(length) => {

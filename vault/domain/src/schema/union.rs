@@ -23,7 +23,12 @@ pub fn union(schemas: &[Value]) -> Value {
         let asked = needed(other);
         required.retain(|name| asked.contains(name));
     }
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    let mut schema = json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
+    // Of one tool, and so the same in all.
+    if let Some(mark) = first.get(super::MARK) {
+        schema[super::MARK] = mark.clone();
+    }
+    schema
 }
 
 fn part(schema: &Value, name: &str) -> Map<String, Value> {
