@@ -142,6 +142,9 @@ const HOSTILE: &[&str] = &[
     "x\u{2011}good.org",
     "\u{2024}x\u{fe52}evil.com",
     "evil\u{fe52}com",
+    // What looks like the path of no host is looked at too.
+    "1.2/evil.com",
+    "v1.2:80/evil.com",
     // Only where the mark ends a word is it another host.
     "x.\u{200b}below.example",
     "x\u{3002}below.example",
