@@ -266,6 +266,9 @@ mod tests {
             ("한국인터넷", "3e0bx5eku0am2irhf"),
             ("中国互联网络信息中心", "fiqa61au8b7zsevnm8ak20mc4a87e"),
             ("他们为什么不说中文", "ihqwcrb4cv8a8dqg056pqjye"),
+            // At the edges of the loop of section 6.1.
+            ("穠吅嬴铃莶", "5pr00o791ahjitov"),
+            ("氚魏貐当", "u2t67zkmzolm"),
         ] {
             assert_eq!(form(&format!("{label}.Example")), Some(format!("xn--{expected}.example")), "{label}");
         }
@@ -289,6 +292,7 @@ mod tests {
             ".",
             "a!b",
             "A!b",
+            "A..b",
         ] {
             assert_eq!(form(none), (none == "a.").then(|| "a".to_owned()), "{none:?}");
         }

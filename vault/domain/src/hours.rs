@@ -238,10 +238,10 @@ mod tests {
 
     #[test]
     fn hours_are_kept_as_they_were_given() {
-        let hours = Hours::new("europe/berlin", vec![7, 1, 1], 1, 1440).unwrap();
+        let hours = Hours::new("europe/berlin", vec![7, 1, 1], 2, 1440).unwrap();
         assert_eq!(
             (hours.zone(), hours.days(), hours.from(), hours.to()),
-            ("Europe/Berlin", &[1, 7][..], 1, 1440)
+            ("Europe/Berlin", &[1, 7][..], 2, 1440)
         );
         assert_eq!(Hours::new("UTC", (1..=7).collect(), 0, 1).unwrap().days(), [0; 0]);
         for (days, from, to, why) in [

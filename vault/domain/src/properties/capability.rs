@@ -232,5 +232,10 @@ fn it_carries_what_was_permitted_and_nothing_else() {
     assert_eq!(one.scope().choices(&ident("folder")), Some(["a".to_owned()].into()));
     assert!(one.scope().choices(&ident("label")).is_none() && !one.scope().is_unbounded());
     assert_eq!(one.arguments().iter().count(), 0);
+    let given = json!({ "folder_id": "a", "needed": "a" });
+    let args = super::world::parse(&super::world::everything(), &given).unwrap();
+    let permit = Permit::for_tests("drive.act".parse().unwrap(), args.clone(), Scope::default());
+    let other = Capability::mint(permit, one.minted().clone(), &secret());
+    assert_eq!(*other.arguments(), args);
     assert!(!one.is_over(999 + LIFE_US) && one.is_over(1_000 + LIFE_US));
 }

@@ -29,6 +29,8 @@ fn what_is_malformed_anywhere_is_worth_nothing() {
         "",
         "mx.x.org",
         "mx.x.org;",
+        "mx.x.org spf=pass",
+        "mx.x.org 1 spf=pass",
         "mx.x.org; spf",
         "mx.x.org; spf;",
         "mx.x.org; =pass",

@@ -286,6 +286,10 @@ fn a_line_is_folded_only_where_it_must_be() {
     assert_eq!(line(&[34, 37, 10]), [78, 11, 0]);
     // Never before the first, however long it is.
     assert_eq!(line(&[70, 20]), [75, 21, 0]);
+    let long = list(&[&format!("{}@{}.example.org", "a".repeat(40), "b".repeat(40)), "c@x.org"]);
+    let mut out = String::new();
+    addresses(&mut out, "To", &long);
+    assert!(out.starts_with("To: aaaa") && out.ends_with("org,\r\n c@x.org\r\n"), "{out}");
     let subject = |words: &[usize]| {
         let mut out = String::new();
         let words: Vec<String> = words.iter().map(|length| "a".repeat(*length)).collect();
