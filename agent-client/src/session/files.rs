@@ -145,8 +145,8 @@ impl Session {
     /// The name, the secret and the needs of a tool that needs the folder.
     fn needs(&self, mcp_name: &str) -> Option<(String, String, Needs)> {
         let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let all = tasks.into_iter().chain([self.grants()]);
-        for grants in all {
+        let granted = self.grants();
+        for grants in tasks.iter().map(|task| task.grants()).chain([&*granted]) {
             if let Ok((tool, handle)) = grants.tool(mcp_name) {
                 let told = (tool.name.as_str().to_owned(), handle.secret().to_owned(), tool.needs.clone());
                 return Some(told).filter(|_| tool.needs.folder());

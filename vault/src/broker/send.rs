@@ -83,6 +83,21 @@ impl Broker {
             Some(list) => self.read_list(errand, service, tool, step, list).await?,
             None => self.read_once(errand, service, tool, step).await?,
         };
+        self.hand_out(errand, service, tool, step, read, asked_before).await
+    }
+
+    /// The rest of an errand: what was read is counted and weighed, its outcome recorded, and only then is it released.
+    ///
+    /// `asked_before` says whether all authors are trusted, where that was asked before the request.
+    pub(super) async fn hand_out(
+        self: &Arc<Self>,
+        errand: &Errand,
+        service: &Service,
+        tool: &Tool,
+        step: &Step,
+        read: Read,
+        asked_before: Option<bool>,
+    ) -> Result<Sent, Denial> {
         let Read { begun, answer, mut judged } = read;
         let told = judged.as_mut().ok().and_then(|judged| told(step, judged));
         let judged = self.counted(errand, judged).await;
@@ -129,7 +144,7 @@ impl Broker {
     }
 
     /// What is about to be released counts against the day: as released, so that nothing out of scope can be told by it.
-    pub(super) async fn counted(&self, errand: &Errand, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
+    async fn counted(&self, errand: &Errand, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
         let judged = judged?;
         let length = judged.json.as_ref().map_or(judged.body.len(), |value| value.to_string().len());
         self.bytes_in(&errand.purpose, length).await?;
@@ -137,7 +152,7 @@ impl Broker {
     }
 
     /// Decides what an answer that may be released taints, before it is.
-    pub(super) async fn weighed(
+    async fn weighed(
         &self,
         errand: &Errand,
         answer: &Answer,
@@ -169,7 +184,7 @@ impl Broker {
     }
 
     /// Keeps the page token here, remembers the ids, and gives the rest away.
-    pub(super) fn release(
+    fn release(
         &self,
         errand: &Errand,
         tool: &Tool,

@@ -4,7 +4,7 @@ use claviger_domain::arg::ArgKind;
 use claviger_domain::authors::{Authors, IfGiven, Who};
 use claviger_domain::look::Holds;
 use claviger_domain::pointer::Pointer;
-use claviger_domain::step::Step;
+use claviger_domain::step::{AnswerKind, Step};
 
 use super::check::{fillable, pointer, word};
 use super::raw::{RawAuthors, RawAuthorsList, RawHolds, RawIfGiven};

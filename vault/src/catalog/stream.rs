@@ -119,7 +119,7 @@ pub(super) fn fits(step: &Step, place: &Place<'_>, faults: &mut Vec<String>) {
         if step.method != Method::Get || step.body.is_some() || step.upload.is_some() {
             fault("an answer that is a stream is asked for by GET");
         }
-        if !step.yields.is_empty() || step.authors.is_some() {
+        if !step.yields.is_empty() || !step.authors.is_empty() {
             fault("an answer that is a stream names no ids and no authors");
         }
         let late = |check: &claviger_domain::step::Check| {

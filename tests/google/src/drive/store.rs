@@ -361,7 +361,7 @@ impl Drive {
     /// Somebody writes into a file from outside the API, without signing in for `None`; `false` if it does not exist.
     pub(crate) fn write_as(&mut self, id: &str, who: Option<&str>, content: &[u8]) -> bool {
         let Some(file) = self.files.get_mut(id) else { return false };
-        file.content = content.to_vec();
+        file.content = Content::new(content.to_vec());
         file.changed_by = who.map(str::to_owned);
         true
     }

@@ -24,8 +24,10 @@ use super::exchange::{How, Lease};
 use super::guard::{Cut, Guard, Turn};
 use super::{Downloading, Flow};
 use crate::broker::Broker;
+use crate::broker::errand::Errand;
+use crate::broker::perform::require_success;
 use crate::broker::refuse::About;
-use crate::broker::send::{Errand, HEADERS, require_success};
+use crate::broker::send::HEADERS;
 use crate::broker::usage::Begun;
 use crate::port::{Answer, Head, Inbound, PIECE, Pieces, UpstreamFault};
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::exchange::Lease;
 use super::{IDLE_MS, LONGEST_MS};
 use crate::broker::Broker;
-use crate::broker::send::Errand;
+use crate::broker::errand::Errand;
 use crate::port::BoxFuture;
 
 /// How long a stream may go on with a version of its secret that was replaced, in microseconds, from when that is noticed:

@@ -17,7 +17,7 @@ use super::session::{Session, SessionUrl};
 use super::transfer::From;
 use super::upload::Course;
 use crate::broker::Broker;
-use crate::broker::send::require_success;
+use crate::broker::perform::require_success;
 use crate::broker::usage::{Begun, Purposeful};
 use crate::port::{Answer, Inbound, UpstreamFault};
 

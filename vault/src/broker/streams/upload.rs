@@ -24,8 +24,9 @@ use tokio_util::sync::CancellationToken;
 use super::Uploading;
 use super::session::{Key, Session};
 use super::transfer::From;
+use crate::broker::errand::Errand;
 use crate::broker::refuse::About;
-use crate::broker::send::Errand;
+use crate::broker::send::Read;
 use crate::broker::usage::Begun;
 use crate::broker::view::Sent;
 use crate::broker::{Broker, lock};
@@ -148,16 +149,7 @@ impl Broker {
             Ok(judged) => self.sift(errand, service, step, judged).await,
             refused => refused,
         };
-        let judged = self.counted(errand, judged).await;
-        let judged = match judged {
-            Ok(judged) => self.weighed(errand, service, step, &answer, judged).await,
-            Err(denial) => Err(denial),
-        };
-        let judged = self.conclude(begun, &answer, judged).await?;
-        if let (Some(id), Some(agent)) = (&judged.made, &errand.purpose.about.agent) {
-            self.remember_made(agent, &errand.secret, id).await;
-        }
-        self.release(errand, tool, step, answer, judged)
+        self.hand_out(errand, service, tool, step, Read { begun, answer, judged }, None).await
     }
 
     /// Where an upload of this very call was cut, if it may go on.
