@@ -135,7 +135,7 @@ async fn a_bound_that_a_tool_cannot_keep_to_is_refused_with_the_reason() {
     }
     assert!(matches!(
         world.try_grant("ann", &[GET], vec![within("folder", &["x"])]).await,
-        Err(AdminError::Missing { what: "resource", .. })
+        Err(AdminError::Invalid { why, .. }) if why.ends_with("has no folder")
     ));
     assert!(matches!(
         world.try_grant("ann", &[GET], vec![within("label", &[])]).await,
