@@ -6,7 +6,9 @@ mod google;
 mod upstream;
 mod world;
 
+mod accounts;
 mod alerts;
+mod between;
 mod bytes;
 mod canary;
 mod connect;
