@@ -16,6 +16,7 @@ mod consent;
 mod counters;
 mod decoys;
 mod drive;
+mod forbidden;
 mod gmail;
 mod grants;
 mod load;

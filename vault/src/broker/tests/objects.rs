@@ -168,14 +168,14 @@ type Things = Arc<Mutex<BTreeMap<String, Value>>>;
 type Hooked = Arc<Mutex<Option<Box<dyn FnMut(&Seen) + Send>>>>;
 
 /// A service of things, and what was done to it.
-struct Boxes {
-    world: World,
+pub(super) struct Boxes {
+    pub(super) world: World,
     things: Things,
     /// Called before each answer, with the request.
     before: Hooked,
 }
 
-async fn boxes(things: &[(&str, Value)]) -> Boxes {
+pub(super) async fn boxes(things: &[(&str, Value)]) -> Boxes {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("box.toml"), BOX).unwrap();
     std::fs::write(folder.path().join("nas.toml"), NAS).unwrap();
@@ -262,7 +262,7 @@ impl Boxes {
         }));
     }
 
-    fn changes(&self) -> usize {
+    pub(super) fn changes(&self) -> usize {
         self.world.upstream.calls().iter().filter(|call| call.method != "GET").count()
     }
 
@@ -272,7 +272,7 @@ impl Boxes {
     }
 }
 
-fn thing(more: Value) -> Value {
+pub(super) fn thing(more: Value) -> Value {
     let mut thing = json!({
         "id": "t", "title": "T", "shared": false, "etag": "\"1\"", "raw": "old", "parents": ["in"], "me": "me@x.org",
     });
