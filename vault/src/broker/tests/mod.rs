@@ -32,5 +32,6 @@ mod send;
 mod several;
 mod taint;
 mod takeaway;
+mod told;
 mod trees;
 mod wishes;
