@@ -66,8 +66,9 @@ async fn nothing_is_looked_at_for_who_is_forbidden_or_has_used_up() {
     assert!(looked > 0, "the call is looked at");
     assert_eq!(class(update().await), Class::RateLimited);
     // Forbidden beats used up: the reason told is the one that lasts.
+    let (text, bytes) = boxes.world.present(UPDATE, &json!({ "thing_id": "t" }));
     deny(&boxes.world, &[UPDATE], vec![]).await;
-    assert_eq!(class(update().await), Class::NotGranted);
+    assert_eq!(class(boxes.world.broker.mint(&adapter("box"), &text, &bytes).await), Class::NotGranted);
     assert_eq!(boxes.world.upstream.calls().len(), looked);
     assert_eq!(charged(&boxes.world, &grant), 1);
 }
