@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -25,12 +26,13 @@ use crate::tree::Tree;
 use crate::trial::{End, Tests, each};
 
 const USAGE: &str =
-    "usage: claviger-mutants --package NAME [--under FOLDER] [--tests PATH] [--first WORDS] [--shard K/N] [--jobs N] \
+    "usage: claviger-mutants --package NAME [--under FOLDER] [--tests PATH] [--longest N] [--first WORDS] [--shard K/N] [--jobs N] \
                      [--survivors] [--optimise] [--again] [--list]
 
   --package NAME   the package whose library is changed; its unit tests are run
   --under FOLDER   only change files below this path (from the workspace's root)
   --tests PATH     only run tests whose path begins with this (broker::)
+  --longest N      leave tests out that take more than N seconds, but where nothing else reaches a mutant
   --first WORDS    begin with files whose path has one of these in it (mint,send), in that order
   --shard K/N      only try every Nth mutant, beginning with the Kth (from 0)
   --jobs N         how many tests run at a time (default 2)
@@ -44,6 +46,7 @@ struct Asked {
     package: String,
     under: PathBuf,
     tests: String,
+    longest: Duration,
     first: Vec<String>,
     shard: (usize, usize),
     jobs: usize,
@@ -59,6 +62,7 @@ impl Asked {
             package: String::new(),
             under: PathBuf::new(),
             tests: String::new(),
+            longest: Duration::MAX,
             first: Vec::new(),
             shard: (0, 1),
             jobs: 2,
@@ -73,6 +77,10 @@ impl Asked {
                 "--package" => asked.package = value()?,
                 "--under" => asked.under = value()?.into(),
                 "--tests" => asked.tests = value()?,
+                "--longest" => {
+                    asked.longest =
+                        Duration::from_secs(value()?.parse().context("--longest takes a number of seconds")?);
+                }
                 "--first" => asked.first = value()?.split(',').map(str::to_owned).collect(),
                 "--shard" => asked.shard = shard(&value()?)?,
                 "--jobs" => asked.jobs = value()?.parse().context("--jobs takes a number")?,
@@ -128,7 +136,7 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
         }
     }
     eprintln!("{} mutants; building the tests", mutants.len());
-    let tests = Tests::build(&tree, &asked.tests, asked.jobs)?;
+    let tests = Tests::build(&tree, &asked.tests, asked.longest, asked.jobs)?;
     let (count, length) = tests.size();
     eprintln!("{count} tests, {:.1} s one after the other", length.as_secs_f64());
 
@@ -168,7 +176,7 @@ fn fate(tests: &Tests, mutant: &Mutant, full: bool) -> anyhow::Result<Fate> {
     if !tests.reaches(mutant.id) {
         return Ok(Fate::NotReached);
     }
-    Ok(match tests.attempt(mutant.id, full)? {
+    Ok(match tests.attempt(mutant, full)? {
         End::Failed => Fate::Caught,
         End::Late => Fate::Timeout,
         End::Passed => Fate::Survived,

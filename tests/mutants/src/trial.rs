@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::instrument::Mutant;
 use crate::tree::{FULL, Tree, cargo, output};
 
 /// No run is stopped before it has used so much of a processor.
@@ -28,8 +29,9 @@ const WAITING: u32 = 4;
 /// Memory of one run, in KiB: a mutant that grows for ever is stopped by this.
 const MEMORY: u64 = 6 << 20;
 
-/// The first group of tests takes about this long; each further one twice as long.
-const GROUP: Duration = Duration::from_millis(50);
+/// The first group of tests takes about this long; each further one twice as long. A group shares one process, and what
+/// its tests read once.
+const GROUP: Duration = Duration::from_millis(400);
 
 /// One test.
 #[derive(Clone, Debug)]
@@ -61,11 +63,11 @@ pub(crate) struct Tests {
 
 impl Tests {
     /// Builds the unit tests of the library, in the copy, and runs each alone to see what it reaches; only those whose
-    /// path begins with `wanted`.
+    /// path begins with `wanted`; those that take longer than `longest` are used only where nothing else reaches a place.
     ///
     /// # Errors
     /// They do not build, or cannot be run.
-    pub(crate) fn build(tree: &Tree, wanted: &str, jobs: usize) -> anyhow::Result<Self> {
+    pub(crate) fn build(tree: &Tree, wanted: &str, longest: Duration, jobs: usize) -> anyhow::Result<Self> {
         let mut cargo = cargo();
         cargo
             .args(["test", "--lib", "--no-run", "--message-format", "json", "--package", &tree.package])
@@ -86,12 +88,12 @@ impl Tests {
             tests: Vec::new(),
             reach: HashMap::new(),
         };
-        tests.explore(wanted, jobs)?;
+        tests.explore(wanted, longest, jobs)?;
         Ok(tests)
     }
 
     /// Lists the tests and runs each once.
-    fn explore(&mut self, wanted: &str, jobs: usize) -> anyhow::Result<()> {
+    fn explore(&mut self, wanted: &str, longest: Duration, jobs: usize) -> anyhow::Result<()> {
         let listed = output(
             Command::new(&self.binary).args(["--list", "--format", "terse"]).current_dir(&self.folder),
         )?;
@@ -132,6 +134,8 @@ impl Tests {
         let tests = &self.tests;
         for places in self.reach.values_mut() {
             places.sort_by_key(|place| tests[*place].took);
+            let short = places.partition_point(|place| tests[*place].took <= longest);
+            places.truncate(short.max(1));
         }
         Ok(())
     }
@@ -176,18 +180,23 @@ impl Tests {
         self.reach.contains_key(&id)
     }
 
-    /// Runs the tests that reach a mutant with it switched on, the quickest first, until one fails.
+    /// Runs the tests that reach a mutant with it switched on, until one fails: first those that are named after its file
+    /// (`tests::mint` or `mint::tests` for `mint.rs`), then the others, the quickest first.
     ///
     /// # Errors
     /// A run cannot be started.
-    pub(crate) fn attempt(&self, id: u32, full: bool) -> anyhow::Result<End> {
-        let mutant = id.to_string();
-        let mut environment = vec![("MUTANT", mutant.as_str())];
+    pub(crate) fn attempt(&self, mutant: &Mutant, full: bool) -> anyhow::Result<End> {
+        let id = mutant.id.to_string();
+        let mut environment = vec![("MUTANT", id.as_str())];
         match full {
             true => environment.push((FULL, "1")),
             false => environment.push(("PROPTEST_CASES", "32")),
         }
-        let mut left = self.reach.get(&id).map_or(&[][..], Vec::as_slice);
+        let name = Path::new(&mutant.file).file_stem().unwrap_or_default().to_string_lossy();
+        let near = |place: &usize| self.tests[*place].name.contains(&format!("{name}::"));
+        let mut places = self.reach.get(&mutant.id).cloned().unwrap_or_default();
+        places.sort_by_key(|place| !near(place));
+        let mut left = places.as_slice();
         let mut length = GROUP;
         while !left.is_empty() {
             let mut usual = Duration::ZERO;

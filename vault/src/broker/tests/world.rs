@@ -1,8 +1,8 @@
 //! A broker with all it stands on, and the few words in which tests speak to it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 
 use claviger_canonical::{Canonical, Claim, Presentation, ProofKey};
 use claviger_domain::catalog::Catalog;
@@ -40,7 +40,10 @@ pub(super) struct World {
 }
 
 pub(super) fn catalog() -> Catalog {
-    crate::catalog::load(None, &BTreeMap::new(), &BTreeMap::new()).unwrap()
+    // Reading it takes longer than most of these tests.
+    static CATALOG: LazyLock<Catalog> =
+        LazyLock::new(|| crate::catalog::load(None, &BTreeMap::new(), &BTreeMap::new()).unwrap());
+    CATALOG.clone()
 }
 
 pub(super) fn settings() -> Settings {
