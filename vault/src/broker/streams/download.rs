@@ -295,6 +295,10 @@ impl Broker {
             }
             (Err(cut), _) => Err(*cut.denial),
         };
+        // Who has gone away is told nothing, and was refused nothing.
+        if peer.is_closed() {
+            return;
+        }
         let actor = errand.purpose.actor.clone();
         let last = last.map_err(|denial| self.refuse(actor, errand.purpose.about.clone(), denial));
         // Who does not take it is not waited for: a stream without an end was cut.
