@@ -83,8 +83,7 @@ pub(super) fn upload(
     Box::pin(stream::once(async { Ok(go) }).chain(stream::once(done)))
 }
 
-/// Hands pieces on until the peer says that all came, or says anything else: the broker counts them, so both are told
-/// apart by how many they are.
+/// Hands pieces on until the peer says that all came. Anything else cuts the upload.
 async fn hand_on(mut frames: Streaming<v1::UploadFrame>, pieces: mpsc::Sender<Bytes>) {
     loop {
         let frame = tokio::select! {
@@ -92,11 +91,19 @@ async fn hand_on(mut frames: Streaming<v1::UploadFrame>, pieces: mpsc::Sender<By
             () = pieces.closed() => return,
         };
         match frame {
-            Ok(Some(v1::UploadFrame { frame: Some(Up::Piece(piece)) })) if piece.len() <= PIECE => {
+            Ok(Some(v1::UploadFrame { frame: Some(Up::Piece(piece)) }))
+                if (1..=PIECE).contains(&piece.len()) =>
+            {
                 if pieces.send(piece.into()).await.is_err() {
                     return;
                 }
             }
+            // All of it came.
+            Ok(None) => {
+                let _ = pieces.send(Bytes::new()).await;
+                return;
+            }
+            // A peer that broke off, or that says what makes no sense.
             _ => return,
         }
     }

@@ -237,7 +237,7 @@ impl Broker {
                 }
                 if source.length.is_none() {
                     let charged = self.bytes_out(&errand.purpose, piece.len()).await;
-                    charged.map_err(|denial| Cut { word: "bytes", denial })?;
+                    charged.map_err(|denial| Cut::of("bytes", denial))?;
                 }
                 guard.check()?;
                 passed.hash.update(&piece);
@@ -293,8 +293,12 @@ impl Broker {
             (Ok(()), Err(fault)) => {
                 Err(Denial::new(Class::Unavailable).field("audit").fix(fault.to_string()))
             }
-            (Err(cut), _) => Err(cut.denial),
+            (Err(cut), _) => Err(*cut.denial),
         };
+        // Who has gone away is told nothing, and was refused nothing.
+        if peer.is_closed() {
+            return;
+        }
         let actor = errand.purpose.actor.clone();
         let last = last.map_err(|denial| self.refuse(actor, errand.purpose.about.clone(), denial));
         // Who does not take it is not waited for: a stream without an end was cut.
@@ -354,12 +358,12 @@ fn no_stream(answer: &Answer, offset: u64, bounded: bool) -> Denial {
 
 fn broken(fault: &UpstreamFault) -> Cut {
     match fault {
-        UpstreamFault::Echo => Cut {
-            word: "watch",
-            denial: Denial::new(Class::Withheld)
+        UpstreamFault::Echo => Cut::of(
+            "watch",
+            Denial::new(Class::Withheld)
                 .field("echo")
                 .fix("the upstream sent the credential back; ask why it would"),
-        },
+        ),
         fault => Cut::upstream(&fault.to_string()),
     }
 }

@@ -22,12 +22,16 @@ pub(super) struct Cut {
     /// The word in the log.
     pub(super) word: &'static str,
     /// What the peer is told.
-    pub(super) denial: Denial,
+    pub(super) denial: Box<Denial>,
 }
 
 impl Cut {
-    pub(super) fn new(word: &'static str, class: Class, why: &str) -> Self {
-        Self { word, denial: Denial::new(class).field("stream").fix(why) }
+    pub(super) fn of(word: &'static str, denial: Denial) -> Self {
+        Self { word, denial: Box::new(denial) }
+    }
+
+    fn new(word: &'static str, class: Class, why: &str) -> Self {
+        Self::of(word, Denial::new(class).field("stream").fix(why))
     }
 
     /// The peer is gone, silent, or said what makes no sense.
@@ -41,7 +45,7 @@ impl Cut {
     }
 
     fn sealed() -> Self {
-        Self { word: "seal", denial: Denial::new(Class::Sealed) }
+        Self::of("seal", Denial::new(Class::Sealed))
     }
 }
 
@@ -89,14 +93,14 @@ impl<'a> Guard<'a> {
             return Err(Cut::sealed());
         }
         let purpose = &self.errand.purpose;
-        self.broker.still_allowed(purpose).map_err(|denial| Cut {
-            word: match denial.class {
+        self.broker.still_allowed(purpose).map_err(|denial| {
+            let word = match denial.class {
                 Class::Frozen => "freeze",
                 Class::Sealed => "seal",
                 Class::Unavailable => "clock",
                 _ => "revocation",
-            },
-            denial,
+            };
+            Cut::of(word, denial)
         })?;
         let gone = |what: &'static str| Cut::new("revocation", Class::Revoked, what);
         let current = {

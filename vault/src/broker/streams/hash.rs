@@ -37,7 +37,7 @@ impl Running {
             self.context.update(now);
             self.length += now.len() as u64;
             bytes = rest;
-            if self.length % EVERY == 0 {
+            if self.length.is_multiple_of(EVERY) {
                 self.marks.push_back((self.length, self.context.clone()));
                 if self.marks.len() > REMEMBERED {
                     self.marks.pop_front();

@@ -68,7 +68,8 @@ pub enum Flow {
 pub struct Uploading {
     /// From which byte on it is wanted.
     pub offset: u64,
-    /// Where its pieces go, each of at most [`crate::port::PIECE`] bytes. To drop this is to say that all of it came.
+    /// Where its pieces go, each of at most [`crate::port::PIECE`] bytes; an empty one says that all of it came. To drop this
+    /// before is to cut it.
     pub pieces: mpsc::Sender<Bytes>,
     /// What became of it.
     pub done: oneshot::Receiver<Result<Sent, Refusal>>,

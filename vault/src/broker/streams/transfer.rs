@@ -23,6 +23,8 @@ use crate::port::{Answer, BoxFuture, Inbound, Outflow, PIECE, UpstreamFault};
 
 /// How long the answer may take once the last piece was handed over, in milliseconds.
 const ANSWER_MS: u64 = 120_000;
+/// How long it may still take where the vault seals or stops, in milliseconds: no longer than a seal waits for any use.
+const LAST_MS: u64 = 20_000;
 
 /// From where an upload goes on.
 pub(super) enum From {
@@ -96,7 +98,7 @@ impl Broker {
         let (offset, size) = (hash.length(), file.size());
         // Of no bytes at all none can be held back.
         if size == 0 && hash.finish() != *file.sha256() {
-            return Err(mismatch(field).denial);
+            return Err(*mismatch(field).denial);
         }
         let (onward, outflow) = mpsc::channel(1);
         let mut request = course.request.clone();
@@ -122,11 +124,11 @@ impl Broker {
         go(waiting, offset);
         let Some(pieces) = pieces else { return Err(Denial::new(Class::Unavailable)) };
         let mut body = Body { file, field, hash, pieces, onward, passed: 0 };
-        let mut guard = Guard::new(self, errand, &lease, until);
+        let mut guard = Guard::new(self, errand, &lease, until.clone());
         let pin = lease.entry().pin.clone();
         let mut answering = self.ports.upstream.stream(&errand.secret, &pin, streaming);
         let fed = match size {
-            0 => Ok(Fed::Whole(Bytes::new())),
+            0 => body.nothing(&mut guard).await,
             _ => body.feed(&mut guard, &mut answering).await,
         };
         let fed = match fed {
@@ -152,6 +154,7 @@ impl Broker {
                     biased;
                     answered = &mut answering => answered,
                     () = self.ports.clock.sleep_ms(ANSWER_MS) => Err(UpstreamFault::Slow),
+                    () = self.soon_after(&until) => Err(UpstreamFault::Slow),
                 };
                 match answered {
                     Ok(Inbound::Whole(answer)) => Ok((begun, answer, session)),
@@ -169,6 +172,12 @@ impl Broker {
         }
     }
 
+    /// Completes a while after intake was closed.
+    async fn soon_after(&self, until: &CancellationToken) {
+        until.cancelled().await;
+        self.ports.clock.sleep_ms(LAST_MS).await;
+    }
+
     /// Hands the last piece over, once everything was looked at again: it is what makes the upload.
     async fn hand_over(
         self: &Arc<Self>,
@@ -184,7 +193,7 @@ impl Broker {
             self.ready(errand, tool, step).await
         };
         let looked = guard.wait(Turn::Upstream, look).await?;
-        looked.map_err(|denial| Cut { word: "scope", denial })?;
+        looked.map_err(|denial| Cut::of("scope", denial))?;
         guard.check()?;
         if last.is_empty() {
             return Ok(Fed::Whole(last));
@@ -210,7 +219,7 @@ impl Broker {
         session: Option<Session>,
         cut: Cut,
     ) -> Denial {
-        let Cut { word, denial } = cut;
+        let (word, denial) = (cut.word, *cut.denial);
         let in_session = session.is_some();
         let (ending, denial) = match word {
             DIGEST if in_session || passed == 0 => (Ending::Withheld, denial),
@@ -279,6 +288,15 @@ impl Broker {
 }
 
 impl Body<'_> {
+    /// Waits until the peer says that nothing comes. Only then may the request go, which makes an empty file.
+    async fn nothing(&mut self, guard: &mut Guard<'_>) -> Result<Fed, Cut> {
+        match guard.wait(Turn::Peer, self.pieces.recv()).await? {
+            Some(end) if end.is_empty() => Ok(Fed::Whole(Bytes::new())),
+            Some(_) => Err(Cut::peer("more bytes came than the arguments say")),
+            None => Err(Cut::peer("it is gone")),
+        }
+    }
+
     /// Passes on whatever comes, but for the last 64 KiB.
     async fn feed(&mut self, guard: &mut Guard<'_>, answering: &mut Answering<'_>) -> Result<Fed, Cut> {
         let size = self.file.size();
@@ -286,7 +304,8 @@ impl Body<'_> {
         loop {
             let piece = match guard.wait(Turn::Peer, race(answering, self.pieces.recv())).await? {
                 First::Answer(answer) => return Ok(Fed::Early(answer)),
-                First::Other(None) => break,
+                First::Other(None) => return Err(Cut::peer("it is gone")),
+                First::Other(Some(end)) if end.is_empty() => break,
                 First::Other(Some(piece)) => piece,
             };
             if piece.len() > PIECE || piece.len() as u64 > size - self.hash.length() {
@@ -320,12 +339,12 @@ impl Body<'_> {
 const DIGEST: &str = "digest";
 
 fn mismatch(field: &str) -> Cut {
-    Cut {
-        word: DIGEST,
-        denial: Denial::new(Class::BadArguments)
+    Cut::of(
+        DIGEST,
+        Denial::new(Class::BadArguments)
             .field(field)
             .fix("the bytes that came are not those that the arguments name: the file changed meanwhile"),
-    }
+    )
 }
 
 /// Whether the answer or the other comes first. The request is what makes progress, so it is always looked at.

@@ -169,7 +169,7 @@ async fn what_is_taken_away_cuts_between_two_pieces() {
                     deny.approve = claviger_domain::grant::Approve::Default;
                     world.broker.add_grant(ADMIN, deny).await.unwrap();
                 }
-                "adapter" => drop(world.broker.remove_adapter(ADMIN, &adapter("drive")).await.unwrap()),
+                "adapter" => world.broker.remove_adapter(ADMIN, &adapter("drive")).await.unwrap(),
                 "secret" => {
                     drop(world.broker.remove_secret(ADMIN, &"drive/me".parse().unwrap(), true).await);
                 }

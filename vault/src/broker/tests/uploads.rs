@@ -159,7 +159,7 @@ async fn feed(uploading: &Uploading, bytes: &[u8]) -> bool {
 /// All came: what became of it.
 async fn done(uploading: Uploading) -> Result<Sent, Refusal> {
     let Uploading { pieces, done, .. } = uploading;
-    drop(pieces);
+    let _ = pieces.send(Bytes::new()).await;
     done.await.unwrap()
 }
 
@@ -331,6 +331,21 @@ async fn too_many_and_too_few_are_cut() {
     assert_eq!(class(done(uploading).await), Class::BadArguments);
     assert_eq!(drive.lock().unwrap().made, 0);
     assert!(endings(&world).iter().all(|(step, ending)| step != "upload" || *ending == Ending::NotSent));
+}
+
+#[tokio::test]
+async fn who_breaks_off_has_not_said_that_all_came() {
+    let (world, drive) = world(vec![]).await;
+    for length in [0, 10, 2 * PIECE] {
+        let all = content(length);
+        let uploading = start(&world, args(&all)).await.unwrap();
+        assert!(feed(&uploading, &all).await);
+        let Uploading { pieces, done, .. } = uploading;
+        drop(pieces);
+        assert_eq!(class(done.await.unwrap()), Class::BadArguments, "{length}");
+    }
+    settle().await;
+    assert_eq!(drive.lock().unwrap().made, 0);
 }
 
 #[tokio::test]

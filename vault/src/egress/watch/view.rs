@@ -55,24 +55,51 @@ impl View {
         // A new buffer, because a vector that grows leaves its old one behind unwiped.
         let mut next = Zeroizing::new(Vec::with_capacity(self.text.len() + chunk.len() + 8));
         next.extend_from_slice(&self.text);
-        let escapes = match self.undo {
-            Undo::Nothing => false,
-            Undo::Case => true,
-            Undo::Percent => memchr::memchr(b'%', chunk).is_some(),
-            Undo::PercentAndPlus => memchr::memchr2(b'%', b'+', chunk).is_some(),
-            Undo::Json => memchr::memchr(b'\\', chunk).is_some(),
-        };
+        let escapes = self.undo == Undo::Case || self.escape(chunk).is_some();
         if escapes || !matches!(self.state, State::Plain) || self.high.is_some() {
             self.same = 0;
-            for byte in chunk {
-                self.step(*byte, &mut next);
-            }
+            self.undo(chunk, &mut next);
         } else {
             self.same = self.same.saturating_add(chunk.len());
             next.extend_from_slice(chunk);
         }
         self.text = next;
         self.undo == Undo::Nothing || self.same < self.text.len()
+    }
+
+    /// Undoes what there is to undo. What lies between two escapes is taken at once: a stream may be long.
+    fn undo(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        if self.undo == Undo::Case {
+            let from = out.len();
+            out.extend_from_slice(chunk);
+            out[from..].make_ascii_lowercase();
+            return;
+        }
+        let mut rest = chunk;
+        while let Some((byte, more)) = rest.split_first() {
+            let plain = match self.state {
+                State::Plain => self.escape(rest).unwrap_or(rest.len()),
+                _ => 0,
+            };
+            if plain > 0 {
+                self.high = None;
+                out.extend_from_slice(&rest[..plain]);
+                rest = &rest[plain..];
+            } else {
+                self.step(*byte, out);
+                rest = more;
+            }
+        }
+    }
+
+    /// Where the first byte is that may stand for another one.
+    fn escape(&self, text: &[u8]) -> Option<usize> {
+        match self.undo {
+            Undo::Nothing | Undo::Case => None,
+            Undo::Percent => memchr::memchr(b'%', text),
+            Undo::PercentAndPlus => memchr::memchr2(b'%', b'+', text),
+            Undo::Json => memchr::memchr(b'\\', text),
+        }
     }
 
     /// What is shown now.
@@ -139,7 +166,6 @@ impl View {
             self.high = None;
         }
         match (self.undo, byte) {
-            (Undo::Case, _) => out.push(byte.to_ascii_lowercase()),
             (Undo::Percent | Undo::PercentAndPlus, b'%') => self.state = State::Percent,
             (Undo::PercentAndPlus, b'+') => out.push(b' '),
             (Undo::Json, b'\\') => self.state = State::Backslash,
