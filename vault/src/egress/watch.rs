@@ -87,9 +87,11 @@ fn core(engine: &GeneralPurpose, secret: &[u8], offset: usize) -> Zeroizing<Vec<
 /// Looks through one stream of bytes, given in chunks of any size; what lies across chunks is found.
 pub struct Watcher {
     needles: Arc<Needles>,
-    views: Vec<View>,
+    /// The text as it came.
+    text: View,
+    /// With its escapes undone, and whether only secrets with a space in them can be in it and in no other.
+    undone: Vec<(View, bool)>,
     lower: View,
-    keep: usize,
     found: bool,
 }
 
@@ -97,11 +99,14 @@ impl Watcher {
     /// For one stream from its beginning: a body, or one header's value.
     #[must_use]
     pub fn new(needles: Arc<Needles>) -> Self {
-        let views = [Undo::Nothing, Undo::Percent, Undo::PercentAndPlus, Undo::Json];
+        let reach = needles.longest().saturating_sub(1);
+        let undone = [Undo::Percent, Undo::PercentAndPlus, Undo::Json];
+        // A plus that was undone is a space: what has none in it is shown by the other view of percents, too.
+        let undone = undone.map(|undo| (View::new(undo, reach), undo == Undo::PercentAndPlus));
         Self {
-            views: views.into_iter().map(View::new).collect(),
-            lower: View::new(Undo::Case),
-            keep: needles.longest().saturating_sub(1),
+            text: View::new(Undo::Nothing, reach),
+            undone: undone.into(),
+            lower: View::new(Undo::Case, reach),
             needles,
             found: false,
         }
@@ -112,16 +117,22 @@ impl Watcher {
         if self.found || self.needles.text.is_empty() || chunk.is_empty() {
             return self.found;
         }
-        for view in &mut self.views {
-            // A view that shows the same as the text itself, which is searched first, need not be searched again.
-            if view.take(chunk) {
-                self.found |= contains(view.shown(), &self.needles.text);
+        let Needles { text, lower } = &*self.needles;
+        self.text.take(chunk);
+        self.found |= text.iter().any(|needle| contains(self.text.shown(), needle));
+        self.text.forget();
+        for (view, spaced) in &mut self.undone {
+            view.take(chunk);
+            // Elsewhere it shows what the text itself shows, which was searched just now.
+            let wanted = |needle: &&Zeroizing<Vec<u8>>| !*spaced || needle.contains(&b' ');
+            for needle in text.iter().filter(wanted) {
+                self.found |= view.shown_anew().any(|shown| contains(shown, needle));
             }
-            view.keep(self.keep);
+            view.forget();
         }
         self.lower.take(chunk);
-        self.found |= contains(self.lower.shown(), &self.needles.lower);
-        self.lower.keep(self.keep);
+        self.found |= lower.iter().any(|needle| contains(self.lower.shown(), needle));
+        self.lower.forget();
         self.found
     }
 }
@@ -132,8 +143,8 @@ impl std::fmt::Debug for Watcher {
     }
 }
 
-fn contains(text: &[u8], needles: &[Zeroizing<Vec<u8>>]) -> bool {
-    needles.iter().any(|needle| memmem::find(text, needle).is_some())
+fn contains(text: &[u8], needle: &[u8]) -> bool {
+    memmem::find(text, needle).is_some()
 }
 
 /// The values of those fields of a form that are secrets wherever OAuth uses them (RFC 6749, 7009, 7521, 7636).
@@ -154,7 +165,7 @@ pub(super) fn form_values(form: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
             let at = field.iter().position(|b| *b == b'=')?;
             let (name, value) = (&field[..at], &field[at + 1..]);
             SECRET_FIELDS.contains(&name).then(|| {
-                let mut view = View::new(Undo::PercentAndPlus);
+                let mut view = View::new(Undo::PercentAndPlus, 0);
                 view.take(value);
                 Zeroizing::new(view.shown().to_vec())
             })

@@ -88,6 +88,31 @@ async fn a_socket_serves_its_own_role_only() {
     daemon.stop().await;
 }
 
+/// An upload says first what it is of; and what it is of is checked like a send.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_begins_at_its_beginning() {
+    use claviger_proto::v1::adapter_service_client::AdapterServiceClient;
+    use v1::upload_frame::Frame;
+    let home = Home::new();
+    let daemon = home.start(home.unlock()).await;
+    add_peers(&mut home.admin().await).await;
+    let mut adapter = AdapterServiceClient::new(home.channel("adapters/gmail.sock").await);
+    let begin = || Frame::Begin(v1::SendRequest { capability: vec![1; 32], ..Default::default() });
+    for (frames, expected) in [
+        (vec![], "bad-arguments"),
+        (vec![None], "bad-arguments"),
+        (vec![Some(Frame::Piece(vec![1; 10])), Some(begin())], "bad-arguments"),
+        (vec![Some(begin()), Some(Frame::Piece(vec![1; 10]))], "bad-capability"),
+    ] {
+        let frames = frames.into_iter().map(|frame| v1::UploadFrame { frame });
+        let refused = adapter.upload(futures_util::stream::iter(frames.collect::<Vec<_>>())).await;
+        assert_eq!(class(&refused.unwrap_err()), expected);
+    }
+    let request = v1::SendRequest { capability: vec![1; 32], ..Default::default() };
+    assert_eq!(class(&adapter.download(request).await.unwrap_err()), "bad-capability");
+    daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn admins_are_told_what_is_wrong() {
     let home = Home::new();

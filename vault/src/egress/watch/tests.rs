@@ -138,6 +138,45 @@ fn secret_fields_of_a_form() {
     assert_eq!(values, [b"1//abc d".as_slice(), b"s=".as_slice()]);
 }
 
+/// Whether any way of reading the whole text at once shows a needle anywhere.
+fn shows(secret: &[u8], text: &[u8]) -> bool {
+    let mut needles = Needles::default();
+    needles.add(secret);
+    let read = |undo| {
+        let mut view = View::new(undo, 1000);
+        view.take(text);
+        view.shown().to_vec()
+    };
+    let views = [Undo::Nothing, Undo::Percent, Undo::PercentAndPlus, Undo::Json].map(read);
+    views.iter().any(|text| needles.text.iter().any(|needle| contains(text, needle)))
+        || needles.lower.iter().any(|needle| contains(&read(Undo::Case), needle))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// Only what may have changed is searched anew: it must find what searching everything finds, and no more.
+    #[test]
+    fn searching_less_finds_the_same(
+        secret in "[ab/ +]{8,10}",
+        tokens in proptest::collection::vec("a|b|ab|ba|/|%2[fF]|%20|%6[12]|%|%2|\\+| |\\\\/|\\\\u002f|\\\\u0061|\\\\u00|\\\\ud83d|\\\\n|\\\\", 0..60),
+        at in any::<proptest::sample::Index>(),
+        form in 0_usize..5,
+        chunk in 1_usize..70,
+    ) {
+        let written = match form {
+            0 => String::new(),
+            1 => percent(secret.as_bytes(), |b| b == b'a', true),
+            2 => percent(secret.as_bytes(), |b| b == b' ' || b == b'b', false).replace(' ', "+"),
+            3 => secret.replace('/', "\\u002f").replace('a', "\\u0061"),
+            _ => secret.clone(),
+        };
+        let at = at.index(tokens.len() + 1);
+        let text = [tokens[..at].concat(), written, tokens[at..].concat()].concat();
+        prop_assert_eq!(sees(secret.as_bytes(), text.as_bytes(), chunk), shows(secret.as_bytes(), text.as_bytes()), "{}", text);
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_found_wherever_they_lie(

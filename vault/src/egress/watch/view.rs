@@ -1,5 +1,7 @@
 //! One way of reading a stream: with its escapes undone, chunk by chunk.
 
+use std::ops::Range;
+
 use zeroize::Zeroizing;
 
 /// What a view undoes.
@@ -22,8 +24,10 @@ pub(super) struct View {
     undo: Undo,
     /// What is shown: the kept tail, then what the last chunk added.
     text: Zeroizing<Vec<u8>>,
-    /// How many of the last bytes shown are the text as it came.
-    same: usize,
+    /// Where in it something was undone. Whatever is shown elsewhere, the stream itself shows too.
+    touched: Vec<Range<usize>>,
+    /// Touched places that are no further apart than this are one.
+    reach: usize,
     state: State,
     /// The first half of a surrogate pair that waits for its second.
     high: Option<u16>,
@@ -44,27 +48,24 @@ enum State {
 }
 
 impl View {
-    /// At the beginning of a stream.
-    pub(super) fn new(undo: Undo) -> Self {
-        Self { undo, text: Zeroizing::new(Vec::new()), same: usize::MAX, state: State::Plain, high: None }
+    /// At the beginning of a stream in which nothing longer than `reach + 1` bytes is looked for.
+    pub(super) fn new(undo: Undo, reach: usize) -> Self {
+        let text = Zeroizing::new(Vec::new());
+        Self { undo, text, touched: Vec::new(), reach, state: State::Plain, high: None }
     }
 
-    /// Takes the next bytes. Returns whether what is shown needs searching: `false` if it is, byte for byte, what the
-    /// stream itself shows.
-    pub(super) fn take(&mut self, chunk: &[u8]) -> bool {
+    /// Takes the next bytes.
+    pub(super) fn take(&mut self, chunk: &[u8]) {
         // A new buffer, because a vector that grows leaves its old one behind unwiped.
         let mut next = Zeroizing::new(Vec::with_capacity(self.text.len() + chunk.len() + 8));
         next.extend_from_slice(&self.text);
         let escapes = self.undo == Undo::Case || self.escape(chunk).is_some();
         if escapes || !matches!(self.state, State::Plain) || self.high.is_some() {
-            self.same = 0;
             self.undo(chunk, &mut next);
         } else {
-            self.same = self.same.saturating_add(chunk.len());
             next.extend_from_slice(chunk);
         }
         self.text = next;
-        self.undo == Undo::Nothing || self.same < self.text.len()
     }
 
     /// Undoes what there is to undo. What lies between two escapes is taken at once: a stream may be long.
@@ -107,10 +108,31 @@ impl View {
         &self.text
     }
 
-    /// Forgets all but the last `keep` bytes.
-    pub(super) fn keep(&mut self, keep: usize) {
-        let drop = self.text.len().saturating_sub(keep);
+    /// What is shown now around each place where something was undone: all that the stream itself does not show.
+    pub(super) fn shown_anew(&self) -> impl Iterator<Item = &[u8]> {
+        let end = self.text.len();
+        self.touched.iter().map(move |at| {
+            let from = at.start.saturating_sub(self.reach).min(end);
+            &self.text[from..at.end.saturating_add(self.reach).min(end)]
+        })
+    }
+
+    /// Forgets all but the last bytes, as far as what is looked for could still reach into what comes.
+    pub(super) fn forget(&mut self) {
+        let drop = self.text.len().saturating_sub(self.reach);
         self.text.drain(..drop);
+        self.touched.retain_mut(|at| {
+            *at = at.start.saturating_sub(drop)..at.end.saturating_sub(drop);
+            at.end > 0
+        });
+    }
+
+    /// Something was undone, and what is shown next is not what stands there.
+    fn touch(&mut self, at: usize) {
+        match self.touched.last_mut() {
+            Some(last) if at <= last.end.saturating_add(self.reach) => last.end = last.end.max(at + 1),
+            _ => self.touched.push(at..at + 1),
+        }
     }
 
     fn step(&mut self, byte: u8, out: &mut Vec<u8>) {
@@ -123,6 +145,7 @@ impl View {
             }
             State::PercentDigit(first) => match (digit(first), digit(byte)) {
                 (Some(high), Some(low)) => {
+                    self.touch(out.len());
                     out.push(high << 4 | low);
                     self.state = State::Plain;
                 }
@@ -133,6 +156,7 @@ impl View {
             },
             State::Backslash => {
                 self.state = State::Plain;
+                self.touch(out.len());
                 match byte {
                     b'u' => self.state = State::Unicode(0, 0),
                     b'n' => out.push(b'\n'),
@@ -147,11 +171,15 @@ impl View {
             State::Unicode(count, value) => match digit(byte) {
                 Some(low) if count == 3 => {
                     self.state = State::Plain;
+                    self.touch(out.len());
                     self.unit(value << 4 | u16::from(low), out);
                 }
                 Some(low) => self.state = State::Unicode(count + 1, value << 4 | u16::from(low)),
                 // Not JSON; the other views show it as it is.
-                None => self.again(byte, out),
+                None => {
+                    self.touch(out.len());
+                    self.again(byte, out);
+                }
             },
         }
     }
@@ -167,7 +195,10 @@ impl View {
         }
         match (self.undo, byte) {
             (Undo::Percent | Undo::PercentAndPlus, b'%') => self.state = State::Percent,
-            (Undo::PercentAndPlus, b'+') => out.push(b' '),
+            (Undo::PercentAndPlus, b'+') => {
+                self.touch(out.len());
+                out.push(b' ');
+            }
             (Undo::Json, b'\\') => self.state = State::Backslash,
             _ => out.push(byte),
         }
