@@ -46,16 +46,19 @@ pub(crate) async fn put(
     match reply {
         Ok(Ok(Reply::Done(done))) => read(&done).map(Ok),
         Ok(Ok(Reply::Go(_))) => Err(ClientError::Bulk("frames out of order")),
-        Ok(Err(how)) => broken(&how, reading.is_finished()),
+        Ok(Err(how)) => {
+            let all = reading.is_finished() && matches!(reading.await, Ok(Ok(())));
+            broken(&how, all)
+        }
         // The stream ends without its last piece: to the vault that is a body broken off.
         Err(Ok(Err(Stopped::Folder(error)))) => Err(ClientError::Folder(error)),
         Err(Err(_)) => Err(ClientError::Folder(FolderError::Changed)),
         // All was handed over, or nobody takes it any more, which the replies explain.
-        Err(Ok(Ok(()) | Err(Stopped::Nobody))) => match timeout(ANSWER, next(&mut replies)).await {
+        Err(Ok(sent)) => match timeout(ANSWER, next(&mut replies)).await {
             Ok(Ok(Reply::Done(done))) => read(&done).map(Ok),
             Ok(Ok(Reply::Go(_))) => Err(ClientError::Bulk("frames out of order")),
-            Ok(Err(how)) => broken(&how, true),
-            Err(_) => Err(ClientError::AdapterLost),
+            Ok(Err(how)) => broken(&how, sent.is_ok()),
+            Err(_) => broken(&Ended::Cut, sent.is_ok()),
         },
     }
 }

@@ -378,6 +378,14 @@ async fn a_body_that_is_broken_off_is_short() {
     drop(answers);
     drop(pieces);
     ended_badly(heard).await;
+    // It has gone after the last byte, and has not said that this was all.
+    let (heard, _replies, pieces, answers) = begun(&rig, &client).await;
+    pieces.send(bytes(b"hello ")).await.unwrap();
+    pieces.send(bytes(b"me")).await.unwrap();
+    drop(answers);
+    // The request is broken off while its stream is still open.
+    ended_badly(heard).await;
+    drop(pieces);
     // It says that this is all.
     let (heard, _replies, pieces, mut answers) = begun(&rig, &client).await;
     pieces.send(bytes(b"hell")).await.unwrap();

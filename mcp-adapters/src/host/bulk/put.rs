@@ -54,19 +54,23 @@ async fn pass(open: &Open<Put>, incoming: &mut Streaming<PutFrame>, out: &Sender
     send(out, Out::Go(UploadGo { offset })).await?;
     let mut left = size - offset;
     // Before the body has ended the vault speaks only to break off, or because it knows the answer.
-    let early = |early, left: u64| match reply(&open.call, Ok(early), left == 0)? {
+    let early = |early| match reply(&open.call, Ok(early), false)? {
         Reply::Done(answer) => shape(&open.call, *finish, answer),
         Reply::Go(_) => Err(Failure::unexpected()),
     };
+    // One piece is kept back until the client says that this was all: whatever breaks off before leaves a body that is
+    // short, and that is how the vault knows.
+    let mut held: Option<Vec<u8>> = None;
     loop {
         let piece = tokio::select! {
-            reply = replies.message() => return early(reply, left),
+            reply = replies.message() => return early(reply),
             piece = timeout(IDLE, incoming.message()) => piece_of(piece)?,
         };
         let Some(piece) = piece else { break };
         left = left.checked_sub(piece.len() as u64).ok_or_else(unfit)?;
+        let Some(piece) = held.replace(piece) else { continue };
         tokio::select! {
-            reply = replies.message() => return early(reply, left),
+            reply = replies.message() => return early(reply),
             passed = timeout(IDLE, pieces.send(piece)) => match passed {
                 Ok(Ok(())) => {}
                 _ => return Err(Failure::Refused(Refused::here(Refused::UNAVAILABLE))),
@@ -75,6 +79,10 @@ async fn pass(open: &Open<Put>, incoming: &mut Streaming<PutFrame>, out: &Sender
     }
     if left > 0 {
         return Err(unfit());
+    }
+    if let Some(last) = held {
+        // Where nobody takes it any more, the reply says why.
+        let _ = timeout(IDLE, pieces.send(last)).await;
     }
     // From here on nobody but the vault knows whether it was done.
     drop(pieces);
