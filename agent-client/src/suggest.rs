@@ -3,16 +3,19 @@
 /// The most names suggested.
 const MOST: usize = 3;
 
+/// How many letters may be wrong. More, and `get_message` looks like `send_message`: a model that is refused a read must not
+/// be led to a send.
+const WRONG: usize = 2;
+
 /// The `candidates` that look like `name`, the closest first, then by name.
 pub(crate) fn similar<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<String> {
     // Names longer than any tool's are not worth the work.
     if name.len() > 128 {
         return Vec::new();
     }
-    let allowed = (name.chars().count() / 5).max(2);
     let mut found: Vec<(usize, &str)> = candidates
         .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
+        .filter(|(distance, _)| *distance <= WRONG)
         .collect();
     found.sort_unstable();
     found.into_iter().take(MOST).map(|(_, candidate)| candidate.to_owned()).collect()
@@ -65,6 +68,7 @@ mod tests {
         assert_eq!(similar("gmail.search_messages"), ["gmail_search_messages"]);
         assert_eq!(similar("gmail_serach_messages"), ["gmail_search_messages"]);
         assert!(similar("calendar").is_empty());
+        assert!(similar("gmail_get_message").is_empty());
         assert!(similar(&"x".repeat(1000)).is_empty());
     }
 }

@@ -170,8 +170,9 @@ impl Broker {
                 answer => answer?,
             };
             let list = nested.list.select(&answer).first().and_then(|list| list.as_array());
-            // An empty list is left out by some upstreams.
-            complete &= list.is_some() || nested.list.is_left_out(&answer);
+            // An answer without a list is none of which all is known, though some upstreams leave an empty one out: what
+            // is forbidden below must not become allowed by half an answer.
+            complete &= list.is_some();
             for item in list.into_iter().flatten() {
                 let id = nested.id.select(item).first().and_then(|id| id.as_str()).map(str::to_owned);
                 match id.filter(|id| parse_id(id).is_ok()) {

@@ -74,7 +74,11 @@ pub(super) fn file(id: &str, owner: &str, folder: &str, when: &str) -> Item {
 }
 
 fn event(id: &str, when: &str) -> Item {
-    let shown = json!({ "id": id, "summary": format!("event {id}"), "start": { "dateTime": when } });
+    // An hour's event: what has no end is of no days.
+    let end = when.replace("T10:", "T11:");
+    let shown = json!({
+        "id": id, "summary": format!("event {id}"), "start": { "dateTime": when }, "end": { "dateTime": end },
+    });
     Item { id: id.to_owned(), facts: shown.clone(), shown }
 }
 
