@@ -136,6 +136,12 @@ impl Folder {
         }
     }
 
+    /// Where it is, without symbolic links when it was looked up.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn dir(&self) -> Result<OwnedFd, FolderError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::open(&self.path, flags, Mode::empty())
