@@ -99,3 +99,39 @@ fn listing_two_folders_only() {
         }),
     );
 }
+
+#[test]
+fn a_file_is_a_path_for_the_model_and_bounds_are_said_in_words() {
+    let catalog = built_in();
+    let tool = catalog.tool(&"drive.upload_file".parse().unwrap()).unwrap();
+    let file = |bounds: Vec<Bound>| {
+        let caveats: Vec<Caveat> =
+            bounds.into_iter().map(|bound| Caveat::Argument(ident("file"), bound)).collect();
+        assert!(caveats.iter().all(|caveat| caveat.enforceable(tool).is_ok()));
+        schema(tool, &caveats.iter().collect::<Vec<_>>())
+    };
+    let summary = "The file: its path in the agent's folder";
+    let path = |description: &str| {
+        json!({
+            "type": "string", "minLength": 1, "maxLength": 4096, "x-claviger": "upload", "description": description,
+        })
+    };
+    let named = vec!["a.pdf".to_owned(), "b.pdf".to_owned()];
+    for (bounds, said) in [
+        (vec![], summary.to_owned()),
+        (vec![Bound::Max(10)], format!("{summary}. At most 10 bytes")),
+        (
+            vec![Bound::OneOf(named), Bound::MaxLength(5), Bound::MinLength(2)],
+            format!(
+                "{summary}. Only a file named a.pdf, b.pdf. Its name has at most 5 characters. Its name has at least 2 characters"
+            ),
+        ),
+    ] {
+        assert_eq!(file(bounds)["properties"]["file"], path(&said));
+    }
+    // However many grants offer it, its client knows it for a file.
+    let union = claviger_domain::schema::union(&[file(vec![Bound::Max(10)]), file(vec![Bound::Max(20)])]);
+    assert_eq!(union["properties"]["file"], path(summary));
+    let refused = Caveat::Argument(ident("file"), Bound::EachIn(vec!["a".to_owned()]));
+    assert!(refused.enforceable(tool).is_err());
+}
