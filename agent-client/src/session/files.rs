@@ -33,7 +33,7 @@ pub(super) struct Prepared {
 
 /// What is known of a file that is to be saved, before it is asked for.
 struct Download {
-    /// Which call this is, whereever it begins.
+    /// Which call this is, wherever it begins.
     asked: String,
     /// The argument that says where the bytes begin, if the tool has one.
     argument: Option<String>,
@@ -90,6 +90,10 @@ impl Session {
         }
         let mut download = None;
         if needs.download {
+            // Only this client knows where to begin: what a caller says of it was never offered to them.
+            if let Some(offset) = &needs.offset {
+                arguments.remove(offset);
+            }
             let plain = arguments.clone();
             let asked = asked(&name, &secret, &plain)?;
             let kept = match &needs.offset {

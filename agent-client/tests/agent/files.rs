@@ -283,8 +283,14 @@ async fn a_download_is_saved_and_told() {
         assert_eq!(result.meta.unwrap().0["other"], 1);
         assert_eq!(files.presented()[number], json!({"id": "f1"}));
     }
+    // Where it begins is this client's to say.
+    files.will_say(ticket("fetch", json!({})));
+    files.will_send(whole(0, b"hello"));
+    files.call("demo_file_down", json!({"id": "f1", "offset": 7})).await.unwrap();
+    assert_eq!(files.presented()[2], json!({"id": "f1"}));
+    fs::remove_file(files.folder.join("a (3).bin")).unwrap();
     assert_eq!(files.names(), ["a (2).bin", "a.bin"]);
-    assert_eq!(files.bulk.0.lock().unwrap().tickets, [TICKET, TICKET]);
+    assert_eq!(files.bulk.0.lock().unwrap().tickets, [TICKET; 3]);
 }
 
 #[tokio::test]
