@@ -125,7 +125,8 @@ impl Folder {
         let unusable = |source| FolderError::Unusable { path: path.to_owned(), source };
         let folder = Self { path: path.canonicalize().map_err(unusable)? };
         let dir = folder.dir()?;
-        let mode = fstat(&dir).map_err(|errno| unusable(errno.into()))?.st_mode;
+        #[allow(clippy::useless_conversion, reason = "the width is the platform's")]
+        let mode = u32::from(fstat(&dir).map_err(|errno| unusable(errno.into()))?.st_mode);
         if mode & 0o002 != 0 {
             return Err(FolderError::OpenToAll { path: folder.path, mode: mode & 0o7777 });
         }
@@ -134,6 +135,12 @@ impl Folder {
             Err(Errno::NOSYS | Errno::INVAL | Errno::TOOBIG) => Err(FolderError::Kernel),
             Err(errno) => Err(unusable(errno.into())),
         }
+    }
+
+    /// Where it is, without symbolic links when it was looked up.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn dir(&self) -> Result<OwnedFd, FolderError> {

@@ -144,11 +144,13 @@ async fn works_over_mcp(version: ProtocolVersion) {
     assert_eq!(host.version(), version);
     let expected = [
         "drive_create_file",
+        "drive_download_file",
         "drive_get_file_metadata",
         "drive_list_folder",
         "drive_list_permissions",
         "drive_read_file",
         "drive_search_files",
+        "gmail_download_attachment",
         "gmail_get_attachment",
         "gmail_get_message",
         "gmail_get_thread",
@@ -164,6 +166,7 @@ async fn works_over_mcp(version: ProtocolVersion) {
     assert_eq!(host.names().await, expected);
     let said = host.tools().await.to_string();
     assert!(!said.contains("hdl_") && !said.contains("claviger1."), "a host is shown a handle: {said}");
+    assert!(!said.contains("x-claviger"), "a host is shown what is the client's: {said}");
 
     let found = host.ok("gmail_search_messages", json!({"subject": "invoice"})).await;
     let id = found["messages"][0]["id"].clone();

@@ -6,6 +6,7 @@ use claviger_tests::world::raw::{Thief, class};
 use claviger_tests::world::users::{Users, Who};
 use claviger_tests::world::{AGENT, Plan, World, note};
 use ring::digest::{SHA256, digest};
+use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
 use stand_in_google::{Config, Letter, LoggedRequest, Seed, SeedFile, SeedMail};
 use tokio::sync::mpsc;
@@ -371,4 +372,27 @@ async fn attachments_of_some_megabytes_pass_too() {
 
 fn range(asked: &LoggedRequest) -> Option<&str> {
     asked.headers.iter().find(|(name, _)| name == "range").map(|(_, value)| value.as_str())
+}
+
+/// An MCP host: the model is told where the file is, the host how far it is, and neither sees a ticket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_saves_and_sends_files() {
+    let content = bytes(5_000_000, 7);
+    let world = world(&[("Large.bin", &content)], Users::single()).await;
+    let host = world.host_with(ProtocolVersion::V_2025_11_25, Some(&world.folder())).await;
+    let args = json!({"file_id": id(&world, "Large.bin")});
+    let result = host.try_call("drive_download_file", args.clone()).await.unwrap();
+    let shown = serde_json::to_string(&result).unwrap();
+    assert!(!shown.contains("claviger/ticket") && !shown.contains("bulk.sock"), "{shown}");
+    let told = result.structured_content.unwrap();
+    assert_eq!((&told["saved_as"], &told["untrusted"]), (&json!("Large.bin"), &json!(true)));
+    assert!(std::fs::read(world.folder().join("Large.bin")).unwrap() == content);
+    let report = host.progress().await;
+    assert!(report.progress > 0.0 && report.total == Some(5_000_000.0), "{report:?}");
+    let folder = world.google.file_id("Agent").unwrap();
+    let made = host.ok("drive_upload_file", json!({"folder_id": folder, "file": "Large.bin"})).await;
+    assert!(world.google.file_content(made["id"].as_str().unwrap()).unwrap() == content);
+    let plain = world.host(ProtocolVersion::V_2026_07_28).await;
+    let refused = plain.refused("drive_download_file", args).await;
+    assert!(refused.contains("no folder is configured") && refused.contains("--folder"), "{refused}");
 }

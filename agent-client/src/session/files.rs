@@ -1,6 +1,7 @@
 //! Calls whose bytes go past the model: what they need of the folder before they are presented, and what becomes of their
 //! tickets.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use claviger_canonical::{Canonical, Presentation, ToolName};
@@ -32,7 +33,7 @@ pub(super) struct Prepared {
 
 /// What is known of a file that is to be saved, before it is asked for.
 struct Download {
-    /// Which call this is, whereever it begins.
+    /// Which call this is, wherever it begins.
     asked: String,
     /// The argument that says where the bytes begin, if the tool has one.
     argument: Option<String>,
@@ -89,6 +90,10 @@ impl Session {
         }
         let mut download = None;
         if needs.download {
+            // Only this client knows where to begin: what a caller says of it was never offered to them.
+            if let Some(offset) = &needs.offset {
+                arguments.remove(offset);
+            }
             let plain = arguments.clone();
             let asked = asked(&name, &secret, &plain)?;
             let kept = match &needs.offset {
@@ -240,6 +245,7 @@ impl Session {
         // Only where the same call can go on, and the service tells one version from another.
         let goes_on = call.download.as_ref().is_some_and(|download| download.argument.is_some());
         let kept = goes_on && (ticket.sha256.is_some() || ticket.version.is_some());
+        let place = folder.path().to_owned();
         let opening = tokio::task::spawn_blocking(move || folder.part(&part, offset, kept));
         let part = opening.await.map_err(|_| ClientError::Folder(FolderError::Changed))?;
         let part = match part {
@@ -247,7 +253,7 @@ impl Session {
             part => part?,
         };
         match fetch(endpoint, ticket, part, kept, progress).await? {
-            Fetched::Saved(saved) => Ok(CallOutcome::Answered(told(result, &saved))),
+            Fetched::Saved(saved) => Ok(CallOutcome::Answered(told(result, &saved, &place))),
             Fetched::Refused(refusal) => Ok(CallOutcome::Refused(refusal)),
         }
     }
@@ -272,16 +278,18 @@ fn state(ticket: &Ticket) -> Vec<u8> {
 }
 
 /// The adapter's result, with where the bytes are now.
-fn told(mut result: CallToolResult, saved: &Saved) -> CallToolResult {
+fn told(mut result: CallToolResult, saved: &Saved, place: &Path) -> CallToolResult {
     let Saved { name, size, sha256 } = saved;
     // As JSON writes it: the name is a stranger's, though it lost what does not show.
     let quoted = Value::from(name.as_str());
+    let place = place.display().to_string();
     result
         .content
-        .push(ContentBlock::text(format!("Saved in the folder as {quoted}: {size} bytes, sha256 {sha256}")));
+        .push(ContentBlock::text(format!("Saved in {place} as {quoted}: {size} bytes, sha256 {sha256}")));
     let structured = result.structured_content.get_or_insert_with(|| json!({}));
     if let Some(members) = structured.as_object_mut() {
         members.insert("saved_as".to_owned(), name.as_str().into());
+        members.insert("folder".to_owned(), place.into());
         members.insert("saved_bytes".to_owned(), (*size).into());
         members.insert("sha256".to_owned(), sha256.as_str().into());
     }

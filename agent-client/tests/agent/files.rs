@@ -270,16 +270,27 @@ async fn a_download_is_saved_and_told() {
         assert!(files.read(name) == bytes);
         assert_eq!(
             result.structured_content,
-            Some(json!({"id": "f1", "saved_as": name, "saved_bytes": 300_000, "sha256": sha256(&bytes)}))
+            Some(
+                json!({"id": "f1", "saved_as": name, "folder": files.folder, "saved_bytes": 300_000, "sha256": sha256(&bytes)})
+            )
         );
         let told = text(&result);
-        assert!(told.starts_with("a.bin, a file\nSaved in the folder as \"a"), "{told}");
+        assert!(
+            told.starts_with(&format!("a.bin, a file\nSaved in {} as \"a", files.folder.display())),
+            "{told}"
+        );
         // What else the adapter put there stays.
         assert_eq!(result.meta.unwrap().0["other"], 1);
         assert_eq!(files.presented()[number], json!({"id": "f1"}));
     }
+    // Where it begins is this client's to say.
+    files.will_say(ticket("fetch", json!({})));
+    files.will_send(whole(0, b"hello"));
+    files.call("demo_file_down", json!({"id": "f1", "offset": 7})).await.unwrap();
+    assert_eq!(files.presented()[2], json!({"id": "f1"}));
+    fs::remove_file(files.folder.join("a (3).bin")).unwrap();
     assert_eq!(files.names(), ["a (2).bin", "a.bin"]);
-    assert_eq!(files.bulk.0.lock().unwrap().tickets, [TICKET, TICKET]);
+    assert_eq!(files.bulk.0.lock().unwrap().tickets, [TICKET; 3]);
 }
 
 #[tokio::test]
@@ -610,7 +621,7 @@ async fn the_program_takes_a_folder() {
         agent(&files.world, &["call", "--folder", folder, "demo_file_down", "id=f1"]).await;
     assert_eq!((exit as u8, err.as_str()), (0, ""), "{out}");
     assert!(
-        out.ends_with(&format!("Saved in the folder as \"a.bin\": 5 bytes, sha256 {}\n", sha256(b"hello"))),
+        out.ends_with(&format!("Saved in {folder} as \"a.bin\": 5 bytes, sha256 {}\n", sha256(b"hello"))),
         "{out}"
     );
     for (words, expected) in [

@@ -23,7 +23,7 @@ use super::{AGENT, World};
 use crate::binaries;
 
 /// How long a large file may take, on a machine that is busy.
-const LONG: Duration = Duration::from_secs(400);
+const LONG: Duration = Duration::from_secs(1800);
 
 impl World {
     /// The agent's folder; made at the first time.

@@ -1,9 +1,11 @@
 //! An MCP host: it drives `claviger-agent mcp` over stdio, as any host does.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ClientConfig, Implementation, ProtocolVersion, SubscriptionFilter,
+    CallToolRequestParams, CallToolResult, ClientConfig, Implementation, ProgressNotificationParam,
+    ProtocolVersion, SubscriptionFilter,
 };
 use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt as _, NotificationContext, RunningService, ServiceError,
@@ -21,6 +23,7 @@ use crate::binaries;
 struct Ears {
     version: ProtocolVersion,
     changed: mpsc::UnboundedSender<()>,
+    progress: mpsc::UnboundedSender<ProgressNotificationParam>,
 }
 
 impl ClientHandler for Ears {
@@ -33,32 +36,46 @@ impl ClientHandler for Ears {
         // Nobody listens any more when the test is over.
         let _ = self.changed.send(());
     }
+
+    async fn on_progress(&self, report: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        let _ = self.progress.send(report);
+    }
 }
 
 /// A host with its server.
 pub struct Host {
     client: RunningService<RoleClient, Ears>,
     changed: Mutex<mpsc::UnboundedReceiver<()>>,
+    progress: Mutex<mpsc::UnboundedReceiver<ProgressNotificationParam>>,
     _server: Child,
 }
 
 impl World {
     /// Starts `claviger-agent mcp` and speaks that version of MCP to it.
     pub async fn host(&self, version: ProtocolVersion) -> Host {
+        self.host_with(version, None).await
+    }
+
+    /// As [`World::host`], with a folder for files.
+    pub async fn host_with(&self, version: ProtocolVersion, folder: Option<&Path>) -> Host {
         let mut command = self.users.command(Who::Agent, &binaries::path("claviger-agent"), self.base());
         command.env("CLAVIGER_AGENT_SOCKET", self.agent_socket(AGENT)).arg("mcp");
+        if let Some(folder) = folder {
+            command.arg("--folder").arg(folder);
+        }
         let log = std::fs::File::create(self.base().join("logs/host.log")).unwrap();
         let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let pipes = (server.stdout.take().unwrap(), server.stdin.take().unwrap());
         let (changed, heard) = mpsc::unbounded_channel();
-        let ears = Ears { version: version.clone(), changed };
+        let (progress, reports) = mpsc::unbounded_channel();
+        let ears = Ears { version: version.clone(), changed, progress };
         let client = if version.has_initialize() {
             ears.serve(pipes).await.unwrap()
         } else {
             let mode = ClientLifecycleMode::Discover { preferred_versions: vec![version] };
             ears.serve_with_lifecycle(pipes, mode).await.unwrap()
         };
-        Host { client, changed: Mutex::new(heard), _server: server }
+        Host { client, changed: Mutex::new(heard), progress: Mutex::new(reports), _server: server }
     }
 }
 
@@ -110,6 +127,12 @@ impl Host {
         let result = self.try_call(name, args).await.unwrap();
         assert_eq!(result.is_error, Some(true), "{result:?}");
         result.content[0].as_text().unwrap().text.clone()
+    }
+
+    /// The next report of how far a call is.
+    pub async fn progress(&self) -> ProgressNotificationParam {
+        let mut reports = self.progress.lock().await;
+        tokio::time::timeout(PATIENCE, reports.recv()).await.expect("no progress").unwrap()
     }
 
     /// Waits until the server tells, by a notification, that the list of tools has changed (up to 2025-11-25).

@@ -21,10 +21,31 @@ pub(super) struct Lease {
     _held: TaskTrackerToken,
 }
 
+/// A version of a secret, told from one of the same number of a secret that was removed and made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Version {
+    number: u32,
+    created_at_ms: u64,
+}
+
+impl Version {
+    #[cfg(test)]
+    pub(super) fn new(number: u32, created_at_ms: u64) -> Self {
+        Self { number, created_at_ms }
+    }
+
+    /// The one that is used now.
+    pub(super) fn of(entry: &SecretEntry) -> Self {
+        let number = entry.current();
+        let known = entry.record.versions.iter().find(|version| version.number == number);
+        Self { number, created_at_ms: known.map_or(0, |version| version.created_at_ms) }
+    }
+}
+
 impl Lease {
     /// Which version.
-    pub(super) fn version(&self) -> u32 {
-        self.entry.current()
+    pub(super) fn version(&self) -> Version {
+        Version::of(&self.entry)
     }
 
     /// The secret.

@@ -6,7 +6,7 @@ use claviger_domain::refusal::{Class, Denial};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::exchange::Lease;
+use super::exchange::{Lease, Version};
 use super::{IDLE_MS, LONGEST_MS};
 use crate::broker::Broker;
 use crate::broker::errand::Errand;
@@ -109,7 +109,7 @@ impl<'a> Guard<'a> {
             if !adapter.is_some_and(|name| state.adapters.contains_key(name)) {
                 return Err(gone("the adapter was removed"));
             }
-            state.secrets.get(&self.errand.secret).map(|entry| entry.current())
+            state.secrets.get(&self.errand.secret).map(|entry| Version::of(entry))
         };
         match current {
             None => Err(gone("the secret was removed")),

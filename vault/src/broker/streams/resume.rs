@@ -11,7 +11,7 @@ use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::render::{Filling, Request, render};
 use claviger_domain::step::{Method, Segment, Step};
 
-use super::exchange::{How, Lease};
+use super::exchange::{How, Lease, Version};
 use super::hash::Running;
 use super::session::{Session, SessionUrl};
 use super::transfer::From;
@@ -28,7 +28,7 @@ impl Broker {
         course: &Course<'_>,
         start: &Ident,
     ) -> Result<From, Denial> {
-        let current = self.read().secrets.get(&course.errand.secret).map(|entry| entry.current());
+        let current = self.read().secrets.get(&course.errand.secret).map(|entry| Version::of(entry));
         let known = self.take_session(course).filter(|session| Some(session.version) == current);
         if let Some(session) = known
             && let Some(from) = self.ask_session(course, session).await?

@@ -8,6 +8,7 @@ use claviger_domain::name::{AgentName, ToolName};
 use claviger_domain::origin::{Origin, Pin};
 use claviger_domain::secret::SecretBytes;
 
+use super::exchange::Version;
 use super::hash::Running;
 
 /// How long one is kept after its upload was cut, in microseconds.
@@ -33,7 +34,7 @@ pub(super) struct SessionUrl {
 pub(super) struct Session {
     pub(super) url: SessionUrl,
     /// Which version of the secret began it.
-    pub(super) version: u32,
+    pub(super) version: Version,
     /// Of what was taken for it.
     pub(super) hash: Running,
     /// Whether its last piece was handed over: then it may have been made.
@@ -163,7 +164,7 @@ mod tests {
     fn they_are_bounded_and_end() {
         let session = || Session {
             url: parse("https://up.example/upload/v3/files?x").unwrap(),
-            version: 1,
+            version: Version::new(1, 2),
             hash: Running::new(),
             handed_over: false,
         };
