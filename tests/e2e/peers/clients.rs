@@ -80,7 +80,9 @@ impl Client {
     pub(super) fn python(world: &World) -> Self {
         let place = Place::new(world);
         let mut command = place.at_home(bare(folder().join(PYTHON)));
-        command.env("CLAVIGER_AGENT_SOCKET", world.agent_socket(AGENT));
+        command
+            .env("CLAVIGER_AGENT_SOCKET", world.agent_socket(AGENT))
+            .env("CLAVIGER_FOLDER", world.folder());
         command.arg(folder().join("python/client.py")).arg(binaries::path("claviger-agent")).arg("mcp");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -48,7 +48,7 @@ fn bare(program: impl AsRef<std::ffi::OsStr>) -> Command {
 fn server(world: &World) -> Value {
     json!({
         "command": binaries::path("claviger-agent"), "args": ["mcp"],
-        "env": {"CLAVIGER_AGENT_SOCKET": world.agent_socket(AGENT)},
+        "env": {"CLAVIGER_AGENT_SOCKET": world.agent_socket(AGENT), "CLAVIGER_FOLDER": world.folder()},
     })
 }
 

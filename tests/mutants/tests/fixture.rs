@@ -73,6 +73,7 @@ mod tests {
     fn rooms_are_kept() {
         assert_eq!(rooms::kept(&[Some(1), None, Some(9)]), [9]);
         assert!(rooms::open("door").is_ok() && rooms::open("").is_err());
+        let _nobody_asks = rooms::open("wall");
     }
 }
 "#;

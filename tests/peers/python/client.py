@@ -8,7 +8,7 @@ Starts that program once. Each line of standard input is a JSON object, and each
     {"tool": "name", "args": {…}}    -> {"is_error": bool, "text": str, "structured": object or null}
                                      or {"is_error": true, "text": str, "structured": null, "protocol": code}
 
-The program is given `CLAVIGER_AGENT_SOCKET` of this process's environment, and otherwise what the SDK gives it.
+The program is given `CLAVIGER_AGENT_SOCKET` and `CLAVIGER_FOLDER` of this process's environment, and otherwise what the SDK gives it.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ async def answer(client: Client, line: str) -> dict:
 
 async def main() -> None:
     program, *arguments = sys.argv[1:]
-    environment = {"CLAVIGER_AGENT_SOCKET": os.environ["CLAVIGER_AGENT_SOCKET"]}
+    environment = {name: os.environ[name] for name in ("CLAVIGER_AGENT_SOCKET", "CLAVIGER_FOLDER")}
     server = StdioServerParameters(command=program, args=arguments, env=environment)
     async with Client(server) as client:
         while line := await asyncio.to_thread(sys.stdin.readline):
