@@ -4,6 +4,7 @@
 //! start:  harden ─ log ─ catalog, ring, store, audit, egress ─ registry ─ unknown outcomes ─ (unseal) ─ sockets
 //! stop:   gate closed ─ sockets away ─ adapters ─ calls in flight ─ uses in flight ─ stopped recorded ─ audit ─ store
 //! seal:   gate closed ─ calls and uses in flight ─ sealed recorded ─ the admin's answer ─ keys forgotten ─ exec
+//! reload: configuration and catalog read anew, whole and right ─ calls in flight end ─ reloaded recorded
 //! ```
 //!
 //! After a seal the same program starts again in the same process, sealed, with nothing but its listeners: whatever was
@@ -12,7 +13,9 @@
 mod adapters;
 mod compose;
 mod keeper;
+mod log;
 mod reexec;
+mod reload;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +32,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::{DaemonOptions, Ended, Unlock};
 use crate::config::Config;
-use crate::config::env::NO_COLOR;
 use crate::keys::harden::harden;
 use crate::port::Clock;
 use crate::rpc::accept::Reception;
@@ -65,34 +67,32 @@ pub async fn serve(options: DaemonOptions) -> anyhow::Result<Ended> {
     let inherited = Inherited::take();
     harden().context("this process cannot be protected from debuggers and core dumps")?;
     let DaemonOptions { config, unlock, adapters } = options;
-    log_to_stderr(config.log);
+    let level = log::to_stderr(config.log);
+    let terminal = std::io::stdin().is_terminal();
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
 
     let daemon = Daemon::start(config, unlock, adapters, inherited, Arc::new(SystemClock::new())).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        // The terminal it ran in was closed.
-        _ = hangup.recv() => {}
-        () = daemon.sealing.cancelled() => {
-            let listeners = daemon.seal().await;
-            return Ok(Ended::Anew(Box::new(move || reexec::sealed(listeners))));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                // The terminal it ran in was closed. One that is still there means what SIGHUP means to any daemon.
+                if terminal && !std::io::stdin().is_terminal() {
+                    break;
+                }
+                reload::reload(&daemon.vault, &level).await;
+            }
+            () = daemon.sealing.cancelled() => {
+                let listeners = daemon.seal().await;
+                return Ok(Ended::Anew(Box::new(move || reexec::sealed(listeners))));
+            }
         }
     }
     daemon.stop().await;
     Ok(Ended::Stopped)
-}
-
-/// A filter of our own making, not of the environment's: no library has a voice, since it might say what it carries.
-fn log_to_stderr(level: tracing::Level) {
-    let filter = tracing_subscriber::EnvFilter::new(format!("off,claviger_vault={level}"));
-    let colour = std::io::stderr().is_terminal() && NO_COLOR.value().is_none();
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    // Somebody else's log is set up already only where the daemon is part of another program.
-    let _ = log.try_init();
 }
 
 /// A daemon that runs.

@@ -7,7 +7,7 @@ use crate::name::{SecretName, ServiceId, ToolName};
 use crate::tool::{Provider, Service, Tool};
 
 /// What the catalog's files came to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
     /// Services by id.
     pub services: BTreeMap<ServiceId, Service>,

@@ -91,11 +91,13 @@ pub enum Kind {
     TrustChanged,
     /// An answer that was passed on piece by piece has ended; the field says how.
     Finished,
+    /// Other services, or other rules of theirs, were taken up while the vault ran.
+    Reloaded,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 40] = [
+    pub const ALL: [Kind; 41] = [
         Kind::Started,
         Kind::Unsealed,
         Kind::Sealed,
@@ -136,6 +138,7 @@ impl Kind {
         Kind::DecoyRemoved,
         Kind::TrustChanged,
         Kind::Finished,
+        Kind::Reloaded,
     ];
 
     /// The word in the log.
@@ -182,6 +185,7 @@ impl Kind {
             Kind::DecoyRemoved => "decoy-removed",
             Kind::TrustChanged => "trust-changed",
             Kind::Finished => "finished",
+            Kind::Reloaded => "reloaded",
         }
     }
 

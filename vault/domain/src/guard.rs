@@ -55,7 +55,7 @@ pub struct BadSign {
 }
 
 /// All signs, ready to be looked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Guard {
     names: Vec<String>,
     words: HashMap<String, u32>,
@@ -68,13 +68,13 @@ pub struct Guard {
     cues: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Phrase {
     sign: usize,
     parts: Vec<Part>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Part {
     /// Up to so many words before it.
     gap: u32,

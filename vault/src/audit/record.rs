@@ -314,6 +314,7 @@ fn kind_code(kind: Kind) -> u32 {
         Kind::DecoyRemoved => 38,
         Kind::TrustChanged => 39,
         Kind::Finished => 40,
+        Kind::Reloaded => 41,
     }
 }
 

@@ -49,6 +49,13 @@ struct Client {
     secret: SecretBytes,
 }
 
+impl Sessions {
+    /// Forgets them all: they begin anew.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl Broker {
     /// Begins a login: what to ask for, and the address that the owner's browser must open.
     ///
@@ -61,8 +68,8 @@ impl Broker {
         mut ask: ConnectAsk,
     ) -> Result<ConnectBegun, AdminError> {
         self.require_unsealed()?;
-        let service = self.known_service(&ask.secret)?;
-        let provider = self.provider_of(service)?;
+        let service = &self.known_service(&ask.secret)?;
+        let provider = &self.provider_of(service)?;
         require_loopback(&ask.redirect_uri)?;
         let tools = asked_tools(service, &ask)?;
         let exists = self.read().secrets.contains_key(&ask.secret);
@@ -141,8 +148,8 @@ impl Broker {
                 again,
             ));
         }
-        let service = self.known_service(&begun.ask.secret)?;
-        let provider = self.provider_of(service)?;
+        let service = &self.known_service(&begun.ask.secret)?;
+        let provider = &self.provider_of(service)?;
         let _turn = self.admin.lock().await;
         let (draft, old) = self.draft(service, &begun)?;
         let answer = self.exchange(&admin, &draft, &begun, &code).await?;
@@ -257,9 +264,9 @@ impl Broker {
         Ok((Some(subject), email))
     }
 
-    fn provider_of(&self, service: &Service) -> Result<&Provider, AdminError> {
+    fn provider_of(&self, service: &Service) -> Result<Provider, AdminError> {
         match &service.auth {
-            Auth::OAuth2 { provider } => self.catalog.provider(provider).ok_or(AdminError::Conflict),
+            Auth::OAuth2 { provider } => self.catalog().provider(provider).cloned().ok_or(AdminError::Conflict),
             other => Err(AdminError::invalid(
                 format!("{} has no OAuth login; it takes a secret of kind {}", service.id, other.kind()),
                 format!("claviger secret add {}/NAME --kind {}", service.id, other.kind()),

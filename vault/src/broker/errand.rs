@@ -111,7 +111,8 @@ impl Broker {
         about.opaque = self.is_opaque(&minted.agent);
 
         let changed = || Denial::new(Class::ToolChanged).field("tool");
-        let service = self.catalog.service_of(&minted.secret).ok_or_else(changed)?;
+        let catalog = self.catalog();
+        let service = catalog.service_of(&minted.secret).ok_or_else(changed)?;
         let tool = service.tools.get(held.tool().tool()).ok_or_else(changed)?;
         let step = named_step(tool, step)?;
         about.step = Some(step.name.to_string());

@@ -37,7 +37,7 @@ impl Broker {
             if let Some(tool) = grant
                 .tools
                 .iter()
-                .find(|tool| self.catalog.tool(&tool.name).map(|now| now.definition) != Some(tool.definition))
+                .find(|tool| self.catalog().tool(&tool.name).map(|now| now.definition) != Some(tool.definition))
             {
                 warnings.push(format!(
                     "{} of {} has changed since it was granted: look at it, then grant anew",

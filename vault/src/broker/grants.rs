@@ -55,15 +55,15 @@ impl Broker {
 
     /// The tools of these effects that a grant does not have.
     fn left_out(&self, grant: &Grant, effects: &[Effect]) -> Vec<String> {
-        let tools =
-            self.catalog.service_of(&grant.secret).into_iter().flat_map(|service| service.tools.values());
+        let catalog = self.catalog();
+        let tools = catalog.service_of(&grant.secret).into_iter().flat_map(|service| service.tools.values());
         let missing = tools.filter(|tool| effects.contains(&tool.effect) && grant.tool(&tool.name).is_none());
         missing.map(|tool| tool.name.tool().to_string()).collect()
     }
 
     /// The grant that was asked for, with its names resolved, before it counts.
     pub(super) async fn proposed(self: &Arc<Self>, admin: Actor, ask: GrantAsk) -> Result<Grant, AdminError> {
-        let service = self.asked_service(&ask.agent, &ask.secret)?;
+        let service = &self.asked_service(&ask.agent, &ask.secret)?;
         let named = named_tools(service, &ask)?;
         let caveats = self.resolve_caveats(admin.clone(), &ask.secret, service, &ask.caveats).await?;
         let tools = asked_tools(service, &ask, named, &caveats)?;
@@ -207,7 +207,7 @@ impl Broker {
     }
 
     /// The service of the secret asked for, once agent and secret are known to be there.
-    fn asked_service(&self, agent: &AgentName, secret: &SecretName) -> Result<&Service, AdminError> {
+    fn asked_service(&self, agent: &AgentName, secret: &SecretName) -> Result<Service, AdminError> {
         let state = self.read();
         if !state.agents.contains_key(agent) {
             return Err(AdminError::Missing {
@@ -223,10 +223,11 @@ impl Broker {
                 near: near(&state.secrets),
             });
         }
-        self.catalog.service_of(secret).ok_or_else(|| AdminError::Missing {
+        let catalog = self.catalog();
+        catalog.service_of(secret).cloned().ok_or_else(|| AdminError::Missing {
             what: "service",
             name: secret.service().to_string(),
-            near: near(&self.catalog.services),
+            near: near(&catalog.services),
         })
     }
 
@@ -298,7 +299,7 @@ impl Broker {
         let revoked =
             entry.revoked.load(Ordering::SeqCst) || matches!(grant.state, GrantState::Revoked { .. });
         let changed = |tool: &&GrantedTool| {
-            self.catalog.tool(&tool.name).map(|now| now.definition) != Some(tool.definition)
+            self.catalog().tool(&tool.name).map(|now| now.definition) != Some(tool.definition)
         };
         GrantView {
             state: match (revoked, entry.alive(now_ms)) {

@@ -191,7 +191,8 @@ impl Broker {
     /// What each due look of a tool answers, by its name.
     async fn look_at(self: &Arc<Self>, looker: &Looker) -> Result<BTreeMap<Ident, Value>, Denial> {
         let gone = || Denial::new(Class::ToolChanged);
-        let service = self.catalog.service(&looker.service).ok_or_else(gone)?;
+        let catalog = self.catalog();
+        let service = catalog.service(&looker.service).ok_or_else(gone)?;
         let tool = service.tools.get(&looker.tool).ok_or_else(gone)?;
         let mut answers = BTreeMap::new();
         for look in tool.looks.iter().filter(|look| look.is_due(&looker.args)) {
@@ -216,7 +217,8 @@ impl Broker {
     /// here like what is not there, before its effect is told or a person is asked about it. Each step probes again.
     async fn probe_first(self: &Arc<Self>, looker: &Looker, scope: &Scope) -> Result<(), Denial> {
         let gone = || Denial::new(Class::ToolChanged);
-        let service = self.catalog.service(&looker.service).ok_or_else(gone)?;
+        let catalog = self.catalog();
+        let service = catalog.service(&looker.service).ok_or_else(gone)?;
         let tool = service.tools.get(&looker.tool).ok_or_else(gone)?;
         let mut left = PROBES;
         for step in &tool.steps {

@@ -163,7 +163,8 @@ impl Broker {
         about.tool = verified.claim().tool.as_str().parse().ok();
         about.opaque = self.is_opaque(&grant.agent);
         about.rules = Some(presented.rules);
-        let service = self.catalog.service_of(&grant.secret).ok_or_else(|| {
+        let catalog = self.catalog();
+        let service = catalog.service_of(&grant.secret).ok_or_else(|| {
             Denial::new(Class::ToolChanged).field("service").fix("the catalog no longer has it")
         })?;
         let above = presented.above();
@@ -254,7 +255,8 @@ impl Broker {
             .filter(|grant| grant.deny && grant.secret == *secret && grant.tool(name).is_some());
         for grant in denies {
             // What cannot be looked at is forbidden.
-            let (Some(tool), Some(args)) = (self.catalog.tool(name), &about.args) else {
+            let catalog = self.catalog();
+            let (Some(tool), Some(args)) = (catalog.tool(name), &about.args) else {
                 return Err(Denial::new(Class::NotGranted).field("deny"));
             };
             forbids(grant, tool, args)?;

@@ -49,6 +49,7 @@ mod persist;
 mod probe;
 mod records;
 mod refuse;
+mod reload;
 mod resolve;
 mod revoke;
 mod rotate;
@@ -122,7 +123,7 @@ pub struct Settings {
 /// The one that decides and does. Cheap to share; all methods take `&self`.
 pub struct Broker {
     ports: Ports,
-    catalog: Catalog,
+    catalog: RwLock<Arc<Catalog>>,
     settings: Settings,
     boot: BootId,
     replica: ReplicaId,
@@ -166,7 +167,7 @@ impl Broker {
         let time = VaultTime::new(&*ports.clock);
         Arc::new_cyclic(|me| Self {
             ports,
-            catalog,
+            catalog: RwLock::new(Arc::new(catalog)),
             settings,
             boot: BootId::from_bytes(boot),
             replica: ReplicaId::from_bytes(replica),
@@ -191,12 +192,6 @@ impl Broker {
             me: me.clone(),
             tasks: TaskTracker::new(),
         })
-    }
-
-    /// The services it knows.
-    #[must_use]
-    pub fn catalog(&self) -> &Catalog {
-        &self.catalog
     }
 
     /// How it is set up.

@@ -142,7 +142,8 @@ impl Broker {
 
     /// A child that leaves no tool at all would only mislead.
     fn require_a_tool(&self, parent: &Presented, child: &Handle) -> Result<(), Denial> {
-        let service = self.catalog.service_of(&parent.grant.grant.secret).ok_or_else(|| {
+        let catalog = self.catalog();
+        let service = catalog.service_of(&parent.grant.grant.secret).ok_or_else(|| {
             Denial::new(Class::ToolChanged).field("service").fix("the catalog no longer has it")
         })?;
         let mut ancestors = vec![Arc::clone(&parent.handle)];

@@ -90,7 +90,8 @@ impl Broker {
         resource: &Ident,
         roots: BTreeSet<String>,
     ) -> Result<BTreeMap<String, Below>, Denial> {
-        let service = self.catalog.service(&looker.service).ok_or_else(|| Denial::new(Class::ToolChanged))?;
+        let catalog = self.catalog();
+        let service = catalog.service(&looker.service).ok_or_else(|| Denial::new(Class::ToolChanged))?;
         let nested = service.resources.get(resource).and_then(|resource| resource.nested.as_ref());
         let Some(nested) = nested else {
             return Err(Denial::new(Class::OutOfScope)
@@ -152,7 +153,8 @@ impl Broker {
         requests: &AtomicU32,
     ) -> Result<(Vec<String>, bool), Denial> {
         let gone = || Denial::new(Class::ToolChanged);
-        let service = self.catalog.service(&looker.service).ok_or_else(gone)?;
+        let catalog = self.catalog();
+        let service = catalog.service(&looker.service).ok_or_else(gone)?;
         let step = service.steps.get(&nested.step).ok_or_else(gone)?;
         let params = BTreeMap::from([(nested.param.clone(), id.to_owned())]);
         let word = format!("probe {}", step.name);

@@ -104,7 +104,8 @@ impl Broker {
         if found.grant.alive(now_ms).is_err() || chain().any(|handle| handle.is_over(now_ms)) {
             return Ok(None);
         }
-        let Some(service) = self.catalog.service_of(&grant.secret) else { return Ok(None) };
+        let catalog = self.catalog();
+        let Some(service) = catalog.service_of(&grant.secret) else { return Ok(None) };
         let Some(secret) = state.secrets.get(&grant.secret) else { return Ok(None) };
         let Some((name, adapter)) =
             state.adapters.iter().find(|(name, _)| name.as_str() == service.id.as_str())
@@ -154,7 +155,8 @@ impl Broker {
         if !self.is_unsealed() {
             return Err(Refusal { class: Class::Sealed, field: None, reference: None, approval: None });
         }
-        let service = self.catalog.services.values().find(|service| service.id.as_str() == adapter.as_str());
+        let catalog = self.catalog();
+        let service = catalog.services.values().find(|service| service.id.as_str() == adapter.as_str());
         Ok(service.map(|service| self.service_tools(service)).unwrap_or_default())
     }
 

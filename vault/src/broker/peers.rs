@@ -84,8 +84,8 @@ impl Broker {
         self.require_unsealed()?;
         let _turn = self.admin.lock().await;
         self.require_new_uid(uid)?;
-        if !self.catalog.services.keys().any(|service| service.as_str() == name.as_str()) {
-            let known = self.catalog.services.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        if !self.catalog().services.keys().any(|service| service.as_str() == name.as_str()) {
+            let known = self.catalog().services.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Err(AdminError::invalid(
                 format!("an adapter is named after a service, and there is no service {name}"),
                 format!("the services are {known}"),

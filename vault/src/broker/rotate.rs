@@ -51,7 +51,7 @@ impl Broker {
         name: &SecretName,
         value: Option<NewValue>,
     ) -> Result<(SecretView, String), AdminError> {
-        let service = self.known_service(name)?;
+        let service = &self.known_service(name)?;
         let turn = self.admin.lock().await;
         let entry = self.secret_entry(name)?;
         let upstream = match value {

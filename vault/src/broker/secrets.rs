@@ -53,7 +53,7 @@ impl Broker {
         value: NewValue,
     ) -> Result<SecretView, AdminError> {
         self.require_unsealed()?;
-        let service = self.known_service(&name)?;
+        let service = &self.known_service(&name)?;
         let value = value_record(service, value, None)?;
         let _turn = self.admin.lock().await;
         let record = self.fresh_record(service, &name)?;
@@ -73,7 +73,7 @@ impl Broker {
         // The first secret of a service has the short tool names, and keeps them: names never change.
         let default = !state.secrets.keys().any(|other| other.service() == name.service());
         let provider = match &service.auth {
-            Auth::OAuth2 { provider } => self.catalog.provider(provider).map(provider_pin),
+            Auth::OAuth2 { provider } => self.catalog().provider(provider).map(provider_pin),
             _ => None,
         };
         let header = match &service.auth {
@@ -272,11 +272,12 @@ impl Broker {
         state.secrets.get(name).cloned().ok_or_else(|| missing(&state, name))
     }
 
-    pub(super) fn known_service(&self, name: &SecretName) -> Result<&Service, AdminError> {
-        self.catalog.service_of(name).ok_or_else(|| AdminError::Missing {
+    pub(super) fn known_service(&self, name: &SecretName) -> Result<Service, AdminError> {
+        let catalog = self.catalog();
+        catalog.service_of(name).cloned().ok_or_else(|| AdminError::Missing {
             what: "service",
             name: name.service().to_string(),
-            near: near(&self.catalog.services),
+            near: near(&catalog.services),
         })
     }
 

@@ -63,7 +63,8 @@ impl Broker {
     /// Does one errand: looks at the object where it must, sends, looks again where it must, judges, releases.
     async fn run(self: &Arc<Self>, errand: &Errand) -> Result<Sent, Denial> {
         let gone = || Denial::new(Class::ToolChanged);
-        let service = self.catalog.service(&errand.service).ok_or_else(gone)?;
+        let catalog = self.catalog();
+        let service = catalog.service(&errand.service).ok_or_else(gone)?;
         let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
         let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
         if step.is_streamed() {

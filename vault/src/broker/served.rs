@@ -24,11 +24,13 @@ impl Broker {
     /// The tools that the scopes of an OAuth secret are enough for, and those they are not; nothing of either where the
     /// provider did not say which scopes it has.
     fn served(&self, name: &SecretName, record: &SecretRecord) -> (Vec<ToolName>, Vec<ToolName>) {
-        let Some(service) = self.catalog.service_of(name) else { return Default::default() };
+        let catalog = self.catalog();
+        let Some(service) = catalog.service_of(name) else { return Default::default() };
         let tools = service.tools.values();
         let names = |tools: Vec<&Tool>| tools.into_iter().map(|tool| tool.name.clone()).collect();
         let Auth::OAuth2 { provider } = &service.auth else { return (names(tools.collect()), Vec::new()) };
-        let Some(provider) = self.catalog.provider(provider).filter(|_| !record.scopes.is_empty()) else {
+        let catalog = self.catalog();
+        let Some(provider) = catalog.provider(provider).filter(|_| !record.scopes.is_empty()) else {
             return Default::default();
         };
         let enough =

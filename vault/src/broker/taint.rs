@@ -135,7 +135,7 @@ impl Broker {
         answer: (Option<&Value>, &[u8]),
         trusted: bool,
     ) -> Result<BTreeSet<String>, Denial> {
-        let guard = &self.catalog.guard;
+        let guard = &self.catalog().guard;
         let flags = match answer {
             (Some(json), _) => guard.scan_json(json),
             (None, bytes) => std::str::from_utf8(bytes).map(|text| guard.scan(text)).unwrap_or_default(),

@@ -142,7 +142,8 @@ fn places(config: &Config) -> Places {
     }
 }
 
-fn load_catalog(config: &Config) -> anyhow::Result<Catalog> {
+/// The services of that configuration: the built-in ones, the admin's files, and what is reached elsewhere.
+pub(super) fn load_catalog(config: &Config) -> anyhow::Result<Catalog> {
     let mut services = BTreeMap::new();
     for (id, change) in &config.services {
         let crate::config::ServiceOverride { origin, private, ca } = change;

@@ -107,7 +107,8 @@ impl Broker {
         let kept = record.seen.as_ref().ok_or_else(unreadable)?;
         let seen = kept.to_domain().map_err(|_| unreadable())?;
         let arguments = Canonical::from_bytes(&record.arguments).map_err(|_| unreadable())?;
-        let tool = self.catalog.tool(&call.tool).filter(|tool| tool.definition == call.definition);
+        let catalog = self.catalog();
+        let tool = catalog.tool(&call.tool).filter(|tool| tool.definition == call.definition);
         let parsed = tool.and_then(|tool| Arguments::parse(&tool.args, arguments.value()).ok());
         let reaches = tool.zip(parsed).map(|(tool, args)| Reach::of(tool, &args, &seen)).unwrap_or_default();
         let known: BTreeSet<String> = self.known_values_of(call.grant).await?;
@@ -185,8 +186,9 @@ impl Broker {
         if !wish.secret.is_empty() {
             line("With", visible(&wish.secret));
         }
+        let catalog = self.catalog();
         for name in &wish.tools {
-            let tool = name.parse::<ToolName>().ok().and_then(|name| self.catalog.tool(&name));
+            let tool = name.parse::<ToolName>().ok().and_then(|name| catalog.tool(&name));
             let effect = tool.map(|tool| format!(" [{}] {}", tool.effect, tool.summary)).unwrap_or_default();
             line("Tool", visible(&format!("{name}{effect}")));
         }
@@ -325,7 +327,8 @@ impl Broker {
             alive.then_some((parent, grant))
         };
         let (parent, grant) = find().ok_or_else(gone)?;
-        let service = self.catalog.service_of(&grant.grant.secret).ok_or_else(gone)?;
+        let catalog = self.catalog();
+        let service = catalog.service_of(&grant.grant.secret).ok_or_else(gone)?;
         let wanted = caveats_of(wish)?;
         let mut caveats = vec![Caveat::Tools(tools_of(wish)?)];
         let now_ms = self.now_ms();

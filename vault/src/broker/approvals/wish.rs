@@ -165,7 +165,8 @@ impl Broker {
         if tools.is_empty() {
             return Err(bad("tools", "a task names its tools".to_owned()));
         }
-        let service = self.catalog.service_of(&grant.grant.secret).ok_or_else(gone)?;
+        let catalog = self.catalog();
+        let service = catalog.service_of(&grant.grant.secret).ok_or_else(gone)?;
         for name in tools {
             let tool = service.tools.get(name.tool()).filter(|tool| tool.name == *name);
             let tool = tool.filter(|_| grant.grant.tool(name).is_some());
@@ -199,7 +200,8 @@ impl Broker {
         }
         for name in tools {
             // What tools there are is no secret: it stands in the catalog.
-            let tool = self.catalog.tool(name).filter(|_| name.service() == secret.service());
+            let catalog = self.catalog();
+            let tool = catalog.tool(name).filter(|_| name.service() == secret.service());
             let tool =
                 tool.ok_or_else(|| bad("tools", "the secret's service has no such tool".to_owned()))?;
             for caveat in caveats {

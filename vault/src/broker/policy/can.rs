@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claviger_domain::catalog::Catalog;
 use claviger_domain::caveat::Caveat;
 use claviger_domain::grant::Grant;
 use claviger_domain::policy::{Case, Verdict, judge};
@@ -52,7 +53,8 @@ impl Broker {
         ask: &CanAsk,
         now_ms: u64,
     ) -> Result<Verdict, AdminError> {
-        let (service, tool) = self.asked_tool(ask)?;
+        let catalog = self.catalog();
+        let (service, tool) = asked_tool(&catalog, ask)?;
         let agent = state.agents.get(&ask.agent).ok_or_else(|| AdminError::Missing {
             what: "agent",
             name: ask.agent.to_string(),
@@ -67,29 +69,29 @@ impl Broker {
         };
         Ok(judge(grants.iter().filter(concerned).copied(), &case))
     }
+}
 
-    fn asked_tool(&self, ask: &CanAsk) -> Result<(&Service, &Tool), AdminError> {
-        let missing = || AdminError::Missing {
-            what: "tool",
-            name: ask.tool.to_string(),
-            near: self
-                .catalog
-                .services
-                .values()
-                .flat_map(|service| &service.tools)
-                .map(|(_, tool)| tool.name.to_string())
-                .collect(),
-        };
-        let service = self.catalog.service(ask.tool.service()).ok_or_else(missing)?;
-        let tool = service.tools.get(ask.tool.tool()).ok_or_else(missing)?;
-        if ask.secret.as_ref().is_some_and(|secret| secret.service() != &service.id) {
-            return Err(AdminError::invalid(
-                "the secret is for another service than the tool",
-                "name one of its own",
-            ));
-        }
-        Ok((service, tool))
+/// The tool that is asked about, with its service.
+fn asked_tool<'a>(catalog: &'a Catalog, ask: &CanAsk) -> Result<(&'a Service, &'a Tool), AdminError> {
+    let missing = || AdminError::Missing {
+        what: "tool",
+        name: ask.tool.to_string(),
+        near: catalog
+            .services
+            .values()
+            .flat_map(|service| &service.tools)
+            .map(|(_, tool)| tool.name.to_string())
+            .collect(),
+    };
+    let service = catalog.service(ask.tool.service()).ok_or_else(missing)?;
+    let tool = service.tools.get(ask.tool.tool()).ok_or_else(missing)?;
+    if ask.secret.as_ref().is_some_and(|secret| secret.service() != &service.id) {
+        return Err(AdminError::invalid(
+            "the secret is for another service than the tool",
+            "name one of its own",
+        ));
     }
+    Ok((service, tool))
 }
 
 /// Whether all calls of a grant are made.

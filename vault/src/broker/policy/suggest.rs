@@ -64,7 +64,8 @@ impl Broker {
             let (Some(secret), Some(tool)) = (event.secret.clone(), event.tool.clone()) else { continue };
             touched.extend(event.grant.map(|grant| (grant, tool.clone())));
             suggested.looked_at += 1;
-            let known = self.catalog.tool(&tool);
+            let catalog = self.catalog();
+            let known = catalog.tool(&tool);
             let arguments = replayable(&event, &detail)
                 .zip(known)
                 .and_then(|((_, ask), known)| Arguments::parse(&known.args, ask.arguments.value()).ok());
@@ -90,7 +91,8 @@ impl Broker {
     ) -> Vec<(GrantAsk, u64)> {
         let mut grants: Vec<(GrantAsk, Vec<u64>)> = Vec::new();
         for ((secret, name), used) in used {
-            let Some(tool) = self.catalog.tool(&name) else { continue };
+            let catalog = self.catalog();
+            let Some(tool) = catalog.tool(&name) else { continue };
             let caveats = self.common(tool, &used);
             let reads = tool.effect.is_read();
             let shared = grants.iter_mut().find(|(grant, _)| {
@@ -126,7 +128,7 @@ impl Broker {
     }
 
     fn only_reads(&self, grant: &GrantAsk) -> bool {
-        grant.tools.iter().all(|tool| self.catalog.tool(tool).is_some_and(|tool| tool.effect.is_read()))
+        grant.tools.iter().all(|tool| self.catalog().tool(tool).is_some_and(|tool| tool.effect.is_read()))
     }
 
     /// The bounds within which all these calls were.
@@ -157,7 +159,8 @@ impl Broker {
 
     /// Per resource that the tool can be held to: the ids in the arguments, or else what its grants were bounded by.
     fn resources(&self, tool: &Tool, used: &Used) -> Vec<ResourceBound> {
-        let Some(service) = self.catalog.service(tool.name.service()) else { return Vec::new() };
+        let catalog = self.catalog();
+        let Some(service) = catalog.service(tool.name.service()) else { return Vec::new() };
         let state = self.read();
         let mut bounds = Vec::new();
         for resource in service.resources.keys().filter(|resource| tool.bounds(resource).is_ok()) {

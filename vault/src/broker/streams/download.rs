@@ -106,7 +106,8 @@ impl Broker {
     ) -> Result<(), (oneshot::Sender<Result<Downloading, Refusal>>, Denial)> {
         let gone = || Denial::new(Class::ToolChanged);
         let begin = async {
-            let service = self.catalog.service(&errand.service).ok_or_else(gone)?;
+            let catalog = self.catalog();
+            let service = catalog.service(&errand.service).ok_or_else(gone)?;
             let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
             let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
             let AnswerKind::Stream(streamed) = &step.answer else {
@@ -148,7 +149,8 @@ impl Broker {
         streamed: &Streamed,
     ) -> Result<Flowing, Denial> {
         let gone = || Denial::new(Class::ToolChanged);
-        let service = self.catalog.service(&errand.service).ok_or_else(gone)?;
+        let catalog = self.catalog();
+        let service = catalog.service(&errand.service).ok_or_else(gone)?;
         let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
         self.probe(errand, service, step, |_| true).await?;
         let mut request = self.ready(errand, tool, step).await?;

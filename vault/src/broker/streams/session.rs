@@ -71,6 +71,11 @@ impl Sessions {
         }
     }
 
+    /// Forgets them all: they begin anew.
+    pub(in crate::broker) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     fn sweep(&mut self, now_us: u64) {
         self.0.retain(|_, kept| now_us.saturating_sub(kept.at_us) < LIFE_US);
     }

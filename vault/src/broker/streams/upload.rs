@@ -99,7 +99,8 @@ impl Broker {
         waiting: &mut Waiting,
     ) -> Result<Sent, Denial> {
         let gone = || Denial::new(Class::ToolChanged);
-        let service = self.catalog.service(&errand.service).ok_or_else(gone)?;
+        let catalog = self.catalog();
+        let service = catalog.service(&errand.service).ok_or_else(gone)?;
         let tool = service.tools.get(&errand.tool).ok_or_else(gone)?;
         let step = tool.step(errand.step.as_str()).ok_or_else(gone)?;
         let not_one = || Denial::new(Class::BadStep).field("step").fix("the step is no upload: send it");

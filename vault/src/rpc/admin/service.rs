@@ -42,7 +42,8 @@ impl AdminService for Admins {
     ) -> Answer<v1::ListServicesResponse> {
         let _inside = self.enter(&request)?;
         let v1::ListServicesRequest {} = request.into_inner();
-        let services = self.broker.catalog().services.values();
+        let catalog = self.broker.catalog();
+        let services = catalog.services.values();
         let services = services.map(|service| answer::service(service, self.broker.service_tools(service)));
         Ok(Response::new(v1::ListServicesResponse { services: services.collect() }))
     }
