@@ -17,6 +17,7 @@ mod lessons;
 mod manual;
 mod peers;
 mod refusals;
+mod reload;
 mod rotation;
 mod sealing;
 mod story;

@@ -266,7 +266,9 @@ impl Broker {
 
     fn provider_of(&self, service: &Service) -> Result<Provider, AdminError> {
         match &service.auth {
-            Auth::OAuth2 { provider } => self.catalog().provider(provider).cloned().ok_or(AdminError::Conflict),
+            Auth::OAuth2 { provider } => {
+                self.catalog().provider(provider).cloned().ok_or(AdminError::Conflict)
+            }
             other => Err(AdminError::invalid(
                 format!("{} has no OAuth login; it takes a secret of kind {}", service.id, other.kind()),
                 format!("claviger secret add {}/NAME --kind {}", service.id, other.kind()),

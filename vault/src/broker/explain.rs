@@ -34,11 +34,9 @@ impl Broker {
         warnings.extend(self.waiting());
         for entry in state.grants.values().filter(|entry| entry.alive(now_ms).is_ok()) {
             let grant = &entry.grant;
-            if let Some(tool) = grant
-                .tools
-                .iter()
-                .find(|tool| self.catalog().tool(&tool.name).map(|now| now.definition) != Some(tool.definition))
-            {
+            if let Some(tool) = grant.tools.iter().find(|tool| {
+                self.catalog().tool(&tool.name).map(|now| now.definition) != Some(tool.definition)
+            }) {
                 warnings.push(format!(
                     "{} of {} has changed since it was granted: look at it, then grant anew",
                     tool.name, grant.id

@@ -85,7 +85,8 @@ impl Broker {
         let _turn = self.admin.lock().await;
         self.require_new_uid(uid)?;
         if !self.catalog().services.keys().any(|service| service.as_str() == name.as_str()) {
-            let known = self.catalog().services.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let known =
+                self.catalog().services.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Err(AdminError::invalid(
                 format!("an adapter is named after a service, and there is no service {name}"),
                 format!("the services are {known}"),

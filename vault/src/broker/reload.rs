@@ -24,22 +24,25 @@ impl Broker {
     /// # Errors
     /// It is in force, but the log could not say so.
     pub async fn reload(&self, catalog: Catalog) -> Result<bool, AuditFault> {
-        if *self.catalog() == catalog {
-            return Ok(false);
+        let differs = *self.catalog() != catalog;
+        if differs {
+            self.replace(catalog);
+            self.record(Kind::Reloaded, Actor::Vault).await?;
         }
-        {
-            // Before the numbers grow: whoever reads a new number reads the new catalog.
-            *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
-            for agent in self.write().agents.values_mut() {
-                agent.rules += 1;
-            }
-            lock(&self.capabilities).forget(|_| true);
-            lock(&self.pages).clear();
-            lock(&self.uploads).clear();
-            lock(&self.sessions).clear();
+        Ok(differs)
+    }
+
+    /// In memory, at once.
+    pub(super) fn replace(&self, catalog: Catalog) {
+        // Before the numbers grow: whoever reads a new number reads the new catalog.
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+        for agent in self.write().agents.values_mut() {
+            agent.rules += 1;
         }
+        lock(&self.capabilities).forget(|_| true);
+        lock(&self.pages).clear();
+        lock(&self.uploads).clear();
+        lock(&self.sessions).clear();
         self.changed();
-        self.record(Kind::Reloaded, Actor::Vault).await?;
-        Ok(true)
     }
 }

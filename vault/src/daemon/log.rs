@@ -11,6 +11,11 @@ use crate::config::env::NO_COLOR;
 pub(super) struct Loudness(Box<dyn Fn(Level) + Send + Sync>);
 
 impl Loudness {
+    /// One that does this when it is changed.
+    pub(super) fn of(set: impl Fn(Level) + Send + Sync + 'static) -> Self {
+        Self(Box::new(set))
+    }
+
     /// Logs that much from now on.
     pub(super) fn set(&self, level: Level) {
         (self.0)(level);
@@ -28,9 +33,9 @@ pub(super) fn to_stderr(level: Level) -> Loudness {
     let handle = log.reload_handle();
     // Somebody else's log is set up already only where the daemon is part of another program.
     let _ = log.try_init();
-    Loudness(Box::new(move |level| {
+    Loudness::of(move |level| {
         let _ = handle.reload(filter(level));
-    }))
+    })
 }
 
 /// A filter of our own making, not of the environment's: no library has a voice, since it might say what it carries.

@@ -32,7 +32,9 @@ pub(super) async fn reload(vault: &Vault, loudness: &Loudness) {
     }
     loudness.set(config.log);
     match vault.broker.reload(catalog).await {
-        Ok(true) => tracing::info!("reloaded: services have changed, and calls under way are to be made anew"),
+        Ok(true) => {
+            tracing::info!("reloaded: services have changed, and calls under way are to be made anew")
+        }
         Ok(false) => tracing::info!("reloaded: the services are what they were"),
         Err(fault) => tracing::warn!(%fault, "reloaded, but it could not be recorded"),
     }

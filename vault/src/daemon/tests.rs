@@ -5,6 +5,7 @@
 mod calls;
 mod life;
 mod noise;
+mod reload;
 
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;

@@ -10,7 +10,7 @@ use claviger_domain::refusal::Class;
 use serde_json::json;
 
 use super::fakes::FakeClock;
-use super::world::{ADMIN, World, adapter, agent, ask, class};
+use super::world::{ADMIN, World, adapter, agent, ask, catalog, class};
 use crate::broker::Broker;
 use crate::broker::state::GrantEntry;
 
@@ -20,7 +20,7 @@ const GET: &str = "gmail.get_message";
 const LASTS_S: u64 = 100;
 
 /// Each thing that can be taken away, and what the agent is told then.
-const TAKEN: [(&str, Class); 8] = [
+const TAKEN: [(&str, Class); 9] = [
     ("the grant is revoked", Class::Revoked),
     ("the grant is over", Class::Revoked),
     ("its handles are gone", Class::Revoked),
@@ -28,6 +28,7 @@ const TAKEN: [(&str, Class); 8] = [
     ("the agent is removed", Class::Revoked),
     ("it is forbidden", Class::NotGranted),
     ("its rules are changed", Class::Revoked),
+    ("the services are others", Class::Revoked),
     ("nothing", Class::Busy),
 ];
 
@@ -49,6 +50,7 @@ fn take_away(what: &str, broker: &Broker, clock: &FakeClock, id: GrantId) {
             state.grants.insert(entry.grant.id, Arc::new(entry));
         }
         "its rules are changed" => broker.write().agents.get_mut(&ann).unwrap().rules += 1,
+        "the services are others" => broker.replace(catalog()),
         _ => {}
     }
 }

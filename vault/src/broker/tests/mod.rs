@@ -35,6 +35,7 @@ mod objects;
 mod pages;
 mod policy;
 mod promise;
+mod reload;
 mod rotate;
 mod same;
 mod scope;
