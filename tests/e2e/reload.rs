@@ -1,6 +1,6 @@
 //! SIGHUP: services and the log's level are read anew while agents work.
 
-use claviger_tests::world::{World, note};
+use claviger_tests::world::World;
 use rmcp::model::ProtocolVersion;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -23,7 +23,7 @@ async fn a_changed_service_counts_from_the_signal_on() {
     let host = world.host(ProtocolVersion::V_2025_11_25).await;
     host.ok("gmail_list_labels", json!({})).await;
     let services = world.home().join("services");
-    std::fs::create_dir(&services).unwrap();
+    std::fs::create_dir_all(&services).unwrap();
     let file = services.join("gmail.toml");
     let give = |text: &str| {
         std::fs::write(&file, text).unwrap();
@@ -39,8 +39,8 @@ async fn a_changed_service_counts_from_the_signal_on() {
     let (head, tail) = GMAIL.split_once("[tool.list_labels]\nsummary = \"").unwrap();
     give(&format!("{head}[tool.list_labels]\nsummary = \"Now it lists something else. {tail}"));
     said(&world, "services have changed", 1).await;
-    let refused = host.refused("gmail_list_labels", json!({})).await;
-    note(&refused);
+    let refused = host.try_call("gmail_list_labels", json!({})).await.unwrap_err();
+    assert!(refused.to_string().contains("unknown tool"), "{refused}");
     host.ok("gmail_search_messages", json!({"words": "plan"})).await;
     let log = world.admin(&["log", "--limit", "500"]).await;
     let kinds: Vec<&str> =
