@@ -2,6 +2,7 @@
 
 mod disk;
 mod echo;
+mod instructions;
 mod load;
 mod machine;
 mod options;
@@ -27,6 +28,7 @@ pub(crate) fn main(arguments: Vec<String>) -> anyhow::Result<()> {
         Part::Echo { socket } => runtime.block_on(echo::serve(&socket)),
         Part::Upstream { http1 } => runtime.block_on(upstream::serve(http1)),
         Part::Measure(options) => runtime.block_on(run::run(options)),
+        Part::Instructions(count) => runtime.block_on(instructions::run(count)),
         Part::Help => {
             println!("{}", options::USAGE);
             Ok(())

@@ -6,12 +6,17 @@ use anyhow::bail;
 
 /// How it is used.
 pub(crate) const USAGE: &str = "usage: claviger-bench [--quick] [--json] [--http1] [--rounds N] [--dir DIR]
+       claviger-bench --instructions [--json] [--compare FILE] [--profile FILE]
 
   --quick     few and short blocks: shows that it works, and no more
   --json      print JSON instead of the table
   --http1     the upstream speaks HTTP/1.1 only, not HTTP/2
   --rounds N  how many rounds of alternating blocks
-  --dir DIR   where the vault with its audit log on disk is made; else the directory of this program";
+  --dir DIR   where the vault with its audit log on disk is made; else the directory of this program
+
+  --instructions  count the vault's instructions for an operation, by valgrind's callgrind
+  --compare FILE  count, and say what has changed since FILE, which --instructions --json has printed
+  --profile FILE  leave the callgrind profile of many mints and sends there (callgrind_annotate reads it)";
 
 /// Which part this process plays.
 pub(crate) enum Part {
@@ -27,8 +32,21 @@ pub(crate) enum Part {
     },
     /// The one that measures.
     Measure(Options),
+    /// The one that counts instructions.
+    Instructions(Count),
     /// Says how it is used.
     Help,
+}
+
+/// How to count.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Count {
+    /// Print JSON.
+    pub(crate) json: bool,
+    /// What an earlier run has printed as JSON.
+    pub(crate) compare: Option<PathBuf>,
+    /// Where the profile is left.
+    pub(crate) profile: Option<PathBuf>,
 }
 
 /// How to measure.
@@ -54,6 +72,7 @@ pub(crate) struct Options {
 /// One that is not known, or lacks its value.
 pub(crate) fn parse(arguments: Vec<String>) -> anyhow::Result<Part> {
     let mut options = Options { json: false, http1: false, rounds: 9, serial: 300, parallel: 600, dir: None };
+    let (mut count, mut counts) = (Count::default(), false);
     let mut words = arguments.into_iter();
     let mut first = true;
     while let Some(word) = words.next() {
@@ -69,9 +88,20 @@ pub(crate) fn parse(arguments: Vec<String>) -> anyhow::Result<Part> {
             "--quick" => (options.rounds, options.serial, options.parallel) = (3, 60, 120),
             "--rounds" => options.rounds = value()?.parse()?,
             "--dir" => options.dir = Some(value()?.into()),
+            "--instructions" => counts = true,
+            "--compare" => (count.compare, counts) = (Some(value()?.into()), true),
+            "--profile" => (count.profile, counts) = (Some(value()?.into()), true),
             other => bail!("{other:?} is not understood\n{USAGE}"),
         }
         first = false;
+    }
+    if counts {
+        count.json = options.json;
+        anyhow::ensure!(
+            !(count.json && count.compare.is_some()),
+            "--compare prints a table, not JSON\n{USAGE}"
+        );
+        return Ok(Part::Instructions(count));
     }
     options.rounds = options.rounds.max(1);
     Ok(Part::Measure(options))

@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tonic::transport::Channel;
 
+use super::instructions::{callgrind, valgrind};
 use super::load::pause;
 use super::program::{Program, beside};
 use super::upstream::{MESSAGE, Upstream};
@@ -24,7 +25,7 @@ use super::upstream::{MESSAGE, Upstream};
 const TOOL: &str = "gmail_get_message";
 const STEP: &str = "get";
 /// How often, and how many times, a program is asked whether it is there.
-const PATIENCE: (Duration, usize) = (Duration::from_millis(25), 400);
+const PATIENCE: (Duration, usize) = (Duration::from_millis(25), 2400);
 
 /// A vault that runs, unsealed.
 pub(crate) struct Vault {
@@ -59,12 +60,33 @@ impl Vault {
         run: &Path,
         upstream: &Upstream,
     ) -> anyhow::Result<Self> {
+        Self::start_under(None, home, audit, run, upstream).await
+    }
+
+    /// The same; where a file is named, its instructions are counted, and the counts go into that file when it ends.
+    ///
+    /// # Errors
+    /// As there; or there is no valgrind.
+    pub(crate) async fn start_under(
+        counts: Option<&Path>,
+        home: &Path,
+        audit: &Path,
+        run: &Path,
+        upstream: &Upstream,
+    ) -> anyhow::Result<Self> {
         let program = beside("claviger")?;
         let identity = home.with_extension("identity");
         init(&program, home, &identity).await?;
         std::fs::write(home.with_extension("pem"), &upstream.authority)?;
         std::fs::write(home.join("claviger.toml"), configuration(home, audit, run, upstream))?;
-        let mut serve = Command::new(&program);
+        let mut serve = match counts {
+            None => Command::new(&program),
+            Some(out) => {
+                let mut valgrind = Command::new(valgrind()?);
+                valgrind.args(callgrind(out)).arg(&program);
+                valgrind
+            }
+        };
         serve.arg("--home").arg(home).arg("serve").arg("--identity").arg(&identity);
         let program = Program::start(&mut serve)?;
 
@@ -111,6 +133,16 @@ impl Vault {
     /// Its process.
     pub(crate) fn process(&self) -> u32 {
         self.program.id
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// It failed.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
+        let status = self.program.child.wait().await?;
+        anyhow::ensure!(status.success(), "the vault ended with {status}");
+        Ok(())
     }
 
     /// Signs `count` presentations of the same call. They are good for 30 seconds.

@@ -8,8 +8,9 @@ use crate::{Command, misused};
 /// The subcommand.
 pub(crate) const COMMAND: Command = Command {
     name: "bench",
-    usage: "bench [--quick] [--json] [--http1]",
-    summary: "builds in release and prints a table of ratios; --quick: short; --json: for programs",
+    usage: "bench [--quick] [--json] [--http1] | bench --instructions|--compare FILE|--profile FILE [--json]",
+    summary: "builds in release and prints a table of ratios; --quick: short; --json: for programs; \
+              --compare: drift of instruction counts against FILE, which --instructions --json printed",
     run: bench,
 };
 
@@ -17,9 +18,16 @@ pub(crate) const COMMAND: Command = Command {
 const PACKAGES: [&str; 4] = ["claviger-vault", "claviger-agent", "claviger-mcp", "claviger-tests"];
 
 fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    let known = ["--quick", "--json", "--http1"];
-    if let Some(word) = arguments.iter().find(|word| !known.contains(&word.as_str())) {
-        return Ok(misused(&COMMAND, word));
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let understood = match word.as_str() {
+            "--quick" | "--json" | "--http1" | "--instructions" => true,
+            "--compare" | "--profile" => words.next().is_some(),
+            _ => false,
+        };
+        if !understood {
+            return Ok(misused(&COMMAND, word));
+        }
     }
     let mut build = cargo(["build", "--release", "--bins", "--locked"]);
     for package in PACKAGES {
