@@ -13,6 +13,7 @@ mod exposures;
 mod faults;
 mod hostile;
 mod hygiene;
+mod kills;
 mod lessons;
 mod manual;
 mod peers;
