@@ -138,8 +138,9 @@ pub async fn run(rounds: usize, seed: u64) -> Counts {
                 "seed {seed}, round {} (world {} from round {began} on), kept in {place}",
                 counts.rounds, counts.worlds
             );
-            note(&format!("VIOLATION: {head}:\n{}", troubles.join("\n")));
-            counts.violations.push(format!("{head}: {}", troubles.join("; ")));
+            let shown = &troubles[..troubles.len().min(20)];
+            note(&format!("VIOLATION: {head}, {} of these:\n{}", troubles.len(), shown.join("\n")));
+            counts.violations.push(format!("{head}: {}", troubles[0]));
         }
         scene.add_to(&mut counts);
         note(&format!("{} rounds: {counts:?}", counts.rounds));

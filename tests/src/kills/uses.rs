@@ -17,6 +17,8 @@ type Form = (String, String);
 pub struct Forms {
     /// By service, tool (empty for a step that the vault uses itself) and step.
     steps: BTreeMap<(String, String, String), Form>,
+    /// The vault's own step that a look takes, by service, tool and look.
+    looks: BTreeMap<(String, String, String), String>,
 }
 
 /// What was compared.
@@ -36,35 +38,33 @@ impl Forms {
     /// Reads them of the service files, whose every line of this kind is `key = "value"`.
     #[must_use]
     pub fn read() -> Self {
-        let mut steps = BTreeMap::new();
+        let (mut steps, mut looks) = (BTreeMap::new(), BTreeMap::new());
         for service in ["gmail", "drive"] {
             let text = repository::read(format!("vault/services/{service}.toml"));
             let (mut tool, mut name, mut method) = (None, String::new(), String::new());
             for line in text.lines() {
-                if let Some(head) = line.strip_prefix("[[tool.").and_then(|rest| rest.strip_suffix(".step]]")) {
+                let inside = line.strip_prefix("[[tool.").and_then(|rest| rest.strip_suffix("]]"));
+                let own = line.strip_prefix("[step.").and_then(|rest| rest.strip_suffix(']'));
+                if let Some((head, "step" | "look")) = inside.and_then(|rest| rest.split_once('.')) {
                     (tool, name) = (Some(head.to_owned()), String::new());
-                } else if let Some(head) =
-                    line.strip_prefix("[step.").and_then(|rest| rest.strip_suffix(']'))
-                    && !head.contains('.')
-                {
+                } else if let Some(head) = own.filter(|head| !head.contains('.')) {
                     (tool, name) = (Some(String::new()), head.to_owned());
                 } else if line.starts_with('[') {
                     tool = None;
                 } else if let (Some(tool), Some((key, value))) = (&tool, line.split_once('=')) {
                     let value = value.trim().trim_matches('"').to_owned();
+                    let place = || (service.to_owned(), tool.clone(), name.clone());
                     match key.trim() {
                         "name" => name = value,
                         "method" => method = value,
-                        "path" => {
-                            let key = (service.to_owned(), tool.clone(), name.clone());
-                            steps.insert(key, (method.clone(), value));
-                        }
+                        "path" => drop(steps.insert(place(), (method.clone(), value))),
+                        "step" => drop(looks.insert(place(), value)),
                         _ => {}
                     }
                 }
             }
         }
-        Self { steps }
+        Self { steps, looks }
     }
 
     /// Of an intent; `None` for one that no step of ours makes.
@@ -80,8 +80,12 @@ impl Forms {
         let service = text("secret").split('/').next().unwrap_or_default().to_owned();
         let tool = text("tool").rsplit('.').next().unwrap_or_default().to_owned();
         let (how, step) = word.rsplit_once(' ').unwrap_or(("", word));
-        let find = |tool: String| self.steps.get(&(service.clone(), tool, step.to_owned())).cloned();
-        let (method, path) = find(tool).or_else(|| find(String::new()))?;
+        let find = |tool: &str, step: &str| {
+            self.steps.get(&(service.clone(), tool.to_owned(), step.to_owned())).cloned()
+        };
+        let look = self.looks.get(&(service.clone(), tool.clone(), step.to_owned()));
+        let look = look.filter(|_| how == "look").and_then(|step| find("", step));
+        let (method, path) = look.or_else(|| find(&tool, step)).or_else(|| find("", step))?;
         match how {
             // A resumable upload begins by a request of its own, and its end is asked for and called off by others.
             "start" => Some(("POST".to_owned(), path)),
