@@ -215,7 +215,17 @@ impl Admin {
             let yes = DecideRequest { id: approval.id.clone(), yes: true, answer: String::new() };
             self.client.decide(yes).await?;
             let told = now_ms();
-            self.ledger.wishes().entry(approval.id).or_default().agreed_ms = Some(told);
+            // What the person saw says which call it is, also where the agent's answer was lost.
+            let subject = approval.shown.iter().find_map(|line| {
+                line.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').find(|word| word.starts_with("asked-"))
+            });
+            let mut wishes = self.ledger.wishes();
+            let wish = wishes.entry(approval.id).or_default();
+            wish.agreed_ms = Some(told);
+            if let Some(subject) = subject {
+                wish.subject = Some(subject.to_owned());
+            }
+            drop(wishes);
             self.ledger.book().told += 1;
         }
         Ok(())

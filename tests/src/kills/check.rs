@@ -43,12 +43,18 @@ fn service(scene: &mut Scene, troubles: &mut Vec<String>) {
     }
     let things = scene.ledger.things();
     for (name, count) in &there {
-        if *count > 1 {
+        // A person who has agreed is asked anew where something has changed since, as by a rotation: each yes is for one.
+        let most = match name.starts_with("asked-") {
+            true => agreed(scene, name),
+            false => 1,
+        };
+        if *count > most {
             troubles.push(format!("{name} is at the service {count} times; told {:?}", things.get(name)));
         }
         match things.get(name) {
             None => troubles.push(format!("{name} is at the service, and nobody asked for it")),
-            Some(answer) if answer.denies() => {
+            // Refused until a person agreed; that is counted above.
+            Some(answer) if answer.denies() && !name.starts_with("asked-") => {
                 troubles.push(format!("{name} is at the service, and was refused: {answer:?}"));
             }
             Some(_) => {}
@@ -64,6 +70,13 @@ fn service(scene: &mut Scene, troubles: &mut Vec<String>) {
         troubles.push(format!("{counted} calls were made under a grant of {}", scene.calls));
     }
     scene.made = there.values().sum::<usize>() as u64;
+}
+
+/// How many calls of that name a person has agreed to that were then tried.
+fn agreed(scene: &Scene, name: &str) -> usize {
+    let wishes = scene.ledger.wishes();
+    let tried = |wish: &&super::ledger::Wish| wish.agreed_ms.is_some() && wish.collected > 0;
+    wishes.values().filter(tried).filter(|wish| wish.subject.as_deref() == Some(name)).count()
 }
 
 /// Grants, agents, counters and versions as the vault has them after it was killed.

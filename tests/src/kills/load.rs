@@ -157,7 +157,7 @@ impl Caller {
         if self.ledger.wishes().values().filter(|wish| !wish.over).count() >= WISHES {
             return;
         }
-        let subject = self.ledger.fresh("mail");
+        let subject = self.ledger.fresh("asked");
         let outcome = call(session, "gmail_send_message", letter("olga@ask.example", &subject)).await;
         if let Ok(CallOutcome::Refused(refusal)) = &outcome
             && let Some(id) = refusal.approval()
@@ -201,6 +201,11 @@ pub(super) fn judge(
         }
     };
     match result {
+        Ok(Waited::Ran(CallOutcome::Refused(refusal))) if refusal.approval().is_some() => {
+            // Something has changed since, and the person is asked anew, by another id.
+            over();
+            None
+        }
         Ok(Waited::Ran(outcome)) => {
             let answer = Answer::of(&Ok(outcome));
             if answer == Answer::Done {

@@ -268,7 +268,9 @@ impl Keeper for DaemonKeeper {
 
 /// What an owner should act on, besides what the broker knows.
 fn warnings(vault: &Vault) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let trouble = vault.store.trouble();
+    let mut warnings: Vec<String> =
+        trouble.into_iter().map(|why| format!("the store takes no changes: {why}; nothing is acknowledged until it does")).collect();
     let mut warn = |when: bool, text: &str| {
         if when {
             warnings.push(text.to_owned());

@@ -158,7 +158,7 @@ fn every_commit_is_synced_and_nobody_else_looks_on() {
     let (_directory, path) = fresh();
     drop(SqliteStore::open(&path, new()).unwrap());
     let files = Files::claim(&path, false).unwrap();
-    let connection = files.connect(&Options::default()).unwrap();
+    let connection = files.connect(&Options::default(), false).unwrap();
     let text = |pragma: &str| {
         connection
             .query_row(&format!("PRAGMA {pragma}"), [], |row| {
