@@ -9,6 +9,7 @@ mod adversary;
 mod approvals;
 mod arrows;
 mod calendar;
+mod disk;
 mod exposures;
 mod faults;
 mod hostile;

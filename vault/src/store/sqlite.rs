@@ -70,7 +70,7 @@ pub(crate) enum CommitFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenFault {
     /// Another process, or another part of this one, has it.
-    #[error("the store is open already")]
+    #[error("another process has the store open")]
     AlreadyOpen,
     /// There is none, and none was to be made.
     #[error("there is no store at that path")]
