@@ -46,14 +46,14 @@ fn refuses(ran: Ran, word: &str) {
 /// goes on without a restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
-    let audit = "max-bytes = \"4 MiB\"\nsegment-bytes = \"128 KiB\"".to_owned();
+    let audit = "max-bytes = \"16 MiB\"\nsegment-bytes = \"1 MiB\"".to_owned();
     let mut world = World::start(Plan { audit, ..Plan::default() }).await;
     world.add_secrets().await;
     let grants = world.usual_grants().await;
     assert!(world.stop_vault().await.success());
     let at = world.base().join("disk");
     std::fs::create_dir(&at).unwrap();
-    let Some(_mount) = Mount::make(&["-t", "tmpfs", "-o", "size=4m,mode=0700", "claviger-test"], &at) else {
+    let Some(_mount) = Mount::make(&["-t", "tmpfs", "-o", "size=8m,mode=0700", "claviger-test"], &at) else {
         return;
     };
     for name in ["store", "audit"] {
@@ -64,6 +64,11 @@ async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
         std::fs::remove_dir_all(&from).unwrap();
         std::os::unix::fs::symlink(at.join(name), from).unwrap();
     }
+    // So little that the log takes a small piece of it, which is used up by some hundred calls.
+    let filler = at.join("filler");
+    fill(&filler);
+    let file = std::fs::OpenOptions::new().write(true).open(&filler).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 700 * 1024).unwrap();
     world.start_unsealed().await;
     let session = world.session().await;
     let class = async |tool: &str| match session.call(tool, Map::new()).await.unwrap() {
@@ -72,8 +77,7 @@ async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     };
     assert_eq!(class("gmail_list_labels").await, "answered");
 
-    let filler = at.join("filler");
-    fill(&filler);
+    fill(&at.join("more"));
     // The store takes nothing more; nobody is told that it did.
     let mut made = Vec::new();
     let refused = loop {
@@ -93,7 +97,7 @@ async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     let mut calls = 0;
     while class("gmail_list_labels").await != "unavailable" {
         calls += 1;
-        assert!(calls < 1000, "the log never fills");
+        assert!(calls < 2000, "the log never fills");
     }
     let asked = world.google.log().len();
     for tool in ["gmail_list_labels", "drive_search_files"] {
@@ -108,7 +112,9 @@ async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(ran.err.contains("restart"), "{}", ran.err);
 
-    std::fs::remove_file(&filler).unwrap();
+    for name in ["filler", "more"] {
+        std::fs::remove_file(at.join(name)).unwrap();
+    }
     world
         .eventually("calls are made again", async || {
             (class("gmail_list_labels").await == "answered").then_some(())
