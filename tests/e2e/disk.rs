@@ -38,7 +38,11 @@ async fn serve(world: &World) -> Ran {
 /// Refused to start, in words for an owner.
 fn refuses(ran: Ran, word: &str) {
     let ran = ran.code(1);
-    assert!(ran.err.contains(word) && ran.err.contains("error: ") && ran.err.contains("hint: "), "{}", ran.err);
+    assert!(
+        ran.err.contains(word) && ran.err.contains("error: ") && ran.err.contains("hint: "),
+        "{}",
+        ran.err
+    );
     assert!(!ran.err.contains("panicked"), "{}", ran.err);
 }
 
@@ -278,7 +282,8 @@ async fn while_syncs_fail_nothing_is_acknowledged() {
     let asked = world.google.log().len();
     let ran = world.claviger(&["agent", "add", "lost"]).await;
     assert_ne!(ran.code, 0, "acknowledged without a sync: {ran:?}");
-    let refused = world.call("gmail_send_message", json!({"to": ["mona@example.com"], "subject": "S", "body": "B"}));
+    let refused =
+        world.call("gmail_send_message", json!({"to": ["mona@example.com"], "subject": "S", "body": "B"}));
     let class = refused.await.refused().class;
     assert_eq!(class, "unavailable");
     assert_eq!(world.google.log().len(), asked, "used without a record");

@@ -244,13 +244,7 @@ impl Tokens {
         token
     }
 
-    fn new_refresh(
-        &mut self,
-        client: &str,
-        scopes: BTreeSet<String>,
-        family: u64,
-        access: &str,
-    ) -> String {
+    fn new_refresh(&mut self, client: &str, scopes: BTreeSet<String>, family: u64, access: &str) -> String {
         let token = format!("1//0{}", random::token(60));
         let kept = Refresh {
             client_id: client.to_owned(),

@@ -217,7 +217,9 @@ impl Admin {
             let told = now_ms();
             // What the person saw says which call it is, also where the agent's answer was lost.
             let subject = approval.shown.iter().find_map(|line| {
-                line.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').find(|word| word.starts_with("asked-"))
+                line.text
+                    .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                    .find(|word| word.starts_with("asked-"))
             });
             let mut wishes = self.ledger.wishes();
             let wish = wishes.entry(approval.id).or_default();
@@ -236,8 +238,7 @@ impl Admin {
 #[must_use]
 pub fn grant(agent: &str, secret: &str, tool: &str, mut caveats: Vec<Caveat>) -> AddGrantRequest {
     if secret.starts_with("drive") {
-        let folder =
-            Resource { name: "folder".into(), values: vec!["Agent".into()], ..Resource::default() };
+        let folder = Resource { name: "folder".into(), values: vec!["Agent".into()], ..Resource::default() };
         caveats.push(Caveat { kind: Some(caveat::Kind::Resource(folder)) });
     }
     AddGrantRequest {

@@ -89,7 +89,8 @@ async fn store(scene: &mut Scene, troubles: &mut Vec<String>) {
     {
         let mut book = scene.ledger.book();
         for (id, (handle, fate)) in &mut book.grants {
-            let state = listed.iter().find(|grant| grant.id == *id).map_or("gone", |grant| grant.state.as_str());
+            let state =
+                listed.iter().find(|grant| grant.id == *id).map_or("gone", |grant| grant.state.as_str());
             match (&fate, state) {
                 (Fate::Active, "active") => {}
                 (Fate::Revoked(_), "revoked") => revoked.push(handle.clone()),
@@ -128,8 +129,10 @@ async fn store(scene: &mut Scene, troubles: &mut Vec<String>) {
             Err(status) => troubles.push(format!("opening revoked handles: {status:?}")),
         }
     }
-    let counted = admin.show_grant(ShowGrantRequest { id: scene.counted.clone() }).await.unwrap().into_inner();
-    let is_done = |(name, answer): &(&String, &Answer)| name.starts_with("counted-") && **answer == Answer::Done;
+    let counted =
+        admin.show_grant(ShowGrantRequest { id: scene.counted.clone() }).await.unwrap().into_inner();
+    let is_done =
+        |(name, answer): &(&String, &Answer)| name.starts_with("counted-") && **answer == Answer::Done;
     let done = scene.ledger.things().iter().filter(is_done).count() as u64;
     if counted.calls_made < done || counted.calls_made > scene.calls {
         troubles.push(format!("{} calls counted, {done} done, {} granted", counted.calls_made, scene.calls));

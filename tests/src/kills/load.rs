@@ -241,11 +241,7 @@ pub(super) fn judge(
 }
 
 /// A call by the agent's library, of arguments that are an object.
-pub(super) async fn call(
-    session: &Session,
-    tool: &str,
-    args: Value,
-) -> Result<CallOutcome, ClientError> {
+pub(super) async fn call(session: &Session, tool: &str, args: Value) -> Result<CallOutcome, ClientError> {
     let Value::Object(args) = args else { unreachable!("arguments are an object") };
     session.call(tool, args).await
 }

@@ -144,10 +144,7 @@ impl Scene {
             tasks.push(tokio::spawn(caller.run()));
         }
         let fresh = Fresh {
-            client: (
-                self.world.google.client_id().to_owned(),
-                self.world.google.client_secret().to_owned(),
-            ),
+            client: (self.world.google.client_id().to_owned(), self.world.google.client_secret().to_owned()),
             tokens: vec![self.world.google.direct_refresh_token(&["gmail.modify", "gmail.send"])],
         };
         let admin = Admin {
@@ -245,7 +242,11 @@ impl Scene {
                 1 => {
                     let name = self.ledger.fresh("sent");
                     std::fs::write(self.account.own.join(&name), dice.bytes(200_000)).unwrap();
-                    ("drive_upload_file", name.clone(), json!({"folder_id": self.account.folder, "file": name}))
+                    (
+                        "drive_upload_file",
+                        name.clone(),
+                        json!({"folder_id": self.account.folder, "file": name}),
+                    )
                 }
                 _ => {
                     let name = self.ledger.fresh("mail");
@@ -288,7 +289,13 @@ impl Scene {
                 format!("{at_ms} {method} {path}?{query} {status} {faulted}\n")
             })
             .collect();
-        let sent: String = self.world.google.outbox().iter().map(|sent| format!("{} {}\n", sent.at_ms, sent.subject)).collect();
+        let sent: String = self
+            .world
+            .google
+            .outbox()
+            .iter()
+            .map(|sent| format!("{} {}\n", sent.at_ms, sent.subject))
+            .collect();
         let audit: String = self.audit.iter().map(|line| format!("{line}\n")).collect();
         for (name, text) in [
             ("requests", requests),
@@ -341,5 +348,10 @@ fn to_be_asked() -> AddGrantRequest {
 
 async fn open(world: &World, folder: &Arc<Folder>) -> Sessions {
     let of = async |name: &str| Arc::new(world.session_of(name, Some(Arc::clone(folder))).await);
-    Sessions { main: of(AGENT).await, door: of(DOOR).await, counted: of("counted").await, rated: of("rated").await }
+    Sessions {
+        main: of(AGENT).await,
+        door: of(DOOR).await,
+        counted: of("counted").await,
+        rated: of("rated").await,
+    }
 }

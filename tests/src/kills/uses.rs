@@ -100,11 +100,13 @@ impl Forms {
             return Some((request.method.clone(), request.path.clone()));
         }
         let fits = |path: &str| {
-            let (form, real): (Vec<_>, Vec<_>) = (path.split('/').collect(), request.path.split('/').collect());
+            let (form, real): (Vec<_>, Vec<_>) =
+                (path.split('/').collect(), request.path.split('/').collect());
             form.len() == real.len()
                 && form.iter().zip(&real).all(|(form, real)| form == real || form.starts_with('{'))
         };
-        let paths: BTreeSet<&String> = self.steps.values().map(|(_, path)| path).filter(|path| fits(path)).collect();
+        let paths: BTreeSet<&String> =
+            self.steps.values().map(|(_, path)| path).filter(|path| fits(path)).collect();
         // One without braces is meant before one with them.
         let path = paths.iter().find(|path| !path.contains('{')).or(paths.first())?;
         Some((request.method.clone(), (*path).clone()))
@@ -113,7 +115,8 @@ impl Forms {
 
 /// Braces differ in what they are called, not in what they stand for.
 fn plain((method, path): Form) -> Form {
-    let parts: Vec<&str> = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect();
+    let parts: Vec<&str> =
+        path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect();
     (method, parts.join("/"))
 }
 
