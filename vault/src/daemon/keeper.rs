@@ -173,12 +173,14 @@ impl Inner {
     /// gives nothing again, though the vault was killed before it had saved its own mark.
     async fn look_at_the_time(&self) {
         let boot = self.vault.broker.boot();
-        // A start is recorded by whatever the clock shows, and a reset with the time that was wrong.
+        // What a run records before it has looked at the time is recorded by whatever the clock shows.
         let telling = move |event: &Event| {
-            event.boot != boot && !matches!(event.kind, Kind::Started | Kind::Stopped | Kind::Sealed)
+            let early = [Kind::Started, Kind::Stopped, Kind::Unsealed, Kind::Sealed, Kind::Outcome];
+            event.boot != boot && !early.contains(&event.kind)
         };
         match self.vault.audit.query(Box::new(telling), 1).await {
             Ok(found) => {
+                // A reset is recorded with the time that was wrong.
                 for (event, _) in found.iter().filter(|(event, _)| event.kind != Kind::ClockReset) {
                     self.vault.broker.was_as_late_as(event.at_ms);
                 }
