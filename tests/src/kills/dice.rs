@@ -16,11 +16,11 @@ impl Dice {
     /// A generator of its own, for whoever throws beside this one.
     #[must_use]
     pub fn another(&mut self) -> Self {
-        Self(self.next())
+        Self(self.throw())
     }
 
-    /// The next number of 64 bits.
-    pub fn next(&mut self) -> u64 {
+    /// A number of 64 bits.
+    pub fn throw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -30,7 +30,7 @@ impl Dice {
 
     /// A number below `end`; 0 where that is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        if end == 0 { 0 } else { self.next() % end }
+        if end == 0 { 0 } else { self.throw() % end }
     }
 
     /// One of several, each as likely as its weight among all of them.
@@ -54,7 +54,7 @@ impl Dice {
     pub fn bytes(&mut self, size: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(size + 8);
         while bytes.len() < size {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
+            bytes.extend_from_slice(&self.throw().to_le_bytes());
         }
         bytes.truncate(size);
         bytes
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn the_same_seed_throws_the_same() {
         let (mut one, mut two) = (Dice::new(7), Dice::new(7));
-        assert!((0..100).all(|_| one.next() == two.next()));
+        assert!((0..100).all(|_| one.throw() == two.throw()));
         assert_eq!(one.another().bytes(13), two.another().bytes(13));
     }
 

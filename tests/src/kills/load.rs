@@ -163,8 +163,7 @@ impl Caller {
             && let Some(id) = refusal.approval()
         {
             // The admin may have found it already.
-            self.ledger.wishes().entry(id.to_owned()).or_insert_with(Wish::default).subject =
-                Some(subject.clone());
+            self.ledger.wishes().entry(id.to_owned()).or_default().subject = Some(subject.clone());
         }
         self.ledger.answered(&subject, Answer::of(&outcome));
     }

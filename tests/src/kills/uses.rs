@@ -214,3 +214,99 @@ fn forbidden(book: &Book, intent: &Value) -> Option<&'static str> {
     let frozen = |(from, to): &(u64, u64)| at_ms > *from && at_ms < *to;
     (intent["agent"] == DOOR && book.freezes.iter().any(frozen)).then_some("used while frozen")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kills::ledger::Book;
+
+    const SEND: &str = "/gmail/v1/users/me/messages/send";
+
+    fn request(path: &str, method: &str, at_ms: i64) -> LoggedRequest {
+        LoggedRequest {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            host: String::new(),
+            authorization: None,
+            headers: Vec::new(),
+            body: bytes::Bytes::new(),
+            status: 200,
+            faulted: false,
+            at_ms,
+        }
+    }
+
+    fn intent(id: &str, at_ms: u64) -> Value {
+        json!({
+            "kind": "intent", "use": id, "at_ms": at_ms, "boot": "boot_1", "tool": "gmail.send_message",
+            "step": "send", "secret": "gmail/me", "agent": "door", "grant": "gr_1",
+        })
+    }
+
+    fn outcome(id: &str, ending: &str) -> Value {
+        json!({ "kind": "outcome", "use": id, "ending": ending })
+    }
+
+    /// How many troubles there are.
+    fn troubles(requests: &[LoggedRequest], audit: &[Value], book: &Book) -> usize {
+        compare(&Forms::read(), requests, audit, book, true).1.len()
+    }
+
+    #[test]
+    fn what_fits_is_no_trouble() {
+        let requests = [request(SEND, "POST", 10), request(SEND, "POST", 20)];
+        let audit = [
+            intent("a", 10),
+            outcome("a", "released"),
+            intent("b", 15),
+            outcome("b", "unknown"),
+            intent("c", 16),
+            outcome("c", "not-sent"),
+        ];
+        assert_eq!(troubles(&requests, &audit, &Book::default()), 0);
+    }
+
+    #[test]
+    fn each_kind_of_lie_is_found() {
+        let book = Book::default();
+        let sent = [request(SEND, "POST", 10)];
+        let of = |ending: &str| vec![intent("a", 5), outcome("a", ending)];
+        assert_eq!(troubles(&sent, &[], &book), 1, "no intent");
+        assert_eq!(troubles(&sent, &[intent("a", 11), outcome("a", "released")], &book), 1, "too late");
+        assert_eq!(troubles(&sent, &of("not-sent"), &book), 1, "it was sent");
+        assert_eq!(troubles(&[], &of("released"), &book), 1, "it was not sent");
+        assert_eq!(troubles(&[], &of("unknown"), &book), 0, "nobody knows");
+        let twice = [request(SEND, "POST", 10), request(SEND, "POST", 12)];
+        assert_eq!(troubles(&twice, &of("released"), &book), 1, "sent twice");
+        assert!(troubles(&[], &[intent("a", 5)], &book) > 0, "no end");
+        assert!(
+            troubles(&sent, &[of("released"), vec![outcome("a", "released")]].concat(), &book) > 0,
+            "two ends"
+        );
+        assert_eq!(troubles(&[], &[outcome("a", "released")], &book), 1, "an end of nothing");
+        let other = [request("/gmail/v1/users/me/messages/m1/trash", "POST", 10)];
+        assert!(troubles(&other, &of("unknown"), &book) > 0, "another request than was meant");
+    }
+
+    #[test]
+    fn what_was_taken_away_is_not_used() {
+        let sent = [request(SEND, "POST", 10)];
+        let audit = [intent("a", 6), outcome("a", "released")];
+        let revoked = |told| Book {
+            grants: [("gr_1".to_owned(), (String::new(), Fate::Revoked(told)))].into(),
+            ..Book::default()
+        };
+        assert_eq!(
+            troubles(&sent, &audit, &revoked(6)),
+            0,
+            "in the same instant nobody knows which was first"
+        );
+        assert_eq!(troubles(&sent, &audit, &revoked(5)), 1);
+        let frozen = |from, to| Book { freezes: vec![(from, to)], ..Book::default() };
+        assert_eq!(troubles(&sent, &audit, &frozen(5, 7)), 1);
+        assert_eq!(troubles(&sent, &audit, &frozen(6, 9)), 0);
+    }
+}

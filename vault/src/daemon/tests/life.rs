@@ -179,7 +179,6 @@ async fn a_kill_does_not_hide_how_late_it_was() {
     let home = Home::new();
     let daemon = home.start(home.unlock()).await;
     let mut admin = home.admin().await;
-    home.clock.advance_ms(9_000);
     let agent = |name: &str| v1::AddAgentRequest { name: name.into(), ..Default::default() };
     admin.add_agent(agent("early")).await.unwrap();
     // An hour goes by on the wall alone, so that nothing is done that is done now and then.
