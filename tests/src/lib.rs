@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 pub mod binaries;
+pub mod kills;
 pub mod metadata;
 pub mod peers;
 pub mod repository;

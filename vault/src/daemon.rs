@@ -268,7 +268,8 @@ async fn tick(vault: Arc<Vault>, stop: CancellationToken) {
             if let Err(fault) = vault.audit.sweep(vault.clock.wall_ms()).await {
                 tracing::warn!(%fault, "old details could not be erased");
             }
-            keeper::mark_revision(&vault).await;
         }
+        // Often: what was changed since the last one, a store that is put back can hide.
+        keeper::mark_revision(&vault).await;
     }
 }

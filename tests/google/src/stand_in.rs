@@ -156,6 +156,33 @@ impl StandIn {
         self.shared.state().log.clone()
     }
 
+    /// How many requests the log has.
+    #[must_use]
+    pub fn arrived(&self) -> usize {
+        self.shared.state().log.len()
+    }
+
+    /// Takes the log away: what was in it.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<LoggedRequest> {
+        std::mem::take(&mut self.shared.state().log)
+    }
+
+    /// The paths of all files that are no folders; one that is there twice is told twice.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let (_, files) = self.shared.state().world.drive.paths();
+        files.into_iter().map(|(path, _)| path).collect()
+    }
+
+    /// For each time that a replaced refresh token came back while its family lived, which ends the family: whether the
+    /// access token that came with the newest refresh token had been used by then. A client that makes a new refresh
+    /// token durable before it uses what came with it never sees `true`, wherever it is killed.
+    #[must_use]
+    pub fn reuses(&self) -> Vec<bool> {
+        self.shared.state().world.tokens.reuses.clone()
+    }
+
     /// Empties the log.
     pub fn clear_log(&self) {
         self.shared.state().log.clear();

@@ -1,5 +1,6 @@
 //! Clients, codes, access and refresh tokens. All that comes from one consent is one *family*.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Access {
     pub(crate) scopes: BTreeSet<String>,
     expires_ms: i64,
     family: u64,
+    /// Whether anybody came with it.
+    used: Cell<bool>,
 }
 
 /// A refresh token.
@@ -45,6 +48,8 @@ struct Refresh {
     scopes: BTreeSet<String>,
     family: u64,
     replaced: bool,
+    /// The access token that came with it; empty for one without the OAuth dance.
+    access: String,
 }
 
 /// Why a code or refresh token gave nothing.
@@ -75,6 +80,9 @@ pub(crate) struct Tokens {
     refresh: BTreeMap<String, Refresh>,
     revoked: BTreeSet<u64>,
     families: u64,
+    /// For each time that a replaced refresh token came back to a live family: whether the access token of the newest one
+    /// had been used by then.
+    pub(crate) reuses: Vec<bool>,
 }
 
 impl Tokens {
@@ -88,6 +96,7 @@ impl Tokens {
             refresh: BTreeMap::new(),
             revoked: BTreeSet::new(),
             families: 0,
+            reuses: Vec::new(),
         }
     }
 
@@ -149,7 +158,7 @@ impl Tokens {
         }
         let (family, scopes, offline) = (kept.family, kept.scopes.clone(), kept.offline);
         let access = self.new_access(client_id, scopes.clone(), family, now_ms);
-        let refresh = offline.then(|| self.new_refresh(client_id, scopes.clone(), family));
+        let refresh = offline.then(|| self.new_refresh(client_id, scopes.clone(), family, &access));
         Ok(Issued { access, refresh, scopes })
     }
 
@@ -166,7 +175,11 @@ impl Tokens {
             return Err(GrantError::Invalid);
         }
         if kept.replaced {
-            self.revoked.insert(kept.family);
+            let family = kept.family;
+            self.revoked.insert(family);
+            let newest = self.refresh.values().find(|other| other.family == family && !other.replaced);
+            let access = newest.and_then(|newest| self.access.get(&newest.access));
+            self.reuses.push(access.is_some_and(|access| access.used.get()));
             return Err(GrantError::Invalid);
         }
         let scopes = wanted.unwrap_or_else(|| kept.scopes.clone());
@@ -175,8 +188,8 @@ impl Tokens {
         }
         let (family, all) = (kept.family, kept.scopes.clone());
         kept.replaced = self.rotate;
-        let refresh = self.rotate.then(|| self.new_refresh(client_id, all, family));
         let access = self.new_access(client_id, scopes.clone(), family, now_ms);
+        let refresh = self.rotate.then(|| self.new_refresh(client_id, all, family, &access));
         Ok(Issued { access, refresh, scopes })
     }
 
@@ -195,7 +208,9 @@ impl Tokens {
     /// A live access token, or `None` for unknown, expired and revoked ones.
     pub(crate) fn live(&self, token: &str, now_ms: i64) -> Option<&Access> {
         let kept = self.access.get(token)?;
-        (kept.expires_ms > now_ms && !self.revoked.contains(&kept.family)).then_some(kept)
+        let live = kept.expires_ms > now_ms && !self.revoked.contains(&kept.family);
+        kept.used.set(kept.used.get() || live);
+        live.then_some(kept)
     }
 
     /// An access token without the OAuth dance, in a family of its own.
@@ -207,7 +222,7 @@ impl Tokens {
     /// A refresh token without the OAuth dance, in a family of its own.
     pub(crate) fn direct_refresh(&mut self, client_id: &str, scopes: BTreeSet<String>) -> String {
         let family = self.new_family();
-        self.new_refresh(client_id, scopes, family)
+        self.new_refresh(client_id, scopes, family, "")
     }
 
     fn new_family(&mut self) -> u64 {
@@ -223,14 +238,21 @@ impl Tokens {
             scopes,
             expires_ms: now_ms.saturating_add(lifetime),
             family,
+            used: Cell::new(false),
         };
         self.access.insert(token.clone(), kept);
         token
     }
 
-    fn new_refresh(&mut self, client: &str, scopes: BTreeSet<String>, family: u64) -> String {
+    fn new_refresh(&mut self, client: &str, scopes: BTreeSet<String>, family: u64, access: &str) -> String {
         let token = format!("1//0{}", random::token(60));
-        let kept = Refresh { client_id: client.to_owned(), scopes, family, replaced: false };
+        let kept = Refresh {
+            client_id: client.to_owned(),
+            scopes,
+            family,
+            replaced: false,
+            access: access.to_owned(),
+        };
         self.refresh.insert(token.clone(), kept);
         token
     }

@@ -25,6 +25,12 @@ pub struct Refused {
 }
 
 impl Called {
+    /// What `claviger-agent call --json` has printed.
+    #[must_use]
+    pub fn of(ran: Ran) -> Self {
+        Self::read(ran)
+    }
+
     pub(super) fn read(ran: Ran) -> Self {
         let json = serde_json::from_str(&ran.out).unwrap_or(Value::Null);
         Self { ran, json }

@@ -56,6 +56,8 @@ pub struct World {
     adapters: Vec<Program>,
     /// How many times the vault was started.
     starts: usize,
+    /// Whether the files stay.
+    kept: bool,
 }
 
 impl World {
@@ -215,6 +217,27 @@ impl World {
         claviger_agent::Session::open(&self.agent_socket(AGENT), server).await.unwrap()
     }
 
+    /// As [`World::session`], of that agent, and with a folder for files.
+    pub async fn session_of(
+        &self,
+        name: &str,
+        folder: Option<std::sync::Arc<claviger_agent::Folder>>,
+    ) -> claviger_agent::Session {
+        assert!(self.users.is_single(), "this process is not the agent's user");
+        let server = claviger_proto::connect::Server::OwnerOfDirectory;
+        claviger_agent::Session::open(&self.agent_socket(name), server).await.unwrap().with_folder(folder)
+    }
+
+    /// Starts `claviger-agent call --folder` as the agent of every world, and leaves it to the caller.
+    #[must_use]
+    pub fn begin_call(&self, tool: &str, args: &Value) -> tokio::process::Child {
+        let mut command = self.users.command(Who::Agent, &binaries::path("claviger-agent"), self.base());
+        command.env("CLAVIGER_AGENT_SOCKET", self.agent_socket(AGENT)).env("CLAVIGER_FOLDER", self.folder());
+        command.args(["call", "--json", tool]).args(called::words(args));
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+        command.spawn().unwrap()
+    }
+
     /// The process id of the vault.
     #[must_use]
     pub fn vault_pid(&self) -> u32 {
@@ -341,6 +364,13 @@ impl World {
     }
 }
 
+impl World {
+    /// Leaves everything of this world on the disk when it ends.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if let Some(vault) = &self.vault {
@@ -350,13 +380,18 @@ impl Drop for World {
         }
         self.vault = None;
         self.adapters.clear();
-        if std::thread::panicking()
+        if (self.kept || std::thread::panicking())
             && let Some(dir) = self.dir.take()
         {
             let logs = self.starts;
             note(&format!("kept for a look, with {logs} logs of the vault: {}", dir.keep().display()));
         }
     }
+}
+
+/// Kills a process that a world started; one that has ended is left alone.
+pub fn kill(pid: u32) {
+    process::kill(pid);
 }
 
 /// Whether that process still runs; one that has ended and waits for its parent does not.

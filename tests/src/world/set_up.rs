@@ -71,7 +71,8 @@ impl World {
                 users.make_dir(Users::adapter(name), &base.join(format!("mcp-{name}")), 0o755);
             }
         }
-        let world = Self { dir: Some(dir), google, users, vault: None, adapters: Vec::new(), starts: 0 };
+        let world =
+            Self { dir: Some(dir), google, users, vault: None, adapters: Vec::new(), starts: 0, kept: false };
         world.init().await;
         world.configure(&origin, &audit);
         world

@@ -100,6 +100,12 @@ impl Broker {
         Ok(())
     }
 
+    /// It was at least so late in an earlier run, in milliseconds since 1970: the durable mark of a run that was killed may be
+    /// older than what that run had shown.
+    pub fn was_as_late_as(&self, at_ms: u64) {
+        self.time.high_ms.fetch_max(at_ms, Ordering::Relaxed);
+    }
+
     /// Accepts the wall clock as it is now, after it was wrong. Returns the time, in milliseconds since 1970.
     ///
     /// # Errors

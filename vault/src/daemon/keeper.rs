@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use claviger_domain::event::{Actor, Kind};
+use claviger_domain::event::{Actor, Event, Kind};
 use claviger_domain::refusal::Class;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -16,7 +16,7 @@ use crate::broker::error::AdminError;
 use crate::keys::guard;
 use crate::keys::root::RootKey;
 use crate::keys::wrap::{UnlockFault, unlock_with_identity, unlock_with_passphrase};
-use crate::port::{AuditFault, BoxFuture};
+use crate::port::{AuditFault, AuditSink as _, BoxFuture};
 use crate::rpc::admin::{Facts, Keeper};
 use crate::rpc::convert::ask::Key;
 use crate::rpc::gate::Gate;
@@ -156,6 +156,7 @@ impl Inner {
                 tracing::warn!(%fault, "it could not be recorded that the vault is sealed again");
             }
             loaded?;
+            self.look_at_the_time().await;
             self.freeze_restored().await;
             Ok(())
         };
@@ -166,6 +167,26 @@ impl Inner {
             vault.sealer.forget();
         }
         taken
+    }
+
+    /// The last record of an unsealed run before this one says how late it was then. A clock that was set back meanwhile
+    /// gives nothing again, though the vault was killed before it had saved its own mark.
+    async fn look_at_the_time(&self) {
+        let boot = self.vault.broker.boot();
+        // What a run records before it has looked at the time is recorded by whatever the clock shows.
+        let telling = move |event: &Event| {
+            let early = [Kind::Started, Kind::Stopped, Kind::Unsealed, Kind::Sealed, Kind::Outcome];
+            event.boot != boot && !early.contains(&event.kind)
+        };
+        match self.vault.audit.query(Box::new(telling), 1).await {
+            Ok(found) => {
+                // A reset is recorded with the time that was wrong.
+                for (event, _) in found.iter().filter(|(event, _)| event.kind != Kind::ClockReset) {
+                    self.vault.broker.was_as_late_as(event.at_ms);
+                }
+            }
+            Err(fault) => tracing::warn!(%fault, "the time of the last record is not known"),
+        }
     }
 
     /// A store that is older than the log may hold grants that were revoked since: every agent stays frozen until an
@@ -268,7 +289,11 @@ impl Keeper for DaemonKeeper {
 
 /// What an owner should act on, besides what the broker knows.
 fn warnings(vault: &Vault) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let trouble = vault.store.trouble();
+    let mut warnings: Vec<String> = trouble
+        .into_iter()
+        .map(|why| format!("the store takes no changes: {why}; nothing is acknowledged until it does"))
+        .collect();
     let mut warn = |when: bool, text: &str| {
         if when {
             warnings.push(text.to_owned());

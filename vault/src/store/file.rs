@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema;
 use super::sqlite::{OpenFault, Options};
@@ -82,8 +82,10 @@ impl Files {
         Ok(())
     }
 
-    /// Opens the database for good: looked at before SQLite may touch it, exclusive, checked, brought up to date.
-    pub(super) fn connect(&self, options: &Options) -> Result<Connection, OpenFault> {
+    /// Opens the database for good: looked at before SQLite may touch it, exclusive, checked, brought up to date, its journal
+    /// emptied. `doubt`: a write or a sync has failed since it was opened last, so nothing that the journal holds is
+    /// believed to be on the disk.
+    pub(super) fn connect(&self, options: &Options, doubt: bool) -> Result<Connection, OpenFault> {
         self.look()?;
         let connection = Connection::open_with_flags(&self.path, flags())?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -105,6 +107,7 @@ impl Files {
         if found != "ok" {
             return Err(OpenFault::Damaged("its pages do not fit together".into()));
         }
+        settle(&connection, options, doubt)?;
         schema::migrate(&connection)?;
         Ok(connection)
     }
@@ -152,6 +155,39 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Writes what the journal holds into the database, syncs that, and empties the journal.
+///
+/// After a sync that failed, a file reads back whole from the system's memory although some of it may never reach the
+/// disk; and the next sync of it says nothing of that. So such a journal is not synced once more and then believed:
+/// everything in it is written anew, to another file, whose own sync speaks for it.
+fn settle(connection: &Connection, options: &Options, doubt: bool) -> Result<(), OpenFault> {
+    match checkpoint(connection, options) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(OpenFault::Unavailable("its journal cannot be emptied".into())),
+        // Its journal was synced, as far as is known, and can be added to: a full disk is no reason not to start.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) && !doubt => {
+            tracing::warn!("there is no room to empty the store's journal");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether something kept it from its end.
+#[cfg(not(test))]
+fn checkpoint(connection: &Connection, _options: &Options) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+}
+
+/// The same, or with a fault that a test asked for.
+#[cfg(test)]
+fn checkpoint(connection: &Connection, options: &Options) -> rusqlite::Result<bool> {
+    if let Some(code) = options.settle_fault.as_ref().and_then(|fault| *fault.lock().ok()?) {
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+    }
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
 }
 
 fn flags() -> OpenFlags {

@@ -3,7 +3,8 @@
 //! Journal in WAL mode with `synchronous=FULL`: what was answered `Committed` survives a power cut. The store is locked
 //! twice, by a lock file and by SQLite's exclusive mode, since two vaults on one store would undo each other's
 //! revocations. A commit whose fate SQLite does not know is answered [`Commit::Unknown`]; the database is then opened
-//! anew, which decides the fate, before anything else is done.
+//! anew, which decides the fate, before anything else is done. A sync that failed is not tried again and then believed:
+//! what the journal held is written into the database and synced there, or nothing is acknowledged any more.
 
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -31,6 +32,9 @@ pub struct Options {
     /// The next commit's fault, taken when it occurs.
     #[cfg(test)]
     pub(crate) fault: Option<std::sync::Arc<std::sync::Mutex<Option<CommitFault>>>>,
+    /// What SQLite says, for as long as it stands there, when the journal is to be emptied.
+    #[cfg(test)]
+    pub(crate) settle_fault: Option<std::sync::Arc<std::sync::Mutex<Option<std::ffi::c_int>>>>,
 }
 
 impl Default for Options {
@@ -41,6 +45,8 @@ impl Default for Options {
             max_pages: None,
             #[cfg(test)]
             fault: None,
+            #[cfg(test)]
+            settle_fault: None,
         }
     }
 }
@@ -64,7 +70,7 @@ pub(crate) enum CommitFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenFault {
     /// Another process, or another part of this one, has it.
-    #[error("the store is open already")]
+    #[error("another process has the store open")]
     AlreadyOpen,
     /// There is none, and none was to be made.
     #[error("there is no store at that path")]
@@ -116,6 +122,7 @@ pub struct SqliteStore {
     /// `None` only while it is dropped.
     inbox: Option<mpsc::Sender<Request>>,
     revision: watch::Receiver<Revision>,
+    trouble: watch::Receiver<Option<&'static str>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -127,16 +134,22 @@ impl SqliteStore {
     /// See [`OpenFault`].
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenFault> {
         let worker = Worker::open(Files::claim(path, options.create)?, options)?;
-        let revision = worker.revisions();
+        let (revision, trouble) = (worker.revisions(), worker.troubles());
         let (inbox, requests) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || worker.run(requests))?;
-        Ok(Self { inbox: Some(inbox), revision, thread: Some(thread) })
+        Ok(Self { inbox: Some(inbox), revision, trouble, thread: Some(thread) })
     }
 
     /// The last revision that this process has seen committed.
     #[must_use]
     pub fn revision(&self) -> Revision {
         *self.revision.borrow()
+    }
+
+    /// Why it took no change the last time one was tried, in words for an owner; `None` where it did.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&'static str> {
+        *self.trouble.borrow()
     }
 
     /// Does what is queued, closes the file and gives up its lock. Blocks until that is done.

@@ -158,7 +158,7 @@ fn every_commit_is_synced_and_nobody_else_looks_on() {
     let (_directory, path) = fresh();
     drop(SqliteStore::open(&path, new()).unwrap());
     let files = Files::claim(&path, false).unwrap();
-    let connection = files.connect(&Options::default()).unwrap();
+    let connection = files.connect(&Options::default(), false).unwrap();
     let text = |pragma: &str| {
         connection
             .query_row(&format!("PRAGMA {pragma}"), [], |row| {
@@ -355,6 +355,62 @@ async fn an_unknown_commit_can_be_asked_for() {
             );
         }
     }
+}
+
+/// A sync that failed is not tried once more and then believed: what the journal holds is written anew, and until that
+/// was synced nothing is acknowledged, read or told.
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_believed_before_it_is_written_anew() {
+    let (_directory, path) = fresh();
+    let (fault, settle) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
+    let options =
+        Options { fault: Some(Arc::clone(&fault)), settle_fault: Some(Arc::clone(&settle)), ..new() };
+    let store = SqliteStore::open(&path, options).unwrap();
+    must_put(&store, "a", 0, b"").await;
+    assert_eq!(store.trouble(), None);
+    for code in [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_FULL] {
+        let lost = transaction(&[], vec![Write::Delete("b".into()), Write::Delete("a".into())]);
+        *settle.lock().unwrap() = Some(code);
+        *fault.lock().unwrap() = Some(CommitFault::AnswerLost);
+        assert_eq!(store.commit(lost.clone()).await, Commit::Unknown);
+        for _ in 0..3 {
+            assert_eq!(put(&store, "c", 0, b"").await, Commit::Unavailable);
+            assert!(matches!(store.happened(lost.id).await, Err(StoreFault::Unavailable(_))));
+            assert!(matches!(store.get("a").await, Err(StoreFault::Unavailable(_))));
+        }
+        assert!(store.trouble().is_some());
+        *settle.lock().unwrap() = None;
+        assert!(store.happened(lost.id).await.unwrap().is_some(), "it had reached the journal");
+        assert_eq!(std::fs::metadata(beside(&path, "-wal")).map_or(0, |file| file.len()), 0);
+        must_put(&store, "a", 0, b"").await;
+        assert_eq!(store.trouble(), None);
+    }
+}
+
+/// What a killed run left in the journal is in the database before anything is added to it.
+#[tokio::test]
+async fn a_journal_that_was_left_is_emptied_first() {
+    let (_directory, path) = fresh();
+    let store = SqliteStore::open(&path, new()).unwrap();
+    for version in 0..5 {
+        must_put(&store, "a", version, b"x").await;
+    }
+    let (_copied, copy) = cut_power(&path);
+    let journal = beside(&copy, "-wal");
+    assert!(std::fs::metadata(&journal).unwrap().len() > 0);
+    let after = open(&copy).unwrap();
+    assert_eq!(std::fs::metadata(&journal).unwrap().len(), 0);
+    assert_eq!(after.get("a").await.unwrap().unwrap().version, 5);
+    drop(after);
+    // A full disk is no reason not to start: that journal was synced, as far as anybody knows.
+    let (_copied, copy) = cut_power(&path);
+    let full = Arc::new(Mutex::new(Some(rusqlite::ffi::SQLITE_FULL)));
+    let options = Options { settle_fault: Some(Arc::clone(&full)), ..Options::default() };
+    let after = SqliteStore::open(&copy, options.clone()).unwrap();
+    assert_eq!(after.get("a").await.unwrap().unwrap().version, 5);
+    drop(after);
+    *full.lock().unwrap() = Some(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+    assert!(matches!(SqliteStore::open(&copy, options), Err(OpenFault::Unavailable(_))));
 }
 
 #[tokio::test]

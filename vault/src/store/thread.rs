@@ -34,8 +34,12 @@ pub(super) struct Worker {
     /// `None` after a fault that only a new connection clears.
     connection: Option<Connection>,
     options: Options,
+    /// A write or a sync has failed, and the journal was not emptied since.
+    doubt: bool,
     /// The last revision, for those who watch.
     revision: watch::Sender<Revision>,
+    /// Why no change is taken.
+    trouble: watch::Sender<Option<&'static str>>,
     files: Files,
 }
 
@@ -44,13 +48,24 @@ impl Worker {
         if options.create {
             files.create_if_missing()?;
         }
-        let mut worker = Self { connection: None, options, revision: watch::Sender::new(Revision(0)), files };
+        let mut worker = Self {
+            connection: None,
+            options,
+            doubt: false,
+            revision: watch::Sender::new(Revision(0)),
+            trouble: watch::Sender::new(None),
+            files,
+        };
         worker.connect()?;
         Ok(worker)
     }
 
     pub(super) fn revisions(&self) -> watch::Receiver<Revision> {
         self.revision.subscribe()
+    }
+
+    pub(super) fn troubles(&self) -> watch::Receiver<Option<&'static str>> {
+        self.trouble.subscribe()
     }
 
     /// Runs until every sender is gone and the queue is empty, then closes the database.
@@ -73,12 +88,25 @@ impl Worker {
             }
             if !commits.is_empty() {
                 for (answer, waiting) in self.commit(&commits).into_iter().zip(waiting) {
+                    self.note(answer);
                     // Who no longer waits is not told; the commit stands all the same.
                     let _ = waiting.send(answer);
                 }
             }
             for read in reads {
                 self.read(read);
+            }
+        }
+    }
+
+    /// Keeps in mind, for whoever looks after the vault, whether changes are taken.
+    fn note(&self, answer: Commit) {
+        match answer {
+            Commit::Committed(_) => drop(self.trouble.send_replace(None)),
+            Commit::Conflict => {}
+            Commit::Full => drop(self.trouble.send_replace(Some("there is no room for them"))),
+            Commit::Unavailable | Commit::Unknown => {
+                self.trouble.send_replace(Some("writing or syncing its file fails"));
             }
         }
     }
@@ -109,6 +137,7 @@ impl Worker {
         }
         if group.broken {
             self.connection = None;
+            self.doubt = true;
             // At once, so that who watches hears of a commit that did happen. If it fails, the next request tries again.
             if let Err(fault) = self.connect() {
                 tracing::error!(%fault, "the store could not be opened again");
@@ -163,14 +192,15 @@ impl Worker {
     }
 
     /// Opens the database if it is not open. After a commit of unknown fate this is what decides it: SQLite recovers
-    /// from the journal as after a crash.
+    /// from the journal as after a crash, and what it recovers is made durable before anybody is told of it.
     fn connect(&mut self) -> Result<(), OpenFault> {
         if self.connection.is_some() {
             return Ok(());
         }
-        let connection = self.files.connect(&self.options)?;
+        let connection = self.files.connect(&self.options, self.doubt)?;
         let revision = engine::revision(&connection)?
             .ok_or_else(|| OpenFault::Damaged("its revisions do not fit together".into()))?;
+        self.doubt = false;
         self.connection = Some(connection);
         self.revision.send_replace(revision);
         Ok(())

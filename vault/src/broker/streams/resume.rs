@@ -139,7 +139,8 @@ impl Broker {
         }
     }
 
-    /// One request besides the upload's own. What goes wrong with it has made nothing.
+    /// One request besides the upload's own. What goes wrong with it has made nothing; but it may have arrived, and the log
+    /// does not say otherwise.
     async fn aside(
         self: &Arc<Self>,
         course: &Course<'_>,
@@ -158,23 +159,25 @@ impl Broker {
                 self.end(begun, Ending::Unknown, None, 0, Detail::default()).await?;
                 Err(Denial::new(Class::Upstream).field("answer"))
             }
-            Err(fault) => Err(self.made_nothing(begun, &purpose, &fault).await),
+            Err(fault) => Err(self.made_nothing(begun, &purpose, &fault, Ending::Unknown).await),
         }
     }
 
-    /// Ends a use of which it is certain that it made nothing, whatever became of it.
+    /// Ends a use of which it is certain that it made nothing, whatever became of it: recorded as `ending`, but for one of
+    /// which nothing was sent.
     pub(super) async fn made_nothing(
         &self,
         begun: Begun,
         purpose: &Purposeful,
         fault: &UpstreamFault,
+        ending: Ending,
     ) -> Denial {
         if *fault == UpstreamFault::Echo || fault.nothing_sent() {
             return self.fault(begun, purpose, fault).await.unwrap_or_else(|denial| denial);
         }
         let mut detail = Detail::default();
         detail.add("upstream", Some(&fault.to_string()));
-        let ended = self.end(begun, Ending::NotSent, None, 0, detail).await;
+        let ended = self.end(begun, ending, None, 0, detail).await;
         let denial = Denial::new(Class::Upstream).field("connection").fix(fault.to_string());
         ended.err().unwrap_or(denial)
     }

@@ -263,7 +263,7 @@ impl Broker {
             Err(fault) => {
                 let Some(session) = session else { return Err(self.fault(begun, purpose, &fault).await?) };
                 self.keep_session(course, session);
-                return Err(self.made_nothing(begun, purpose, &fault).await);
+                return Err(self.made_nothing(begun, purpose, &fault, Ending::NotSent).await);
             }
         };
         let status = answer.status;

@@ -16,6 +16,7 @@ mod between;
 mod bounds;
 mod bytes;
 mod canary;
+mod clock;
 mod connect;
 mod consent;
 mod contest;

@@ -35,6 +35,8 @@ struct Drive {
     last: Reply,
     /// What it answers while bytes come.
     early: Option<u16>,
+    /// Whether the answer that says where an upload goes is lost.
+    lost: bool,
     made: usize,
 }
 
@@ -81,6 +83,7 @@ fn serve(drive: &mut Drive, seen: &Seen) -> Result<Answer, UpstreamFault> {
             }
             None => answer(200, &json!({})),
         },
+        "POST" if drive.lost => reply(drive, Reply::Broken),
         "POST" => {
             let headers = vec![("location".to_owned(), drive.location.clone().into_bytes())];
             Ok(Answer { status: 200, headers, body: Bytes::new() })
@@ -114,6 +117,7 @@ async fn world(caveats: Vec<Caveat>) -> (World, Shared) {
         asked: Reply::Status(404),
         last: Reply::Made,
         early: None,
+        lost: false,
         made: 0,
     };
     let drive = Arc::new(Mutex::new(drive));
@@ -444,6 +448,23 @@ async fn an_upload_that_was_cut_goes_on_where_the_upstream_has_it() {
         ]
     );
     nothing_leaks(&world);
+}
+
+/// The request that begins an upload makes nothing, and so may be made again; but it was sent, with the credential, and
+/// the log does not say that it was not.
+#[tokio::test]
+async fn a_beginning_whose_answer_is_lost_was_sent_all_the_same() {
+    let (world, drive) = world(vec![]).await;
+    let all = content(PIECE);
+    drive.lock().unwrap().lost = true;
+    let minted = world.mint(TOOL, args(&all)).await.unwrap();
+    assert_eq!(class(open(&world, &minted).await), Class::Upstream);
+    assert_eq!(endings(&world), [ended("start upload", Ending::Unknown)]);
+    drive.lock().unwrap().lost = false;
+    let uploading = start(&world, args(&all)).await.unwrap();
+    feed(&uploading, &all).await;
+    done(uploading).await.unwrap();
+    assert_eq!(drive.lock().unwrap().made, 1);
 }
 
 #[tokio::test]

@@ -157,3 +157,53 @@ async fn a_removed_agent_is_cut_off_and_the_others_are_not() {
     home.agent("bot").await.open(v1::OpenRequest::default()).await.unwrap();
     daemon.stop().await;
 }
+
+/// Copies a directory of files as it is, as a kill leaves it; sockets stay where they are.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &target);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A kill comes before the mark of the clock is saved, and then the clock is set back: the log says how late it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_does_not_hide_how_late_it_was() {
+    let home = Home::new();
+    let daemon = home.start(home.unlock()).await;
+    let mut admin = home.admin().await;
+    let agent = |name: &str| v1::AddAgentRequest { name: name.into(), ..Default::default() };
+    admin.add_agent(agent("early")).await.unwrap();
+    // An hour goes by on the wall alone, so that nothing is done that is done now and then.
+    home.clock.step_ms(3_600_000);
+    admin.add_agent(agent("late")).await.unwrap();
+    let killed =
+        Home { dir: tempfile::tempdir_in("/tmp").unwrap(), identity: home.key(), clock: home.clock.clone() };
+    copy(home.dir.path(), killed.dir.path());
+    daemon.stop().await;
+
+    home.clock.step_ms(-60_000);
+    let daemon = killed.start(killed.unlock()).await;
+    let refuses = async |home: &Home| {
+        home.admin().await.status(v1::StatusRequest {}).await.unwrap().into_inner().clock_refuses
+    };
+    assert!(!refuses(&killed).await, "a minute is nothing");
+    daemon.stop().await;
+    home.clock.step_ms(-3_000);
+    let daemon = killed.start(killed.unlock()).await;
+    assert!(refuses(&killed).await, "an hour came back");
+    // An admin's word settles it, for the next run too.
+    killed.admin().await.reset_clock(v1::ResetClockRequest {}).await.unwrap();
+    assert!(!refuses(&killed).await);
+    daemon.stop().await;
+    let daemon = killed.start(killed.unlock()).await;
+    assert!(!refuses(&killed).await, "it was told that the clock is right");
+    daemon.stop().await;
+}

@@ -1,0 +1,95 @@
+//! A clock that is set back gives nothing again, and one that is set forward takes nothing for good.
+
+use claviger_domain::caveat::Caveat;
+use claviger_domain::rate::Rate;
+use claviger_domain::refusal::Class;
+use serde_json::json;
+
+use super::world::{ADMIN, World, agent, ask};
+use crate::broker::view::GrantAsk;
+
+const GET: &str = "gmail.get_message";
+/// The most that a clock may be set back before uses are refused, in milliseconds.
+const SLACK: i64 = 60_000;
+
+async fn mint(world: &World) -> Result<(), Class> {
+    world.mint(GET, json!({"message_id": "m1"})).await.map(drop).map_err(|refusal| refusal.class)
+}
+
+/// Expired is expired: by each way in which the clock can be set back, restarts included.
+#[tokio::test]
+async fn what_has_expired_does_not_come_back() {
+    for (restart, back) in [(false, SLACK), (false, 3_600_000), (true, SLACK), (true, 3_600_000)] {
+        let mut world = World::new().await;
+        let ask = GrantAsk { expires_in_s: Some(100), ..ask("ann", &[GET], vec![]) };
+        let grant = world.broker.add_grant(ADMIN, ask).await.unwrap();
+        mint(&world).await.unwrap();
+        let (text, bytes) = world.present(GET, &json!({"message_id": "m1"}));
+        world.clock.advance(100_000);
+        world.broker.tick().await;
+        world.clock.step(-back);
+        if restart {
+            world.restart().await;
+        }
+        let answer = world.broker.mint(&super::world::adapter("gmail"), &text, &bytes).await;
+        assert!(answer.is_err(), "{restart} {back}");
+        assert!(world.broker.open(&agent("ann")).unwrap().handles.is_empty(), "{restart} {back}");
+        let shown = world.broker.grants(None, true).unwrap();
+        let shown = shown.iter().find(|shown| shown.grant.id == grant.grant.id).unwrap();
+        assert!(shown.grant.alive(world.broker.now_ms()).is_err(), "{restart} {back}");
+    }
+}
+
+/// A rate's calls come back with time that passes, not with a clock that is set back and runs again.
+#[tokio::test]
+async fn a_rate_is_not_had_twice() {
+    for restart in [false, true] {
+        let mut world = World::new().await;
+        let hourly = Rate::new(8, 3600).unwrap();
+        world.grant(&[GET], vec![Caveat::Rate(hourly)]).await;
+        for _ in 0..8 {
+            mint(&world).await.unwrap();
+        }
+        world.broker.tick().await;
+        // Within the slack it is the same instant again and again.
+        let mut given = 0;
+        for _ in 0..20 {
+            world.clock.step(-SLACK);
+            if restart {
+                world.restart().await;
+            }
+            given += usize::from(mint(&world).await.is_ok());
+            world.clock.advance(60_000);
+            given += usize::from(mint(&world).await.is_ok());
+        }
+        assert_eq!(given, 0, "{restart}");
+        // Set back by hours, and the owner says that it is right: what was used up still is, for at most the rate's span.
+        world.clock.step(-7_200_000);
+        world.broker.reset_clock(ADMIN).await.unwrap();
+        for _ in 0..8 {
+            assert_eq!(mint(&world).await, Err(Class::RateLimited), "{restart}");
+        }
+        world.clock.advance(3_600_000);
+        mint(&world).await.unwrap();
+    }
+}
+
+/// Set forward by mistake and then right: the owner's word brings back what the wrong time ended, and nothing more.
+#[tokio::test]
+async fn a_wrong_time_ahead_is_undone_by_the_owner_alone() {
+    let mut world = World::new().await;
+    let ask = GrantAsk { expires_in_s: Some(1000), ..ask("ann", &[GET], vec![Caveat::Calls(2)]) };
+    world.broker.add_grant(ADMIN, ask).await.unwrap();
+    mint(&world).await.unwrap();
+    world.clock.step(86_400_000);
+    world.broker.tick().await;
+    assert!(world.broker.open(&agent("ann")).unwrap().handles.is_empty());
+    world.clock.step(-86_400_000);
+    for _ in 0..2 {
+        assert!(world.broker.clock_refuses());
+        world.restart().await;
+    }
+    world.broker.reset_clock(ADMIN).await.unwrap();
+    mint(&world).await.unwrap();
+    assert_eq!(mint(&world).await, Err(Class::RateLimited), "a call was given back");
+}
