@@ -105,7 +105,6 @@ impl Scene {
         let files = world.google.files();
         let seeded = files.iter().filter_map(|path| path.strip_prefix("Agent/")).map(str::to_owned).collect();
         let sessions = open(&world, &folder).await;
-        // What was asked for to resolve names has its intents, too; but what the test asked itself is none of ours.
         Self {
             sessions,
             ledger,
@@ -173,7 +172,7 @@ impl Scene {
                 // The vault goes on, and so do those who call.
                 pause(20).await;
             }
-            Victim::Client => troubles.extend(self.clients(dice).await),
+            Victim::Client => self.clients(dice).await,
         }
         stop.store(true, Ordering::SeqCst);
         if matches!(victim, Victim::Vault | Victim::All) {
@@ -230,7 +229,7 @@ impl Scene {
     }
 
     /// Programs of the agent that are killed in the middle of a call; those that were quicker have their answer.
-    async fn clients(&self, dice: &mut Dice) -> Vec<String> {
+    async fn clients(&self, dice: &mut Dice) {
         let mut running = Vec::new();
         for _ in 0..CLIENTS {
             let (tool, name, args) = match dice.below(3) {
@@ -275,7 +274,6 @@ impl Scene {
             }
             let _ = std::fs::remove_file(self.account.own.join(&name));
         }
-        Vec::new()
     }
 
     /// Keeps the files of this world, with what each side says; returns where.
