@@ -260,7 +260,7 @@ async fn kills_between_renewals_lose_no_token_that_was_used() {
         let newest = world.google.newest(&newest_known).unwrap().0;
         renewals += newest.generation - began;
         let used = lineages(&world, &world.google.log());
-        let used = used.iter().any(|lineage| *lineage == newest);
+        let used = used.contains(&newest);
         world.google.clear_log();
         world.start_unsealed().await;
         let called = world.call("gmail_list_labels", json!({})).await;
