@@ -159,3 +159,27 @@ async fn nobody_falls_between_two_lives() {
         assert_eq!(world.admin(&["secret", "ls"]).await["secrets"].as_array().unwrap().len(), 2);
     }
 }
+
+/// The program that comes after a seal is not unsealed by what unsealed the one before, nor stopped by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_service_managers_credential_unsealed_seals_too() {
+    let mut world = World::ready().await;
+    assert!(world.stop_vault().await.success());
+    let folder = world.base().join("credentials");
+    std::fs::create_dir(&folder).unwrap();
+    // A copy has the rights of what it was copied from.
+    std::fs::copy(world.identity(), folder.join("claviger.identity")).unwrap();
+    std::fs::copy(world.identity(), folder.join("mine")).unwrap();
+    for words in [&["--credential"][..], &["--credential", "mine"], &["--credential=mine"]] {
+        let mut command = world.vault_command(words);
+        command.env("CREDENTIALS_DIRECTORY", &folder);
+        world.start_vault_by(command).await;
+        assert_eq!(world.admin(&["status"]).await["sealed"], false, "{words:?}");
+        let pid = world.vault_pid();
+        world.admin(&["seal"]).await;
+        assert_eq!(world.admin(&["status"]).await["sealed"], true, "{words:?}");
+        assert_eq!(world.vault_pid(), pid);
+        unseal(&world).await;
+        assert!(world.stop_vault().await.success(), "{words:?}");
+    }
+}

@@ -15,6 +15,8 @@ use claviger_tests::world::{AGENT, Plan, World, disk};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
+use crate::memory::KEYED;
+
 /// A world in which all are different users, where the test may make one.
 async fn world() -> World {
     match World::multi_user().await {
@@ -337,16 +339,17 @@ async fn a_user_reaches_the_socket_of_its_role_and_no_other() {
 async fn the_disk_and_the_logs_hold_no_secret_and_no_content() {
     // Small segments: all of them are looked through several times.
     let audit = "segment-bytes = \"1 MiB\"".to_owned();
-    let mut world = World::start(Plan { audit, ..Plan::default() }).await;
+    let mut world = World::start(Plan { audit, services: vec![("keyed", KEYED)], ..Plan::default() }).await;
     let [gmail, drive] = world.add_secrets().await;
     world.usual_grants().await;
     world.admin(&["freeze", "other", "--why", "a test"]).await;
-    world
+    let _ = world
         .claviger_with(
-            &["secret", "add", "gmail/canary", "--kind", "bearer", "--stdin"],
+            &["secret", "add", "keyed/canary", "--kind", "bearer", "--stdin"],
             "CANARY-bearer-token\n",
         )
-        .await;
+        .await
+        .success();
     let body = "CANARY-body of a mail";
     let letter = json!({"to": ["canary@example.com"], "subject": "CANARY-subject", "body": body});
     let _ = world.call("gmail_send_message", letter).await.ok();

@@ -59,3 +59,4 @@ pub use log::LoggedRequest;
 pub use mime::{ReadPart, read_mail};
 pub use seed::{Owner, Seed, SeedCalendar, SeedContact, SeedEvent, SeedFile, SeedMail};
 pub use stand_in::StandIn;
+pub use tokens::Lineage;

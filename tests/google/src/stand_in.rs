@@ -23,7 +23,7 @@ use crate::scopes;
 use crate::seed::{SeedEvent, SeedFile, SeedMail};
 use crate::server::{Shared, serve};
 use crate::tls;
-use crate::tokens::Tokens;
+use crate::tokens::{Lineage, Tokens};
 use crate::world::World;
 
 /// When seeded drafts were written: 7 November 2026, in milliseconds since 1970.
@@ -213,6 +213,27 @@ impl StandIn {
         self.shared.state().world.tokens.rotate = rotate;
     }
 
+    /// Sets how long a refresh token is still taken after another took its place; none at first.
+    pub fn set_refresh_grace(&self, grace: Duration) {
+        self.shared.state().world.tokens.grace = grace;
+    }
+
+    /// Where a token stands in its family, by its name in the log ([`LoggedRequest::token_id`]).
+    #[must_use]
+    pub fn lineage(&self, token_id: &str) -> Option<Lineage> {
+        self.shared.state().world.tokens.lineage(token_id)
+    }
+
+    /// The newest refresh token of a token's family: its generation, and whether the family was revoked. `None`: there is
+    /// no such token.
+    #[must_use]
+    pub fn newest(&self, token: &str) -> Option<(Lineage, bool)> {
+        let state = self.shared.state();
+        let tokens = &state.world.tokens;
+        let family = tokens.lineage(&LoggedRequest::token_id(token))?.family;
+        Some((Lineage { family, generation: tokens.generation(family) }, tokens.is_revoked(family)))
+    }
+
     /// Sets how long access tokens live that are issued from now on.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         self.shared.state().world.tokens.lifetime = lifetime;
@@ -228,6 +249,12 @@ impl StandIn {
     pub fn revoke(&self, token: &str) -> bool {
         let now = self.now_ms();
         self.shared.state().world.tokens.revoke(token, now)
+    }
+
+    /// Every access token and every refresh token that it has ever given out.
+    #[must_use]
+    pub fn issued(&self) -> Vec<String> {
+        self.shared.state().world.tokens.issued()
     }
 
     /// An access token of the first client without the OAuth dance. Scopes may be short (`gmail.readonly`).

@@ -1,9 +1,10 @@
 //! Clients, codes, access and refresh tokens. All that comes from one consent is one *family*.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use crate::log::LoggedRequest;
 use crate::random;
 
 /// How long an authorisation code lives. RFC 6749 section 4.1.2 allows ten minutes; a minute is plenty.
@@ -47,9 +48,21 @@ struct Refresh {
     client_id: String,
     scopes: BTreeSet<String>,
     family: u64,
-    replaced: bool,
+    /// How many refresh tokens of its family were given out before it.
+    generation: u64,
+    /// When another one took its place.
+    replaced_ms: Option<i64>,
     /// The access token that came with it; empty for one without the OAuth dance.
     access: String,
+}
+
+/// Where a token stands: all that comes from one consent is a family, and each refresh token of it a generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lineage {
+    /// The family's number.
+    pub family: u64,
+    /// How many refresh tokens the family had before the one that this one is, or came with.
+    pub generation: u64,
 }
 
 /// Why a code or refresh token gave nothing.
@@ -75,6 +88,8 @@ pub(crate) struct Tokens {
     pub(crate) clients: BTreeMap<String, Client>,
     pub(crate) lifetime: Duration,
     pub(crate) rotate: bool,
+    /// How long a refresh token is still taken after another took its place; reuse after that revokes the family.
+    pub(crate) grace: Duration,
     codes: BTreeMap<String, Code>,
     access: BTreeMap<String, Access>,
     refresh: BTreeMap<String, Refresh>,
@@ -83,6 +98,10 @@ pub(crate) struct Tokens {
     /// For each time that a replaced refresh token came back to a live family: whether the access token of the newest one
     /// had been used by then.
     pub(crate) reuses: Vec<bool>,
+    /// How many refresh tokens each family has had.
+    generations: BTreeMap<u64, u64>,
+    /// Of each token, by its name in the log.
+    lineages: HashMap<String, Lineage>,
 }
 
 impl Tokens {
@@ -91,12 +110,15 @@ impl Tokens {
             clients: BTreeMap::new(),
             lifetime,
             rotate,
+            grace: Duration::ZERO,
             codes: BTreeMap::new(),
             access: BTreeMap::new(),
             refresh: BTreeMap::new(),
             revoked: BTreeSet::new(),
             families: 0,
             reuses: Vec::new(),
+            generations: BTreeMap::new(),
+            lineages: HashMap::new(),
         }
     }
 
@@ -157,8 +179,10 @@ impl Tokens {
             return Err(GrantError::Invalid);
         }
         let (family, scopes, offline) = (kept.family, kept.scopes.clone(), kept.offline);
-        let access = self.new_access(client_id, scopes.clone(), family, now_ms);
-        let refresh = offline.then(|| self.new_refresh(client_id, scopes.clone(), family, &access));
+        let refresh = offline.then(|| self.new_refresh(client_id, scopes.clone(), family));
+        let generation = self.generation(family);
+        let access = self.new_access(client_id, scopes.clone(), Lineage { family, generation }, now_ms);
+        self.belongs(refresh.as_ref(), &access);
         Ok(Issued { access, refresh, scopes })
     }
 
@@ -174,10 +198,12 @@ impl Tokens {
         if kept.client_id != client_id || self.revoked.contains(&kept.family) {
             return Err(GrantError::Invalid);
         }
-        if kept.replaced {
+        let grace_ms = i64::try_from(self.grace.as_millis()).unwrap_or(i64::MAX);
+        if kept.replaced_ms.is_some_and(|replaced_ms| now_ms >= replaced_ms.saturating_add(grace_ms)) {
             let family = kept.family;
             self.revoked.insert(family);
-            let newest = self.refresh.values().find(|other| other.family == family && !other.replaced);
+            let newest =
+                self.refresh.values().find(|other| other.family == family && other.replaced_ms.is_none());
             let access = newest.and_then(|newest| self.access.get(&newest.access));
             self.reuses.push(access.is_some_and(|access| access.used.get()));
             return Err(GrantError::Invalid);
@@ -187,9 +213,16 @@ impl Tokens {
             return Err(GrantError::Scope);
         }
         let (family, all) = (kept.family, kept.scopes.clone());
-        kept.replaced = self.rotate;
-        let access = self.new_access(client_id, scopes.clone(), family, now_ms);
-        let refresh = self.rotate.then(|| self.new_refresh(client_id, all, family, &access));
+        if self.rotate {
+            kept.replaced_ms.get_or_insert(now_ms);
+        }
+        let mut generation = kept.generation;
+        let refresh = self.rotate.then(|| self.new_refresh(client_id, all, family));
+        if refresh.is_some() {
+            generation = self.generation(family);
+        }
+        let access = self.new_access(client_id, scopes.clone(), Lineage { family, generation }, now_ms);
+        self.belongs(refresh.as_ref(), &access);
         Ok(Issued { access, refresh, scopes })
     }
 
@@ -205,6 +238,11 @@ impl Tokens {
         self.revoked.extend(0..=self.families);
     }
 
+    /// Every access token and every refresh token that was ever given out.
+    pub(crate) fn issued(&self) -> Vec<String> {
+        self.access.keys().chain(self.refresh.keys()).cloned().collect()
+    }
+
     /// A live access token, or `None` for unknown, expired and revoked ones.
     pub(crate) fn live(&self, token: &str, now_ms: i64) -> Option<&Access> {
         let kept = self.access.get(token)?;
@@ -215,14 +253,14 @@ impl Tokens {
 
     /// An access token without the OAuth dance, in a family of its own.
     pub(crate) fn direct_access(&mut self, client_id: &str, scopes: BTreeSet<String>, now_ms: i64) -> String {
-        let family = self.new_family();
-        self.new_access(client_id, scopes, family, now_ms)
+        let lineage = Lineage { family: self.new_family(), generation: 0 };
+        self.new_access(client_id, scopes, lineage, now_ms)
     }
 
     /// A refresh token without the OAuth dance, in a family of its own.
     pub(crate) fn direct_refresh(&mut self, client_id: &str, scopes: BTreeSet<String>) -> String {
         let family = self.new_family();
-        self.new_refresh(client_id, scopes, family, "")
+        self.new_refresh(client_id, scopes, family)
     }
 
     fn new_family(&mut self) -> u64 {
@@ -230,28 +268,62 @@ impl Tokens {
         self.families
     }
 
-    fn new_access(&mut self, client: &str, scopes: BTreeSet<String>, family: u64, now_ms: i64) -> String {
+    /// Where a token stands, by its name in the log.
+    pub(crate) fn lineage(&self, token_id: &str) -> Option<Lineage> {
+        self.lineages.get(token_id).copied()
+    }
+
+    /// That of a family's newest refresh token.
+    pub(crate) fn generation(&self, family: u64) -> u64 {
+        self.generations.get(&family).map_or(0, |count| count.saturating_sub(1))
+    }
+
+    /// Whether all of a family was revoked.
+    pub(crate) fn is_revoked(&self, family: u64) -> bool {
+        self.revoked.contains(&family)
+    }
+
+    fn new_access(
+        &mut self,
+        client: &str,
+        scopes: BTreeSet<String>,
+        lineage: Lineage,
+        now_ms: i64,
+    ) -> String {
         let token = format!("ya29.a0{}", random::token(96));
         let lifetime = i64::try_from(self.lifetime.as_millis()).unwrap_or(i64::MAX);
         let kept = Access {
             client_id: client.to_owned(),
             scopes,
             expires_ms: now_ms.saturating_add(lifetime),
-            family,
+            family: lineage.family,
             used: Cell::new(false),
         };
+        self.lineages.insert(LoggedRequest::token_id(&token), lineage);
         self.access.insert(token.clone(), kept);
         token
     }
 
-    fn new_refresh(&mut self, client: &str, scopes: BTreeSet<String>, family: u64, access: &str) -> String {
+    /// Keeps in mind with which refresh token that access token came.
+    fn belongs(&mut self, refresh: Option<&String>, access: &str) {
+        if let Some(kept) = refresh.and_then(|token| self.refresh.get_mut(token)) {
+            access.clone_into(&mut kept.access);
+        }
+    }
+
+    fn new_refresh(&mut self, client: &str, scopes: BTreeSet<String>, family: u64) -> String {
         let token = format!("1//0{}", random::token(60));
+        let count = self.generations.entry(family).or_default();
+        let generation = *count;
+        *count += 1;
+        self.lineages.insert(LoggedRequest::token_id(&token), Lineage { family, generation });
         let kept = Refresh {
             client_id: client.to_owned(),
             scopes,
             family,
-            replaced: false,
-            access: access.to_owned(),
+            generation,
+            replaced_ms: None,
+            access: String::new(),
         };
         self.refresh.insert(token.clone(), kept);
         token

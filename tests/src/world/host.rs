@@ -47,7 +47,7 @@ pub struct Host {
     client: RunningService<RoleClient, Ears>,
     changed: Mutex<mpsc::UnboundedReceiver<()>>,
     progress: Mutex<mpsc::UnboundedReceiver<ProgressNotificationParam>>,
-    _server: Child,
+    server: Child,
 }
 
 impl World {
@@ -75,11 +75,17 @@ impl World {
             let mode = ClientLifecycleMode::Discover { preferred_versions: vec![version] };
             ears.serve_with_lifecycle(pipes, mode).await.unwrap()
         };
-        Host { client, changed: Mutex::new(heard), progress: Mutex::new(reports), _server: server }
+        Host { client, changed: Mutex::new(heard), progress: Mutex::new(reports), server }
     }
 }
 
 impl Host {
+    /// The server's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.server.id().expect("it runs as long as its host")
+    }
+
     /// The version that was agreed on.
     #[must_use]
     pub fn version(&self) -> ProtocolVersion {

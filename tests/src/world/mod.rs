@@ -6,7 +6,7 @@
 //! - [`raw`]: peers that speak to the sockets without any of our programs, as thieves do.
 //! - [`bulk`]: files that pass beside the model.
 //! - [`upstream`]: requests that go around the vault.
-//! - [`disk`]: what lies on the disk, for those who look for secrets in it.
+//! - [`disk`] and [`memory`]: what lies on the disk and in memory, for those who look for secrets in it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 #![allow(missing_debug_implementations, reason = "a test shows what it needs")]
@@ -15,6 +15,7 @@ pub mod bulk;
 pub mod called;
 pub mod disk;
 pub mod host;
+pub mod memory;
 mod process;
 pub mod ran;
 pub mod raw;
@@ -255,14 +256,18 @@ impl World {
 
     /// Starts the vault (again) and waits until it serves. `args` follow `up` or `serve`.
     pub async fn start_vault(&mut self, args: &[&str]) {
-        self.spawn_vault(args);
+        self.start_vault_by(self.vault_command(args)).await;
+    }
+
+    /// As [`World::start_vault`], by a command that was made from [`World::vault_command`].
+    pub async fn start_vault_by(&mut self, command: tokio::process::Command) {
+        self.spawn_vault(command);
         self.wait_for_vault().await;
     }
 
-    fn spawn_vault(&mut self, args: &[&str]) {
+    fn spawn_vault(&mut self, mut command: tokio::process::Command) {
         self.starts += 1;
         let log = self.base().join(format!("logs/vault-{}.log", self.starts));
-        let mut command = self.vault_command(args);
         self.vault = Some(Program::start(&mut command, &log));
     }
 

@@ -22,6 +22,8 @@ pub struct Plan {
     pub audit: String,
     /// Another upstream than the stand-in: the origin of everything, and the PEM of its authority.
     pub upstream: Option<(String, String)>,
+    /// Services of the vault's own catalog, which it finds at the upstream: the id and the file of each.
+    pub services: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Plan {
@@ -31,6 +33,7 @@ impl Default for Plan {
             google: Config { seed: Seed::demo(), ..Config::default() },
             audit: String::new(),
             upstream: None,
+            services: Vec::new(),
         }
     }
 }
@@ -53,7 +56,7 @@ impl World {
     /// A vault on the disk and its upstream; nothing runs yet.
     pub async fn lay_out(plan: Plan) -> Self {
         use std::os::unix::fs::PermissionsExt;
-        let Plan { users, google, audit, upstream } = plan;
+        let Plan { users, google, audit, upstream, services } = plan;
         let google = StandIn::start(google).await.unwrap();
         // A short path: a socket's whole path has at most 107 bytes.
         let dir = tempfile::Builder::new().prefix("clv").tempdir_in("/tmp").unwrap();
@@ -74,7 +77,8 @@ impl World {
         let world =
             Self { dir: Some(dir), google, users, vault: None, adapters: Vec::new(), starts: 0, kept: false };
         world.init().await;
-        world.configure(&origin, &audit);
+        world.own_services(&services);
+        world.configure(&origin, &audit, &services);
         world
     }
 
@@ -90,15 +94,23 @@ impl World {
         let _ = Ran::of(&mut command, "").await.success();
     }
 
+    fn own_services(&self, services: &[(&str, &str)]) {
+        let folder = self.home().join("services");
+        for (id, text) in services {
+            std::fs::write(folder.join(format!("{id}.toml")), text).unwrap();
+        }
+    }
+
     /// Points the vault at the upstream.
-    fn configure(&self, origin: &str, audit: &str) {
+    fn configure(&self, origin: &str, audit: &str, services: &[(&str, &str)]) {
         let file = self.home().join("claviger.toml");
         let text = std::fs::read_to_string(&file).unwrap();
         let ca = self.base().join("ca.pem").display().to_string();
         let text = text.replacen("[audit]\n", &format!("[audit]\n{audit}\n"), 1);
         let place = format!("private = true\nca = \"{ca}\"\n");
         let mut text = format!("{text}\n");
-        for service in ADAPTERS.iter().chain(&FURTHER) {
+        let own = services.iter().map(|(id, _)| id);
+        for service in ADAPTERS.iter().chain(&FURTHER).chain(own) {
             text.push_str(&format!("[service.{service}]\norigin = \"{origin}\"\n{place}\n"));
         }
         text.push_str(&format!(

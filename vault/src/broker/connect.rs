@@ -87,7 +87,8 @@ impl Broker {
             }
             _ => {}
         }
-        let client = self.client(provider, ask.client.take())?;
+        let old = if ask.renew { Some(self.secret_entry(&ask.secret)?) } else { None };
+        let client = self.client(provider, ask.client.take(), old.as_deref())?;
         let scopes = scopes_of(provider, service, &tools);
         let state = Zeroizing::new(self.token_text());
         let verifier = Zeroizing::new(self.token_text());
@@ -276,11 +277,12 @@ impl Broker {
         }
     }
 
-    /// The client that was given, or the one this provider is known by.
+    /// The client that was given, or the one this provider is known by, or the one that the secret was entered with.
     fn client(
         &self,
         provider: &Provider,
         given: Option<(String, SecretBytes)>,
+        old: Option<&SecretEntry>,
     ) -> Result<Client, AdminError> {
         if let Some((id, secret)) = given {
             let plain = |text: &[u8]| !text.is_empty() && text.iter().all(|b| (0x21..=0x7e).contains(b));
@@ -294,10 +296,12 @@ impl Broker {
             return Ok(Client { id, secret });
         }
         let known = self.read().clients.get(&provider.id).cloned();
-        let known = known.ok_or_else(|| AdminError::invalid(
-            format!("no OAuth client of {} is known yet", provider.id),
-            "add --client-file client_secret.json, the file that the provider's console lets you download",
-        ))?;
+        let Some(known) = known else {
+            return old.and_then(|old| self.own_client(old)).ok_or_else(|| AdminError::invalid(
+                format!("no OAuth client of {} is known yet", provider.id),
+                "add --client-file client_secret.json, the file that the provider's console lets you download",
+            ));
+        };
         let plain = self
             .ports
             .sealer
@@ -307,6 +311,15 @@ impl Broker {
         Ok(Client {
             id: record.id.clone(),
             secret: SecretBytes::new(std::mem::take(&mut record.client_secret)),
+        })
+    }
+
+    /// The client that a secret was entered with. Whether the provider still takes its token is no matter.
+    fn own_client(&self, secret: &SecretEntry) -> Option<Client> {
+        let mut value = self.open_value(secret).ok().filter(|value| !value.id.is_empty())?;
+        Some(Client {
+            id: value.id.clone(),
+            secret: SecretBytes::new(std::mem::take(&mut value.client_secret)),
         })
     }
 

@@ -14,7 +14,7 @@ use crate::audit::checkpoint::Verifier;
 use crate::broker::UnsealError;
 use crate::broker::error::AdminError;
 use crate::keys::guard;
-use crate::keys::root::RootKey;
+use crate::keys::stack::apart;
 use crate::keys::wrap::{UnlockFault, unlock_with_identity, unlock_with_passphrase};
 use crate::port::{AuditFault, AuditSink as _, BoxFuture};
 use crate::rpc::admin::{Facts, Keeper};
@@ -123,15 +123,20 @@ impl Inner {
         if vault.clock.mono_us() < *not_before_us {
             return Err(Locked::TooSoon);
         }
-        let keys = vault.config.keys_dir.clone();
-        let unlocked = tokio::task::spawn_blocking(move || match key {
-            Key::Identity(text) => unlock_with_identity(&keys, &text),
-            Key::Passphrase(text) => unlock_with_passphrase(&keys, text),
-        });
+        let (keys, sealer) = (vault.config.keys_dir.clone(), Arc::clone(&vault.sealer));
+        // The identity and the root key are worked with on a stack that is gone when it is done.
+        let unlocking = move || {
+            let root = match key {
+                Key::Identity(text) => unlock_with_identity(&keys, &text),
+                Key::Passphrase(text) => unlock_with_passphrase(&keys, text),
+            };
+            sealer.unseal(root?).map_err(|_| Locked::Unsealed)
+        };
+        let unlocked = tokio::task::spawn_blocking(move || apart(unlocking));
         let result = match unlocked.await {
-            Ok(Ok(root)) => self.take_over(root, actor).await,
-            Ok(Err(fault)) => Err(fault.into()),
-            Err(_) => Err(Locked::Broken),
+            Ok(Some(Ok(()))) => self.take_over(actor).await,
+            Ok(Some(Err(fault))) => Err(fault),
+            Ok(None) | Err(_) => Err(Locked::Broken),
         };
         if let Err(fault) = &result {
             *not_before_us = vault.clock.mono_us().saturating_add(PAUSE_US);
@@ -142,10 +147,9 @@ impl Inner {
         result
     }
 
-    /// All of it or nothing: whatever fails, the keys are forgotten again.
-    async fn take_over(&self, root: RootKey, actor: Actor) -> Result<(), Locked> {
+    /// All that follows from having the keys, or nothing: whatever fails, they are forgotten again.
+    async fn take_over(&self, actor: Actor) -> Result<(), Locked> {
         let vault = &self.vault;
-        vault.sealer.unseal(root).map_err(|_| Locked::Unsealed)?;
         let taken = async {
             vault.audit.unsealed(vault.ring.vault).await?;
             vault.broker.record(Kind::Unsealed, actor).await?;

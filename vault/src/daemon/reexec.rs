@@ -49,14 +49,16 @@ fn program(current: Option<PathBuf>) -> PathBuf {
 /// The same arguments, but no key, and `--sealed`.
 fn arguments(line: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut kept = Vec::new();
-    let mut skip = false;
-    for argument in line {
+    let mut line = line.peekable();
+    while let Some(argument) = line.next() {
         let text = argument.as_encoded_bytes();
-        if skip {
-            skip = false;
-        } else if argument == OsStr::new("--identity") {
-            skip = true;
+        if argument == OsStr::new("--identity") {
+            line.next();
+        } else if argument == OsStr::new("--credential") {
+            // Its name may be left out; what follows is that, unless it is another option.
+            line.next_if(|next| !next.as_encoded_bytes().starts_with(b"-"));
         } else if !(text.starts_with(b"--identity=")
+            || text.starts_with(b"--credential=")
             || argument == "--passphrase-stdin"
             || argument == "--sealed")
         {
@@ -86,6 +88,10 @@ mod tests {
         check(&["--home", "/v", "up", "--identity", "/k"], &["--home", "/v", "up", "--sealed"]);
         check(&["serve", "--identity=/k", "--json"], &["serve", "--json", "--sealed"]);
         check(&["serve", "--passphrase-stdin", "--home=/v"], &["serve", "--home=/v", "--sealed"]);
+        check(&["serve", "--credential"], &["serve", "--sealed"]);
+        check(&["serve", "--credential", "--json"], &["serve", "--json", "--sealed"]);
+        check(&["serve", "--credential", "name", "--json"], &["serve", "--json", "--sealed"]);
+        check(&["--json", "serve", "--credential=name"], &["--json", "serve", "--sealed"]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! One client per secret and pin, with connections, roots and session tickets of its own.
+//! One client per secret and pin, with connections, roots and session tickets of its own. What may be answered with secrets
+//! has a connection for itself.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -75,6 +76,13 @@ impl Egress {
         Self { options, system: Arc::new(system), lanes: Mutex::new(VecDeque::new()) }
     }
 
+    /// A client for one request, whose connection ends with it. What a token endpoint is sent and answers is worth more
+    /// than any request to a service, and would stay in a connection's buffers for as long as that is kept.
+    fn apart(&self, pin: &Pin) -> Result<Http, UpstreamFault> {
+        let dialer = Dialer::new(pin, &self.system, self.options.connect_timeout)?;
+        Ok(client(dialer, &Options { idle_per_origin: 0, ..self.options }))
+    }
+
     /// How many roots the machine trusts: 0 means that only services with pinned roots can be reached.
     #[must_use]
     pub fn system_roots(&self) -> usize {
@@ -138,8 +146,9 @@ impl Upstream for Egress {
     ) -> BoxFuture<'a, Result<Answer, UpstreamFault>> {
         Box::pin(async move {
             let limit = Duration::from_millis(request.timeout_ms);
+            let secrets = request.answers_with_secrets;
             let (mut request, expect) = request::build(pin, request)?;
-            let http = self.lane(secret, pin)?;
+            let http = if secrets { self.apart(pin)? } else { self.lane(secret, pin)? };
             let connection = capture_connection(&mut request);
             let exchange = async {
                 let response = exchange(&http, request.map(Outgoing::Whole), &connection).await?;

@@ -1,7 +1,7 @@
 //! Where the credential goes into a request, and nowhere else.
 //!
-//! Copies made here are wiped when the request is dropped. What the HTTP library writes into its own send buffer is
-//! not: that memory belongs to the vault's process alone, which nobody may read.
+//! Copies made here are wiped when the request is dropped. What the HTTP library writes into its own send buffer stays
+//! there for as long as the connection is kept, and is wiped with it by the program's allocator.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

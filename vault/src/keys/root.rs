@@ -5,6 +5,7 @@ use ring::hkdf;
 use zeroize::Zeroizing;
 
 use super::guard::{Guard, Kind};
+use super::stack::wiped;
 use crate::port::Entropy;
 
 /// How many bytes a key has.
@@ -82,13 +83,14 @@ impl std::fmt::Debug for RootKey {
 /// HKDF-SHA256's second half (RFC 5869, 2.3) under a key that is already uniformly random, with the fields, each
 /// length-prefixed, as info. `out` has at most 8160 bytes; callers ask for at most 32.
 ///
-/// `ring` does not wipe the HMAC state in which it keeps the key. That state lives on the stack of this function only,
-/// and is overwritten by later calls; the `exec` at sealing ends what is left of it.
+/// `ring` does not wipe the HMAC state in which it keeps the key, so the stack that it lay on is written over.
 pub(super) fn expand(key: &[u8], fields: &[&[u8]], out: &mut [u8]) {
     let info = Zeroizing::new(length_prefixed(fields));
-    let filled = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key)
-        .expand(&[&info], Length(out.len()))
-        .and_then(|okm| okm.fill(out));
+    let filled = wiped(|| {
+        hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key)
+            .expand(&[&info], Length(out.len()))
+            .and_then(|okm| okm.fill(out))
+    });
     if filled.is_err() {
         // Only an impossible length gets here. Going on would mean using a key of zeros.
         tracing::error!("a key of {} bytes cannot be derived; stopping", out.len());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
-use stand_in_google::{Config, ConsentMode};
+use stand_in_google::{Config, ConsentMode, LoggedRequest};
 use url::Url;
 
 use crate::client::{Answer, Google, demo, query, start};
@@ -272,6 +272,27 @@ async fn a_rotated_refresh_token_used_again_revokes_the_family() {
     assert_eq!(google.get(text(&second, "access_token"), "/gmail/v1/users/me/profile").await.status, 401);
     let newest = text(&second, "refresh_token").to_owned();
     assert_eq!(refresh(&google, &newest, None).await.oauth_error(), "invalid_grant");
+}
+
+#[tokio::test]
+async fn an_old_refresh_token_is_taken_within_its_grace_and_revokes_the_family_after_it() {
+    let google = start(Config { rotate_refresh: true, ..Config::default() }).await;
+    google.stand_in.set_refresh_grace(Duration::from_secs(60));
+    let first = google.stand_in.direct_refresh_token(&["gmail.readonly"]);
+    let newest = |token: &str| {
+        let (lineage, revoked) = google.stand_in.newest(token).unwrap();
+        (lineage.generation, revoked)
+    };
+    for generation in 1..3 {
+        let answer = refresh(&google, &first, None).await.json();
+        assert_eq!(newest(&first), (generation, false));
+        let id = LoggedRequest::token_id(text(&answer, "access_token"));
+        assert_eq!(google.stand_in.lineage(&id).unwrap().generation, generation);
+    }
+    // The grace counts from the first time.
+    google.stand_in.advance(Duration::from_secs(61));
+    assert_eq!(refresh(&google, &first, None).await.oauth_error(), "invalid_grant");
+    assert_eq!(newest(&first), (2, true));
 }
 
 #[tokio::test]

@@ -90,6 +90,26 @@ async fn both_tls_versions_and_both_http_versions() {
     assert_eq!(send(&server, get(&server)).await.unwrap_err(), UpstreamFault::Echo);
 }
 
+/// Refresh tokens and what comes for them shall not wait in the buffers of a connection that is kept.
+#[tokio::test]
+async fn a_request_that_is_answered_with_secrets_has_a_connection_for_itself() {
+    let one = Server::with(authority().config(&[b"http/1.1"], &rustls::version::TLS13), |_| {
+        Reply::Send(OK.replace("2\r\n\r\nok", "3\r\n\r\ntwo").into())
+    })
+    .await;
+    for server in [one, Server::http2("two").await] {
+        let egress = egress();
+        for before in 0..3 {
+            // The kept connection of other requests is not used either, nor ended.
+            assert_eq!(egress.send(&name("mail/me"), &pin(&server), get(&server)).await.unwrap().body, "two");
+            assert_eq!(server.accepted(), 1 + before);
+            let request = Outbound { answers_with_secrets: true, ..get(&server) };
+            assert_eq!(egress.send(&name("mail/me"), &pin(&server), request).await.unwrap().body, "two");
+            assert_eq!(server.accepted(), 2 + before);
+        }
+    }
+}
+
 #[tokio::test]
 async fn nobody_there_is_nothing_sent() {
     let server = Server::always(OK).await;
