@@ -26,12 +26,12 @@ use crate::tree::Tree;
 use crate::trial::{End, Tests, each};
 
 const USAGE: &str =
-    "usage: claviger-mutants --package NAME [--under FOLDER] [--tests PATH] [--longest N] [--spend N] [--first WORDS] [--shard K/N] [--jobs N] \
+    "usage: claviger-mutants --package NAME [--under FOLDER] [--tests PATHS] [--longest N] [--spend N] [--first WORDS] [--shard K/N] [--jobs N] \
                      [--survivors] [--optimise] [--again] [--list]
 
   --package NAME   the package whose library is changed; its unit tests are run
   --under FOLDER   only change files below this path (from the workspace's root)
-  --tests PATH     only run tests whose path begins with this (broker::)
+  --tests PATHS    only run tests whose path begins with one of these (broker::mint,broker::send)
   --longest N      leave tests out that take more than N seconds, but where nothing else reaches a mutant
   --spend N        run about N seconds of tests for a mutant; what survives is worth another run without this
   --first WORDS    begin with files whose path has one of these in it (mint,send), in that order

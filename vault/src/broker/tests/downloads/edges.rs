@@ -45,7 +45,6 @@ async fn what_refuses_a_stream_is_told_as_of_any_call() {
         (false, 416, 0, field(Class::Upstream, "status")),
         (false, 416, 1, field(Class::BadArguments, "offset")),
         (false, 500, 1, field(Class::Upstream, "status")),
-        (false, 200, 0, field(Class::Upstream, "answer")),
     ] {
         let bounds = if bounded { vec![within("folder", &["folder_ai"])] } else { vec![] };
         let world = world(bounds).await;
@@ -54,6 +53,16 @@ async fn what_refuses_a_stream_is_told_as_of_any_call() {
         let refused = told(open(&world, &minted, &CancellationToken::new()).await);
         assert_eq!(refused, expected, "{bounded} {status} {offset}");
     }
+}
+
+/// What is out of scope is not even asked for.
+#[tokio::test]
+async fn a_file_is_looked_at_before_it_is_asked_for() {
+    let world = world(vec![within("folder", &["folder_ai"])]).await;
+    flowing(&world, 200, Some(4), None);
+    let minted = world.mint("drive.download_file", json!({ "file_id": "hidden1" })).await.unwrap();
+    assert_eq!(class(open(&world, &minted, &CancellationToken::new()).await), Class::OutOfScope);
+    assert_eq!(contents(&world), 0);
 }
 
 #[tokio::test]
@@ -195,4 +204,19 @@ async fn what_cannot_be_decoded_cuts_at_once() {
     let (_, _, detail) = world.audit.events(Kind::Finished).pop().unwrap();
     let why = detail.0.iter().find(|(name, _)| name == "fix").unwrap();
     assert!(!why.1.contains("complete"), "{why:?}");
+}
+
+/// A place that is free again is one place.
+#[tokio::test]
+async fn for_one_that_ended_one_more_begins() {
+    let world = world(vec![]).await;
+    let _senders = flowing(&world, 200, Some(100), None);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(start(&world).await.unwrap());
+    }
+    held.pop();
+    settle().await;
+    held.push(start(&world).await.unwrap());
+    assert_eq!(class(start(&world).await), Class::Busy);
 }
