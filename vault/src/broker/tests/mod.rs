@@ -27,6 +27,7 @@ mod drive;
 mod forbidden;
 mod gmail;
 mod grants;
+mod kept;
 mod limits;
 mod load;
 mod local;
