@@ -323,7 +323,7 @@ struct Run {
 /// The last test that the harness began and did not call good.
 fn failed(said: &str) -> Option<String> {
     let mut begun = said.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
-    begun.filter(|(_, how)| !how.starts_with("ok")).next_back().map(|(name, _)| name.to_owned())
+    begun.rfind(|(_, how)| !how.starts_with("ok")).map(|(name, _)| name.to_owned())
 }
 
 /// How the tests end at the first failure, see `runtime.rs.txt`; `timeout` then ends so itself.

@@ -320,7 +320,7 @@ async fn a_call_is_shown_with_all_that_it_stands_on() {
     let view = world.broker.show_approval(ADMIN, refusal.approval.unwrap()).await.unwrap();
     assert_eq!(lines(&view, "By"), [format!("{} \u{201c}the club\u{201d}", child.id)]);
     // A tool that the catalog defines otherwise since then is pointed out, and its old summary is not told.
-    let another = world.catalog.tool(&GET.parse().unwrap()).unwrap().definition.clone();
+    let another = world.catalog.tool(&GET.parse().unwrap()).unwrap().definition;
     let gmail = world.catalog.services.get_mut(&"gmail".parse().unwrap()).unwrap();
     gmail.tools.get_mut(&"send_message".parse().unwrap()).unwrap().definition = another;
     world.restart().await;
