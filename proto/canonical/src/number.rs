@@ -124,6 +124,19 @@ fn shortest(number: f64) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn fractions_are_equal_bit_by_bit() {
+        let hash = |fraction: &Fraction| {
+            use std::hash::{DefaultHasher, Hash, Hasher};
+            let mut hasher = DefaultHasher::new();
+            fraction.hash(&mut hasher);
+            hasher.finish()
+        };
+        let (half, quarter) = (Fraction::new(0.5), Fraction::new(0.25));
+        assert!(half.is_some() && half == Fraction::new(0.5) && half != quarter);
+        assert_ne!(half.as_ref().map(hash), quarter.as_ref().map(hash));
+    }
+
     fn check(bits: u64, expected: &str) {
         assert_eq!(ecmascript(f64::from_bits(bits)), expected, "{bits:016x}");
     }

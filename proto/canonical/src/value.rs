@@ -89,6 +89,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_list_gives_its_elements() {
+        let list = Value::Array(vec![Value::Bool(true)]);
+        assert_eq!(list.as_array().map(<[Value]>::len), Some(1));
+        assert!(Value::Null.as_array().is_none());
+    }
+
+    #[test]
     fn debug_shows_no_content() {
         let mut object = Object::new();
         object.insert("canary-key".to_owned(), Value::String("canary-text".to_owned())).unwrap();

@@ -26,13 +26,14 @@ use crate::tree::Tree;
 use crate::trial::{End, Tests, each};
 
 const USAGE: &str =
-    "usage: claviger-mutants --package NAME [--under FOLDER] [--tests PATH] [--longest N] [--first WORDS] [--shard K/N] [--jobs N] \
+    "usage: claviger-mutants --package NAME [--under FOLDER] [--tests PATHS] [--longest N] [--spend N] [--first WORDS] [--shard K/N] [--jobs N] \
                      [--survivors] [--optimise] [--again] [--list]
 
   --package NAME   the package whose library is changed; its unit tests are run
   --under FOLDER   only change files below this path (from the workspace's root)
-  --tests PATH     only run tests whose path begins with this (broker::)
+  --tests PATHS    only run tests whose path begins with one of these (broker::mint,broker::send)
   --longest N      leave tests out that take more than N seconds, but where nothing else reaches a mutant
+  --spend N        run about N seconds of tests for a mutant; what survives is worth another run without this
   --first WORDS    begin with files whose path has one of these in it (mint,send), in that order
   --shard K/N      only try every Nth mutant, beginning with the Kth (from 0)
   --jobs N         how many tests run at a time (default 2)
@@ -47,6 +48,7 @@ struct Asked {
     under: PathBuf,
     tests: String,
     longest: Duration,
+    spend: Duration,
     first: Vec<String>,
     shard: (usize, usize),
     jobs: usize,
@@ -63,6 +65,7 @@ impl Asked {
             under: PathBuf::new(),
             tests: String::new(),
             longest: Duration::MAX,
+            spend: Duration::MAX,
             first: Vec::new(),
             shard: (0, 1),
             jobs: 2,
@@ -77,10 +80,8 @@ impl Asked {
                 "--package" => asked.package = value()?,
                 "--under" => asked.under = value()?.into(),
                 "--tests" => asked.tests = value()?,
-                "--longest" => {
-                    asked.longest =
-                        Duration::from_secs(value()?.parse().context("--longest takes a number of seconds")?);
-                }
+                "--longest" => asked.longest = seconds(&word, &value()?)?,
+                "--spend" => asked.spend = seconds(&word, &value()?)?,
                 "--first" => asked.first = value()?.split(',').map(str::to_owned).collect(),
                 "--shard" => asked.shard = shard(&value()?)?,
                 "--jobs" => asked.jobs = value()?.parse().context("--jobs takes a number")?,
@@ -96,6 +97,11 @@ impl Asked {
         }
         Ok(asked)
     }
+}
+
+fn seconds(word: &str, text: &str) -> anyhow::Result<Duration> {
+    let number = text.parse().with_context(|| format!("{word} takes a number of seconds"))?;
+    Ok(Duration::from_secs(number))
 }
 
 /// `K/N` with K < N.
@@ -132,7 +138,7 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
     let mutants = viable::settle(&tree, &asked.under, &mut unviable)?;
     for mutant in mutants.iter().filter(|mutant| unviable.contains(&mutant.key())) {
         if results.of(mutant).is_none() {
-            results.learn(mutant, Fate::Unviable)?;
+            results.learn(mutant, Fate::Unviable, None)?;
         }
     }
     eprintln!("{} mutants; building the tests", mutants.len());
@@ -152,16 +158,17 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
         .collect();
     let turn = |mutant: &Mutant| asked.first.iter().position(|word| mutant.file.contains(word));
     left.sort_by_key(|mutant| turn(mutant).unwrap_or(asked.first.len()));
+    results.caught().for_each(|(file, by)| tests.remember(file, by));
     let results = Mutex::new(results);
     let done = AtomicUsize::new(0);
     each(asked.jobs, left.len(), |place| {
         let mutant = left[place];
-        let fate = fate(&tests, mutant, asked.survivors)?;
+        let (fate, by) = fate(&tests, mutant, asked)?;
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if done.is_multiple_of(100) {
             eprintln!("{done} of {}", left.len());
         }
-        results.lock().unwrap_or_else(PoisonError::into_inner).learn(mutant, fate)
+        results.lock().unwrap_or_else(PoisonError::into_inner).learn(mutant, fate, by.as_deref())
     })?;
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (table, path) = results.report(&asked_for)?;
@@ -171,16 +178,19 @@ fn run(asked: &Asked) -> anyhow::Result<ExitCode> {
     Ok(if bad { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-/// Tries one mutant, with few cases of the property tests or all of them.
-fn fate(tests: &Tests, mutant: &Mutant, full: bool) -> anyhow::Result<Fate> {
+/// Tries one mutant, with few cases of the property tests, or with all of them where survivors are tried again. Returns the test
+/// that caught it too.
+fn fate(tests: &Tests, mutant: &Mutant, asked: &Asked) -> anyhow::Result<(Fate, Option<String>)> {
     if !tests.reaches(mutant.id) {
-        return Ok(Fate::NotReached);
+        return Ok((Fate::NotReached, None));
     }
-    Ok(match tests.attempt(mutant, full)? {
+    let (end, by) = tests.attempt(mutant, asked.survivors, asked.spend)?;
+    let fate = match end {
         End::Failed => Fate::Caught,
         End::Late => Fate::Timeout,
         End::Passed => Fate::Survived,
-    })
+    };
+    Ok((fate, by))
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub(crate) struct Results {
     /// By key: how it ended, and the print of its file then.
     known: BTreeMap<String, (Fate, String)>,
     prints: BTreeMap<String, String>,
+    /// Files and the tests that caught a mutant of theirs, as they came.
+    caught: Vec<(String, String)>,
 }
 
 impl Results {
@@ -70,19 +72,22 @@ impl Results {
         if again && path.exists() {
             fs::remove_file(&path)?;
         }
-        let mut known = BTreeMap::new();
+        let (mut known, mut caught) = (BTreeMap::new(), Vec::new());
         for line in fs::read_to_string(&path).unwrap_or_default().lines() {
             // The last line of a run that was stopped may be half a line.
             let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
             let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
             let (key, fate, print) = (text("key"), text("fate"), text("print"));
+            if let Some(by) = line["by"].as_str() {
+                caught.push((file_of(&key).to_owned(), by.to_owned()));
+            }
             if let Some(fate) = Fate::ALL.into_iter().find(|known| known.word() == fate) {
                 known.insert(key, (fate, print));
             }
         }
         known.retain(|key, (_, print)| prints.get(file_of(key)) == Some(print));
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        Ok(Results { path, file, known, prints })
+        Ok(Results { path, file, known, prints, caught })
     }
 
     /// What is known of a mutant.
@@ -96,14 +101,19 @@ impl Results {
         unviable.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Remembers what became of a mutant, for this run and the next.
+    /// Files and the tests that caught a mutant of theirs in earlier runs, the latest last.
+    pub(crate) fn caught(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.caught.iter().map(|(file, by)| (file.as_str(), by.as_str()))
+    }
+
+    /// Remembers what became of a mutant, and which test caught it, for this run and the next.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn learn(&mut self, mutant: &Mutant, fate: Fate) -> anyhow::Result<()> {
+    pub(crate) fn learn(&mut self, mutant: &Mutant, fate: Fate, by: Option<&str>) -> anyhow::Result<()> {
         let key = mutant.key();
         let print = self.prints.get(&mutant.file).cloned().unwrap_or_default();
-        let line = json!({ "key": &key, "fate": fate.word(), "print": &print });
+        let line = json!({ "key": &key, "fate": fate.word(), "print": &print, "by": by });
         self.file.write_all(format!("{line}\n").as_bytes())?;
         self.known.insert(key, (fate, print));
         Ok(())

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -33,11 +34,20 @@ const MEMORY: u64 = 6 << 20;
 /// its tests read once.
 const GROUP: Duration = Duration::from_millis(400);
 
+/// No test costs less.
+const LEAST: Duration = Duration::from_millis(5);
+
+/// So many of the tests that caught a mutant's neighbours are tried first, together.
+const NEIGHBOURS: usize = 3;
+
 /// One test.
 #[derive(Clone, Debug)]
 pub(crate) struct Test {
     name: String,
+    /// Alone.
     took: Duration,
+    /// Among others: without what all that share a process do once.
+    costs: Duration,
 }
 
 /// How a run ended.
@@ -59,11 +69,14 @@ pub(crate) struct Tests {
     tests: Vec<Test>,
     /// For each mutant that is reached, the tests that reach it, the quickest first: places in `tests`.
     reach: HashMap<u32, Vec<usize>>,
+    /// For each file, the tests that caught its mutants, the latest first: what caught a neighbour is likely to catch the
+    /// next.
+    caught: Mutex<HashMap<String, Vec<usize>>>,
 }
 
 impl Tests {
     /// Builds the unit tests of the library, in the copy, and runs each alone to see what it reaches; only those whose
-    /// path begins with `wanted`; those that take longer than `longest` are used only where nothing else reaches a place.
+    /// path begins with `wanted`, or with one of several with commas between; those that take longer than `longest` are used only where nothing else reaches a place.
     ///
     /// # Errors
     /// They do not build, or cannot be run.
@@ -87,6 +100,7 @@ impl Tests {
             covers,
             tests: Vec::new(),
             reach: HashMap::new(),
+            caught: Mutex::new(HashMap::new()),
         };
         tests.explore(wanted, longest, jobs)?;
         Ok(tests)
@@ -99,7 +113,8 @@ impl Tests {
         )?;
         let listed = String::from_utf8(listed)?;
         let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
-        let names: Vec<&str> = names.filter(|name| name.starts_with(wanted)).collect();
+        let wanted = |name: &&str| wanted.split(',').any(|path| name.starts_with(path));
+        let names: Vec<&str> = names.filter(wanted).collect();
         if names.is_empty() {
             bail!("there are no tests");
         }
@@ -120,16 +135,22 @@ impl Tests {
                 return Ok(());
             };
             seen.lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .insert(n, (Test { name, took }, ids));
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(n, (Test { name, took, costs: took }, ids));
             Ok(())
         })?;
-        let seen = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (place, (test, ids)) in seen.into_values().enumerate() {
             self.tests.push(test);
             for id in ids {
                 self.reach.entry(id).or_default().push(place);
             }
+        }
+        let mut alone: Vec<Duration> = self.tests.iter().map(|test| test.took).collect();
+        alone.sort();
+        let once = alone.get(alone.len() / 4).copied().unwrap_or_default();
+        for test in &mut self.tests {
+            test.costs = test.took.saturating_sub(once).max(LEAST);
         }
         let tests = &self.tests;
         for places in self.reach.values_mut() {
@@ -153,13 +174,13 @@ impl Tests {
             return Ok(Some(known));
         }
         let _ = fs::remove_file(&path);
-        let (end, took) =
+        let run =
             self.run(&[name], &[("MUTANT_COVER", &path.to_string_lossy())], Duration::from_secs(300))?;
-        if end != End::Passed {
+        if run.end != End::Passed {
             return Ok(None);
         }
         let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-        writeln!(file, "took {}", took.as_micros())?;
+        writeln!(file, "took {}", run.took.as_micros())?;
         Ok(read())
     }
 
@@ -180,64 +201,99 @@ impl Tests {
         self.reach.contains_key(&id)
     }
 
-    /// Runs the tests that reach a mutant with it switched on, until one fails: first those that are named after its file
-    /// (`tests::mint` or `mint::tests` for `mint.rs`), then the others, the quickest first.
+    /// Runs the tests that reach a mutant with it switched on, until one fails: first those that caught its neighbours,
+    /// then those that are named after its file (`tests::mint` or `mint::tests` for `mint.rs`), then the others, the
+    /// quickest first, until they would take longer than `most`. Returns the name of the test that failed too.
     ///
     /// # Errors
     /// A run cannot be started.
-    pub(crate) fn attempt(&self, mutant: &Mutant, full: bool) -> anyhow::Result<End> {
+    pub(crate) fn attempt(
+        &self,
+        mutant: &Mutant,
+        full: bool,
+        most: Duration,
+    ) -> anyhow::Result<(End, Option<String>)> {
         let id = mutant.id.to_string();
         let mut environment = vec![("MUTANT", id.as_str())];
         match full {
             true => environment.push((FULL, "1")),
             false => environment.push(("PROPTEST_CASES", "32")),
         }
-        let name = Path::new(&mutant.file).file_stem().unwrap_or_default().to_string_lossy();
-        let near = |place: &usize| self.tests[*place].name.contains(&format!("{name}::"));
-        let mut places = self.reach.get(&mutant.id).cloned().unwrap_or_default();
-        places.sort_by_key(|place| !near(place));
+        let (places, neighbours) = self.order(mutant);
         let mut left = places.as_slice();
         let mut length = GROUP;
-        while !left.is_empty() {
+        let mut spent = Duration::ZERO;
+        while !left.is_empty() && spent < most {
             let mut usual = Duration::ZERO;
             let count = left.iter().take_while(|place| {
-                let fits = usual.is_zero() || usual + self.tests[**place].took <= length;
+                let fits = usual.is_zero() || usual + self.tests[**place].costs <= length;
                 if fits {
-                    usual += self.tests[**place].took;
+                    usual += self.tests[**place].costs;
                 }
                 fits
             });
-            let (group, rest) = left.split_at(count.count().max(1));
+            let first = left.len() == places.len() && neighbours > 0;
+            let count = if first { neighbours } else { count.count().max(1) };
+            let (group, rest) = left.split_at(count);
+            let usual: Duration = group.iter().map(|place| self.tests[*place].took).sum();
             let names: Vec<&str> = group.iter().map(|place| self.tests[*place].name.as_str()).collect();
             let slack = if full { SLACK * 8 } else { SLACK };
-            let (end, _) = self.run(&names, &environment, PATIENCE.max(usual * slack))?;
-            if end != End::Passed {
-                return Ok(end);
+            let run = self.run(&names, &environment, PATIENCE.max(usual * slack))?;
+            if run.end != End::Passed {
+                if let Some(name) = &run.failed {
+                    self.remember(&mutant.file, name);
+                }
+                return Ok((run.end, run.failed));
             }
             left = rest;
-            length *= 2;
+            spent += group.iter().map(|place| self.tests[*place].costs).sum::<Duration>();
+            if !first {
+                length *= 2;
+            }
         }
-        Ok(End::Passed)
+        Ok((End::Passed, None))
+    }
+
+    /// The tests that reach a mutant, in the order in which they are worth trying, and how many of them caught neighbours.
+    fn order(&self, mutant: &Mutant) -> (Vec<usize>, usize) {
+        let name = Path::new(&mutant.file).file_stem().unwrap_or_default().to_string_lossy();
+        let far = |place: usize| !self.tests[place].name.contains(&format!("{name}::"));
+        let mut places = self.reach.get(&mutant.id).cloned().unwrap_or_default();
+        let caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = caught.get(&mutant.file).map(Vec::as_slice).unwrap_or_default();
+        let turn = |place: usize| known.iter().position(|other| *other == place).unwrap_or(usize::MAX);
+        // What caught something anywhere asks more than what only passes by.
+        let idle = |place: usize| !caught.values().any(|known| known.contains(&place));
+        places.sort_by_cached_key(|place| (turn(*place), far(*place), idle(*place)));
+        let neighbours = places.iter().filter(|place| known.contains(place)).count();
+        (places, neighbours.min(NEIGHBOURS))
+    }
+
+    /// Notes which test caught a mutant of a file.
+    pub(crate) fn remember(&self, file: &str, name: &str) {
+        let Some(place) = self.tests.iter().position(|test| test.name == name) else { return };
+        let mut caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = caught.entry(file.to_owned()).or_default();
+        known.retain(|other| *other != place);
+        known.insert(0, place);
     }
 
     /// Runs some tests, for so long at most.
     #[allow(clippy::disallowed_methods, reason = "how long a test takes is what is asked")]
-    fn run(
-        &self,
-        names: &[&str],
-        environment: &[(&str, &str)],
-        patience: Duration,
-    ) -> anyhow::Result<(End, Duration)> {
+    fn run(&self, names: &[&str], environment: &[(&str, &str)], patience: Duration) -> anyhow::Result<Run> {
         let begun = Instant::now();
-        let status = Command::new("timeout")
+        let output = Command::new("timeout")
             .args(["--signal=KILL", &format!("{}", (patience * WAITING).as_secs_f64())])
             .args([
                 "sh",
                 "-c",
-                &format!("ulimit -v {MEMORY}; ulimit -t {}; exec \"$0\" \"$@\"", patience.as_secs() + 1),
+                &format!(
+                    "ulimit -c 0; ulimit -v {MEMORY}; ulimit -t {}; exec \"$0\" \"$@\"",
+                    patience.as_secs() + 1
+                ),
             ])
             .arg(&self.binary)
-            .args(["--test-threads", "1", "--quiet", "--exact"])
+            .args(["--test-threads", "1", "--exact"])
             .args(names)
             .envs(environment.iter().copied())
             // The same cases in every run, no looking for smaller ones, nothing remembered.
@@ -248,20 +304,38 @@ impl Tests {
             .env("CARGO_MANIFEST_DIR", &self.folder)
             .current_dir(&self.folder)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .status()
+            .output()
             .context("timeout(1) does not start")?;
-        Ok((end(status), begun.elapsed()))
+        let failed = failed(&String::from_utf8_lossy(&output.stdout));
+        Ok(Run { end: end(output.status), took: begun.elapsed(), failed })
     }
 }
 
+/// One run of some tests.
+struct Run {
+    end: End,
+    took: Duration,
+    /// The test that failed, or that was running when all ended.
+    failed: Option<String>,
+}
+
+/// The last test that the harness began and did not call good.
+fn failed(said: &str) -> Option<String> {
+    let mut begun = said.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
+    begun.rfind(|(_, how)| !how.starts_with("ok")).map(|(name, _)| name.to_owned())
+}
+
+/// How the tests end at the first failure, see `runtime.rs.txt`; `timeout` then ends so itself.
+const SIGABRT: i32 = 6;
+
 /// What the exit of `timeout` says: 137 and 124 are its own, 152 is the limit on the processor, anything else the tests'.
 fn end(status: ExitStatus) -> End {
-    match status.code() {
-        Some(0) => End::Passed,
-        Some(124 | 137 | 152) | None => End::Late,
-        Some(_) => End::Failed,
+    match (status.code(), status.signal()) {
+        (Some(0), _) => End::Passed,
+        (None, Some(SIGABRT)) => End::Failed,
+        (Some(124 | 137 | 152) | None, _) => End::Late,
+        (Some(_), _) => End::Failed,
     }
 }
 
@@ -291,4 +365,20 @@ pub(crate) fn each(
             Err(_) => bail!("a worker panicked"),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_that_was_running_is_known() {
+        let said = "running 3 tests\ntest a::b ... ok\ntest a::c ... ";
+        assert_eq!(failed(said).as_deref(), Some("a::c"));
+        assert_eq!(
+            failed("test a::b ... FAILED\ntest a::c ... ok\ntest result: FAILED").as_deref(),
+            Some("a::b")
+        );
+        assert_eq!(failed("running 1 test\ntest a::b ... ok\n"), None);
+    }
 }

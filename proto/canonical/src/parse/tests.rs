@@ -289,3 +289,19 @@ fn a_fault_says_what_and_where_but_not_the_content() {
     assert_eq!(fault.to_string(), "duplicate key at byte 12");
     assert!(!format!("{fault:?}").contains("canary"));
 }
+
+#[test]
+fn what_stands_between_members_and_elements_is_not_left_out() {
+    for (text, at) in [
+        (r#"{"a" 1}"#, 5),
+        (r#"{"a"1}"#, 4),
+        (r#"{"a","b":1}"#, 4),
+        (r#"{"a":1 "b":2}"#, 7),
+        (r#"{"a":1"b":2}"#, 6),
+        (r#"{"a":1:"b":2}"#, 6),
+        ("[1 2]", 3),
+        (r#"["a""b"]"#, 4),
+    ] {
+        refused(text, ErrorKind::UnexpectedByte, at);
+    }
+}

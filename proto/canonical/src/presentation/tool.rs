@@ -51,7 +51,9 @@ mod tests {
     #[test]
     fn names() {
         for name in ["a", "gmail.send_message", "0-9_.-", &"x".repeat(64)] {
-            assert_eq!(name.parse::<ToolName>().as_ref().map(ToolName::as_str), Ok(name));
+            let parsed = name.parse::<ToolName>();
+            assert_eq!(parsed.as_ref().map(ToolName::as_str), Ok(name));
+            assert_eq!(parsed.as_ref().map(ToString::to_string), Ok(name.to_owned()));
         }
         for name in
             ["", "A", "gmail send", "gmail/send", "gmäil", "a\0", "a\n", "a%2e", "a:b", &"x".repeat(65)]

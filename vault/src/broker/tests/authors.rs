@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use claviger_domain::event::{Ending, Kind};
 use serde_json::{Value, json};
 
 use super::upstream::{Seen, json as answer};
@@ -283,6 +284,16 @@ async fn a_file_is_trusted_if_all_who_may_write_into_it_are() {
     put(&objects, "f", json!(403));
     let minted = world.mint("drive.read_file", json!({ "file_id": "f" })).await.unwrap();
     assert!(taints(&world, &minted, "content", &[]).await);
+    // Each question has its own record, with what became of it.
+    let mut asked = 0;
+    for (_, event, _) in world.audit.events(Kind::Outcome) {
+        if event.step.as_deref() == Some("probe file_authors") {
+            let answered = event.status == Some(200);
+            assert_eq!(event.ending, Some(if answered { Ending::Released } else { Ending::Withheld }));
+            asked += usize::from(!answered);
+        }
+    }
+    assert_eq!(asked, 1);
     world.all_announced();
 }
 

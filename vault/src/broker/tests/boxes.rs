@@ -92,6 +92,16 @@ check.date = { elements = "/things", at = "/when" }
 check.file = { elements = "/things", at = "/id" }
 check.made = { elements = "/things", at = "/id" }
 
+[tool.glance]
+summary = "List things that do not say themselves what they belong to"
+effect = "read"
+[[tool.glance.step]]
+name = "list"
+method = "GET"
+path = "/things"
+fields = ["things"]
+check.folder = { elements = "/things", take = "/id", probe = "facts", as = "thing_id", at = "/parents" }
+
 [tool.thread]
 summary = "Read a thread"
 effect = "read"

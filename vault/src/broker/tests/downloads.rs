@@ -1,5 +1,7 @@
 //! Answers that are passed on piece by piece: what they may be, what cuts them, and what is recorded of them.
 
+mod edges;
+
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;

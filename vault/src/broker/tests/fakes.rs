@@ -239,6 +239,10 @@ impl FakeAudit {
         self.broken.lock().unwrap().insert(door, AuditFault::Broken);
     }
 
+    pub(super) fn close_door(&self, door: Door) {
+        self.broken.lock().unwrap().insert(door, AuditFault::Closed);
+    }
+
     /// The writer stands still, or goes on.
     pub(super) fn block(&self, blocked: bool) {
         self.blocked.send_replace(blocked);

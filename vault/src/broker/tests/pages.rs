@@ -390,3 +390,21 @@ async fn what_drops_nothing_is_turned_as_the_upstream_turns_it() {
     world.call(MAILS, json!({ "max_results": 3 })).await.unwrap();
     assert!(world.upstream.calls()[0].target.contains("maxResults=3"));
 }
+
+/// One list's page is no other list's, though both are the same handle's and were asked for alike.
+#[tokio::test]
+async fn a_mark_of_one_list_is_none_of_another() {
+    let world = World::new().await;
+    world.grant(&[MAILS, "gmail.list_drafts"], vec![]).await;
+    let google = super::google::serve(&world.google);
+    world.upstream.answer_with(move |seen| match seen.is_token() {
+        true => google(seen),
+        false => answer(200, &json!({ "messages": [], "drafts": [], "nextPageToken": "T" })),
+    });
+    let sent = world.call(MAILS, json!({})).await.unwrap();
+    let told: Value = serde_json::from_slice(&sent.body).unwrap();
+    let args = json!({ "page": told["nextPageToken"].as_str().unwrap() });
+    assert_eq!(refused(world.call("gmail.list_drafts", args.clone()).await), no_page());
+    assert_eq!(world.upstream.calls().len(), 1);
+    world.call(MAILS, args).await.unwrap();
+}
