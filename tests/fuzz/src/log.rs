@@ -64,6 +64,8 @@ struct Good {
     home: TempDir,
     key: String,
     segments: [Vec<u8>; 2],
+    /// Where the last group of each begins.
+    last: [usize; 2],
     /// Where the records of each end; zeros follow.
     ends: [usize; 2],
     note: String,
@@ -79,11 +81,15 @@ impl Good {
         let mut tree = Frontier::default();
         let header = Header { first: FIRST[0], previous: None, root: tree.root() };
         let mut first = header.encode().to_vec();
-        groups(&mut first, 0, &[1, 3, 1], &mut tree);
+        groups(&mut first, 0, &[1, 3], &mut tree);
+        let mut last = [first.len(), 0];
+        groups(&mut first, 4, &[1], &mut tree);
         let previous = Previous { first: FIRST[0], len: first.len() as u64, abandoned: false };
         let header = Header { first: FIRST[1], previous: Some(previous), root: tree.root() };
         let mut second = header.encode().to_vec();
-        groups(&mut second, FIRST[1], &[2, 3], &mut tree);
+        groups(&mut second, FIRST[1], &[2], &mut tree);
+        last[1] = second.len();
+        groups(&mut second, FIRST[1] + 2, &[3], &mut tree);
         let ends = [first.len(), second.len()];
         first.resize(first.len() + 40, 0);
         second.resize(second.len() + 40, 0);
@@ -94,7 +100,7 @@ impl Good {
         fs::create_dir(home.path().join("segments")).expect("a folder");
         fs::create_dir(home.path().join("sidecar")).expect("a folder");
         let note = signer.sign(tree.size(), &tree.root(), Some(3));
-        let good = Self { home, key: signer.verifier().text(), segments: [first, second], ends, note };
+        let good = Self { home, key: signer.verifier().text(), segments: [first, second], last, ends, note };
         let report = good.with(&good.segments, &good.note).expect("a good log");
         assert_eq!((report.records, report.signed, report.segments), (10, 10, 2));
         good
@@ -178,6 +184,11 @@ fn changed(input: &mut Input<'_>) {
         assert!(count >= sound, "{count} of {sound} records before the change");
         let clean = ended == End::Clean;
         assert!(!(clean && damaged), "a clean end is no damage");
+        // Before the last group it was durable, and what follows says so; in it, it may be a write that was torn.
+        let last = good.last[which];
+        let follows = bytes.get(last..end) == Some(&whole[last..end]);
+        assert!(!(first_change < last && follows) || damaged, "damage passes for a torn write");
+        assert!(first_change < last || !damaged, "a torn write passes for damage");
     } else {
         assert_eq!(Header::decode(bytes), None, "a changed header");
     }
