@@ -45,23 +45,21 @@ pub fn texts(data: &[u8]) {
         assert!(everybody.matches(&address));
         assert!(address.as_str().matches('@').count() == 1 && address.as_str().is_ascii());
     }
-    if let Some(url) = one_form::<Url>(text) {
-        if let Some(theirs) = read_by_url(url.as_str()) {
-            assert_eq!(theirs.as_str(), url.as_str(), "and changes nothing");
-            assert_eq!((theirs.host_str(), theirs.port()), (Some(url.host()), url.port()));
-            assert!(
-                theirs.username().is_empty() && theirs.password().is_none() && theirs.scheme() == "https"
-            );
-            assert_eq!(url.has_query(), theirs.query().is_some() || theirs.fragment().is_some());
-            let raw = url::Url::parse(text).expect("as it was given, too");
-            assert_eq!((raw.host_str(), raw.port()), (Some(url.host()), url.port()));
-        }
+    if let Some(url) = one_form::<Url>(text)
+        && let Some(theirs) = read_by_url(url.as_str())
+    {
+        assert_eq!(theirs.as_str(), url.as_str(), "and changes nothing");
+        assert_eq!((theirs.host_str(), theirs.port()), (Some(url.host()), url.port()));
+        assert!(theirs.username().is_empty() && theirs.password().is_none() && theirs.scheme() == "https");
+        assert_eq!(url.has_query(), theirs.query().is_some() || theirs.fragment().is_some());
+        let raw = url::Url::parse(text).expect("as it was given, too");
+        assert_eq!((raw.host_str(), raw.port()), (Some(url.host()), url.port()));
     }
-    if let Some(origin) = one_form::<Origin>(text) {
-        if let Some(theirs) = read_by_url(&origin.to_string()) {
-            assert_eq!(theirs.origin().ascii_serialization(), origin.to_string());
-            assert!(theirs.path() == "/" && theirs.query().is_none());
-        }
+    if let Some(origin) = one_form::<Origin>(text)
+        && let Some(theirs) = read_by_url(&origin.to_string())
+    {
+        assert_eq!(theirs.origin().ascii_serialization(), origin.to_string());
+        assert!(theirs.path() == "/" && theirs.query().is_none());
     }
     if let Some(path) = one_form::<RelativePath>(text) {
         let outside = |part: std::path::Component<'_>| !matches!(part, std::path::Component::Normal(_));
