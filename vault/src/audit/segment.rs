@@ -24,8 +24,8 @@ pub const MAX_FRAMED: u64 = (FRAME + MAX_RECORD) as u64;
 const MAGIC: &[u8; 8] = b"CLVSEG1\n";
 const RECORD_MAGIC: &[u8; 4] = b"cRec";
 /// How many places a record may be tried in before what is behind a bad end counts as damage: far more than the rest of any
-/// torn write asks for, and a few seconds of work.
-const LOOKS: u64 = 10_000_000;
+/// torn write asks for, and a fraction of a second of work.
+const LOOKS: u64 = 250_000;
 
 /// How the segment before this one ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
