@@ -140,8 +140,8 @@ impl Tree {
             };
             if file == self.library {
                 // Of the lints that are errors by themselves, those that a mutant runs into.
-                let quiet = "#![allow(warnings, arithmetic_overflow, unconditional_panic, \
-                             overflowing_literals, reason = \"mutants are not meant to be good code\")]";
+                let quiet = "warnings, arithmetic_overflow, unconditional_panic, overflowing_literals";
+                let quiet = format!(r#"#![allow({quiet}, reason = "a mutant need not be good code")]"#);
                 text = format!("{quiet}\n{text}\n{RUNTIME}");
             }
             write(&self.copy.join(&file), text.as_bytes())?;
