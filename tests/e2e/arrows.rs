@@ -164,6 +164,7 @@ fn crates_know_only_the_crates_below_them() {
         ("claviger-agent", &["claviger-beneath", "claviger-canonical", "claviger-proto"]),
         ("claviger-mcp", &["claviger-beneath", "claviger-canonical", "claviger-proto"]),
         ("stand-in-google", &[]),
+        ("claviger-fuzz", &["claviger-canonical", "claviger-domain", "claviger-proto", "claviger-vault"]),
         ("xtask", &[]),
     ] {
         let allowed: BTreeSet<&str> = allowed.iter().copied().collect();

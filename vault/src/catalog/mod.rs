@@ -89,7 +89,6 @@ pub fn load(
     services: &BTreeMap<String, ServiceOverride>,
     providers: &BTreeMap<String, ProviderOverride>,
 ) -> Result<Catalog, Vec<CatalogFault>> {
-    let mut guards = vec![(GUARD_FILE.to_owned(), GUARD.to_owned())];
     let mut files: Vec<(String, String)> = BUILT_IN
         .iter()
         .chain(&PROVIDERS)
@@ -98,6 +97,20 @@ pub fn load(
     if let Some(directory) = directory {
         files.extend(read_directory(directory).map_err(|fault| vec![fault])?);
     }
+    of_files(files, services, providers)
+}
+
+/// The catalog of these files, each with its name, and the signs that come with the vault; then the overrides. A later
+/// file replaces what an earlier one has under the same id.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn of_files(
+    mut files: Vec<(String, String)>,
+    services: &BTreeMap<String, ServiceOverride>,
+    providers: &BTreeMap<String, ProviderOverride>,
+) -> Result<Catalog, Vec<CatalogFault>> {
+    let mut guards = vec![(GUARD_FILE.to_owned(), GUARD.to_owned())];
     guards.extend(files.extract_if(.., |(file, _)| file == GUARD_FILE));
     let mut faults = Vec::new();
     let mut catalog = Catalog::default();

@@ -19,6 +19,8 @@
 mod mime;
 mod words;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::rfc5322::is_message_id;
@@ -81,8 +83,9 @@ impl Letter {
             all("Message-ID").first().copied().filter(|id| is_message_id(id)).unwrap_or_default();
         let known: Vec<&str> = all("References").iter().flat_map(|value| value.split_whitespace()).collect();
         let mut references: Vec<&str> = Vec::new();
+        let mut seen = BTreeSet::new();
         for id in known.into_iter().chain([message_id]) {
-            if is_message_id(id) && !references.contains(&id) {
+            if is_message_id(id) && seen.insert(id) {
                 references.push(id);
             }
         }
@@ -129,25 +132,24 @@ impl Letter {
 /// The values of headers without the addresses that get the answer already, and without the owner's. A value that is
 /// not understood stays as it is: whoever reads it next refuses it.
 fn others_of(values: &[&str], answered: &[&str], owner: &str) -> Vec<String> {
-    let already: Vec<Address> =
-        answered.iter().chain([&owner]).flat_map(|value| addresses(value).ok()).flatten().collect();
+    let already = answered.iter().chain([&owner]).flat_map(|value| addresses(value).ok()).flatten();
+    let mut already: BTreeSet<String> = already.map(|address| folded(&address)).collect();
     let mut kept: Vec<String> = Vec::new();
     for value in values {
         match addresses(value) {
             Ok(addresses) => {
-                for address in addresses {
-                    let same = |other: &str| other.eq_ignore_ascii_case(address.as_str());
-                    if !already.iter().any(|other| same(other.as_str()))
-                        && !kept.iter().any(|other| same(other))
-                    {
-                        kept.push(address.to_string());
-                    }
-                }
+                let new = addresses.iter().filter(|address| already.insert(folded(address)));
+                kept.extend(new.map(ToString::to_string));
             }
             Err(_) => kept.push((*value).to_owned()),
         }
     }
     kept
+}
+
+/// An address as it is compared with others: ASCII case does not count.
+fn folded(address: &Address) -> String {
+    address.as_str().to_ascii_lowercase()
 }
 
 /// A subject with a prefix, unless it has one of these already.

@@ -358,3 +358,36 @@ proptest! {
         prop_assert!(quote.lines().skip(1).all(|line| line.starts_with('>')), "{quote}");
     }
 }
+
+/// Mail that strangers write is read while an agent waits, and others with it. Each of these took minutes, where a header
+/// was compared with all before it, or read to its end from each place in it.
+#[test]
+fn long_headers_are_read_once() {
+    let message = |name: &str, value: &str| {
+        let headers = [("From", "a@example.org"), ("Delivered-To", "me@example.org"), (name, value)];
+        let headers: Vec<Value> =
+            headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        of_message(&json!({ "payload": { "headers": headers } })).unwrap()
+    };
+    let ids: Vec<String> = (0..60_000).map(|number| format!("<{number}@x>")).collect();
+    let last = ids[ids.len() - 20..].join(" ");
+    assert_eq!(message("References", &ids.join(" "))["references"], last);
+
+    let to: Vec<Value> = (0..10)
+        .map(|header| {
+            let list: Vec<String> = (0..4_000).map(|number| format!("{header}.{number}@x.org")).collect();
+            json!({ "name": "To", "value": list.join(",") })
+        })
+        .collect();
+    let read = of_message(&json!({ "payload": { "headers": to } })).unwrap();
+    assert_eq!(read["answer_cc"].as_array().unwrap().len(), 40_000);
+
+    let words = "=?utf-8?Q?a ".repeat(40_000);
+    assert_eq!(message("Subject", &words)["subject"], words.trim_end());
+    // The longest word is one, and so is what follows it.
+    for (length, read) in [(998, true), (999, false)] {
+        let word = format!("=?utf-8?Q?{}?=", "a".repeat(length - 12));
+        let subject = message("Subject", &format!("{word} b"))["subject"].as_str().unwrap().to_owned();
+        assert_eq!(subject, format!("{} b", if read { &word[10..word.len() - 2] } else { &word }));
+    }
+}

@@ -3,6 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+/// How long an encoded word may be, in bytes. RFC 2047 section 2 allows 75, but some programs write longer ones; no line of
+/// a mail is longer (RFC 5322 section 2.1.1). Without an end to the looking, many beginnings would each be looked through
+/// to the end of the header.
+const LONGEST: usize = 998;
+
 /// The value with its encoded words decoded, the white space between two of them dropped. A word in a character set that
 /// is not known here stays as it is.
 pub(super) fn decode(value: &str) -> String {
@@ -29,8 +34,10 @@ pub(super) fn decode(value: &str) -> String {
     out
 }
 
-fn encoded_word(text: &str) -> Option<(String, &str)> {
-    let (charset, rest) = text.strip_prefix("=?")?.split_once('?')?;
+fn encoded_word(whole: &str) -> Option<(String, &str)> {
+    let most = (0..=LONGEST.min(whole.len())).rev().find(|at| whole.is_char_boundary(*at)).unwrap_or(0);
+    let (near, far) = whole.split_at(most);
+    let (charset, rest) = near.strip_prefix("=?")?.split_once('?')?;
     let (encoding, rest) = rest.split_once('?')?;
     let (data, after) = rest.split_once("?=")?;
     let bytes = match encoding {
@@ -44,6 +51,8 @@ fn encoded_word(text: &str) -> Option<(String, &str)> {
         "iso-8859-1" | "iso-8859-15" | "windows-1252" => bytes.into_iter().map(char::from).collect(),
         _ => return None,
     };
+    // What follows the word is all that follows it, not only what was near.
+    let after = &whole[whole.len() - far.len() - after.len()..];
     Some((text, after))
 }
 
