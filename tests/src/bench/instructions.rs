@@ -6,7 +6,7 @@
 //! [`DRIFT`].
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -152,13 +152,6 @@ pub(crate) fn callgrind(out: &Path) -> Vec<String> {
     // Its own words, such as those on system calls that it does not know, are kept out of the vault's.
     let files = [format!("--callgrind-out-file={}", out.display()), "--log-file=/dev/null".to_owned()];
     own.into_iter().chain(files).collect()
-}
-
-/// Where valgrind is.
-pub(crate) fn valgrind() -> anyhow::Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join("valgrind")).find(|file| file.is_file());
-    found.context("there is no valgrind on the PATH: install it (apt install valgrind)")
 }
 
 #[cfg(test)]

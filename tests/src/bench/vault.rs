@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tonic::transport::Channel;
 
-use super::instructions::{callgrind, valgrind};
+use super::instructions::callgrind;
 use super::load::pause;
 use super::program::{Program, beside};
 use super::upstream::{MESSAGE, Upstream};
@@ -66,7 +66,7 @@ impl Vault {
     /// The same; where a file is named, its instructions are counted, and the counts go into that file when it ends.
     ///
     /// # Errors
-    /// As there; or there is no valgrind.
+    /// As there; or there is no valgrind where the system has its programs (`apt install valgrind`).
     pub(crate) async fn start_under(
         counts: Option<&Path>,
         home: &Path,
@@ -82,7 +82,7 @@ impl Vault {
         let mut serve = match counts {
             None => Command::new(&program),
             Some(out) => {
-                let mut valgrind = Command::new(valgrind()?);
+                let mut valgrind = Command::new("valgrind");
                 valgrind.args(callgrind(out)).arg(&program);
                 valgrind
             }
