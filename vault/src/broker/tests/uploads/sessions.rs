@@ -257,6 +257,7 @@ async fn a_plain_upload_is_charged_first_and_unknown_once_it_began() {
             last: Reply::Made,
             early: None,
             made: 0,
+            lost: false,
         }));
         instead(&world, &drive, Box::new(|_| None));
         (world, drive)
