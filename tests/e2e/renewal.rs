@@ -241,7 +241,7 @@ async fn an_answer_that_is_lost_is_within_the_upstreams_grace() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_between_renewals_lose_no_token_that_was_used() {
     let (mut world, mut newest_known) = renewing().await;
-    let rounds = asked("CLAVIGER_TEST_KILLS", 6);
+    let rounds = asked("CLAVIGER_TEST_RENEWAL_KILLS", 6);
     let (mut lost, mut renewals) = (0, 0);
     for round in 0..rounds {
         // Each access token is over as soon as it was used once.
