@@ -48,7 +48,12 @@ pub fn texts(data: &[u8]) {
     if let Some(url) = one_form::<Url>(text)
         && let Some(theirs) = read_by_url(url.as_str())
     {
-        assert_eq!(theirs.as_str(), url.as_str(), "and changes nothing");
+        // But for an apostrophe, which browsers encode in a query (WHATWG URL section 1.3).
+        assert_eq!(
+            theirs.as_str().replace("%27", "'"),
+            url.as_str().replace("%27", "'"),
+            "and changes nothing"
+        );
         assert_eq!((theirs.host_str(), theirs.port()), (Some(url.host()), url.port()));
         assert!(theirs.username().is_empty() && theirs.password().is_none() && theirs.scheme() == "https");
         assert_eq!(url.has_query(), theirs.query().is_some() || theirs.fragment().is_some());

@@ -10,7 +10,7 @@ use claviger_fuzz::{TARGETS, Target};
 
 /// The most that all corpora together may have: a checkout stays small, and this test quick.
 const MOST_BYTES: u64 = 3 << 20;
-const MOST_FILES: usize = 12_000;
+const MOST_FILES: usize = 9_000;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().parent().unwrap().join("fuzz")

@@ -98,7 +98,8 @@ impl Scan<'_> {
         }
         let host = &rest[..token::run_length(rest)];
         // Dots at the end of a sentence; one of them may be the host's own.
-        if host.is_empty() || !self.allows(host.trim_end_matches('.')) {
+        // Marks around a bare word are no part of it; right behind the slashes they are.
+        if host.is_empty() || host.starts_with(['-', '_']) || !self.allows(host.trim_end_matches('.')) {
             return refuse();
         }
         let mut end = begin + host.len();

@@ -30,6 +30,9 @@ const HOSTILE: &[&str] = &[
     "https://good.org.evil.com",
     "https://evilgood.org",
     "https://good.org-evil.com",
+    "https://-good.org/",
+    "https:/-good.org",
+    "//_good.org",
     "https://good.orgevil.com",
     // Without a scheme.
     "//evil.com/x",
