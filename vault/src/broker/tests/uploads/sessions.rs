@@ -91,12 +91,12 @@ async fn an_upload_that_is_refused_at_once_is_told_as_any_call() {
     }
 }
 
-/// Nothing is made by asking where an upload goes, whatever becomes of the question.
+/// Whoever asks where an upload goes has asked with the credential: without an answer nobody knows what came of it.
 #[tokio::test]
-async fn a_question_that_was_lost_made_nothing() {
+async fn a_beginning_that_was_lost_may_have_been_taken() {
     for (fault, expected, how) in [
-        (UpstreamFault::Broken("x"), field(Class::Upstream, "connection"), Ending::NotSent),
-        (UpstreamFault::Slow, field(Class::Upstream, "connection"), Ending::NotSent),
+        (UpstreamFault::Broken("x"), field(Class::Upstream, "connection"), Ending::Unknown),
+        (UpstreamFault::Slow, field(Class::Upstream, "connection"), Ending::Unknown),
         (UpstreamFault::Echo, field(Class::Withheld, "echo"), Ending::Withheld),
     ] {
         let (world, drive) = world(vec![]).await;
