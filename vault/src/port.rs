@@ -116,6 +116,14 @@ pub trait Store: Send + Sync {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, StoreFault>>;
     /// All records whose key begins with that prefix, in the order of their keys, as of one revision.
     fn scan<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<(Revision, Vec<Item>), StoreFault>>;
+    /// The first records whose key begins with that prefix and sorts after `after`, if that is given: at most `most`, in
+    /// the order of their keys. Commits may fall between two pages.
+    fn page<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<String>,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<Item>, StoreFault>>;
     /// Applies the transaction; it is durable when this returns [`Commit::Committed`].
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Commit>;
     /// Whether the transaction of that id was committed, and at which revision.

@@ -160,7 +160,7 @@ impl Broker {
         {
             let state = self.read();
             // An answer that came as its grant was revoked may have left a page behind.
-            lock(&self.pages).retain(|handle| state.handles.contains_key(handle));
+            lock(&self.pages).retain(|handle| state.handles.contains(*handle));
         }
         if self.is_unsealed() {
             self.sweep_children().await;

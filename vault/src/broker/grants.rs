@@ -184,7 +184,7 @@ impl Broker {
             {
                 agent.rules += 1;
             }
-            state.handles.insert(handle.id, Arc::new(HandleEntry { handle, counter: Counter::default() }));
+            state.handles.insert(Arc::new(HandleEntry { handle, counter: Counter::default() }));
             state
                 .grants
                 .insert(id, Arc::new(GrantEntry { grant, version: 1, revoked: AtomicBool::new(false) }));
@@ -202,8 +202,7 @@ impl Broker {
     /// A moment after every grant of the agent's: they are asked in the order they were made, after a restart too.
     fn next_moment(&self, agent: &AgentName) -> u64 {
         let state = self.read();
-        let of_agent = state.grants.values().filter(|entry| entry.grant.agent == *agent);
-        of_agent.map(|entry| entry.grant.created_at_ms + 1).max().unwrap_or_default()
+        state.grants_of(agent).map(|entry| entry.grant.created_at_ms + 1).max().unwrap_or_default()
     }
 
     /// The service of the secret asked for, once agent and secret are known to be there.
@@ -309,7 +308,7 @@ impl Broker {
             },
             calls_made: state
                 .handles
-                .get(&grant.root)
+                .get(grant.root)
                 .and_then(|handle| handle.counter.calls())
                 .unwrap_or_default(),
             changed: grant.tools.iter().filter(changed).map(|tool| tool.name.clone()).collect(),

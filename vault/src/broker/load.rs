@@ -1,19 +1,20 @@
 //! Reading the store: the registry while sealed, everything at unseal.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use claviger_domain::grant::{Handle, State as GrantState};
+use claviger_domain::grant::{Grant, Handle, State as GrantState};
 use claviger_domain::id::{GrantId, HandleId};
 use claviger_domain::name::{AdapterName, AgentName, SecretName};
 use claviger_domain::origin::Pin;
 
 use super::Broker;
-use super::counters::{self, Counter};
+use super::counters::Counter;
+use super::inlet::{self, Inlet, forged, require_key, unreadable};
 use super::error::AdminError;
 use super::records::{
-    self, AdapterRecord, AgentRecord, ClockRecord, CounterRecord, GrantRecord, HandleRecord, SecretRecord,
+    self, AdapterRecord, AgentRecord, ClockRecord, CounterRecord, GrantRecord, HandleRecord, SecretRecord, all,
 };
 use super::secrets;
 use super::state::{
@@ -21,7 +22,7 @@ use super::state::{
     State, ValueEntry,
 };
 use super::time;
-use crate::port::{Item, Purpose, SealFault, StoreFault};
+use crate::port::{Item, Purpose, StoreFault};
 
 /// Why the records could not be taken over at unseal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,28 +127,37 @@ impl Broker {
     }
 
     async fn read_registry(&self, state: &mut State, verify: bool) -> Result<(), UnsealError> {
+        let mut uids = HashSet::new();
         for item in self.ports.store.scan("agent/").await?.1 {
             let record: AgentRecord = self.registry(&item, verify)?;
             let name: AgentName = record.name.parse().map_err(|_| unreadable(&item))?;
             require_key(&item, &format!("agent/{name}"))?;
-            self.require_free_uid(state, record.uid, &item.key)?;
+            self.require_free_uid(state, &mut uids, record.uid, &item.key)?;
             state.agents.insert(name, AgentEntry::new(record, item.version));
         }
         for item in self.ports.store.scan("adapter/").await?.1 {
             let record: AdapterRecord = self.registry(&item, verify)?;
             let name: AdapterName = record.name.parse().map_err(|_| unreadable(&item))?;
             require_key(&item, &format!("adapter/{name}"))?;
-            self.require_free_uid(state, record.uid, &item.key)?;
+            self.require_free_uid(state, &mut uids, record.uid, &item.key)?;
             state.adapters.insert(name, AdapterEntry { record, version: item.version });
         }
         Ok(())
     }
 
     /// A user has exactly one role and name; a registry that says otherwise starts no vault.
-    fn require_free_uid(&self, state: &State, uid: Option<u32>, key: &str) -> Result<(), UnsealError> {
+    fn require_free_uid(
+        &self,
+        state: &State,
+        uids: &mut HashSet<u32>,
+        uid: Option<u32>,
+        key: &str,
+    ) -> Result<(), UnsealError> {
         let Some(uid) = uid else { return Ok(()) };
         let taken = if self.settings.admin_uids.contains(&uid) {
             Some("an admin".to_owned())
+        } else if uids.insert(uid) {
+            None
         } else {
             state.uid_taken(uid)
         };
@@ -180,56 +190,74 @@ impl Broker {
 
     async fn read_grants(&self, state: &mut State) -> Result<(), UnsealError> {
         let mut made = Vec::new();
-        for item in self.ports.store.scan("grant/").await?.1 {
-            let record: GrantRecord = self.read_sealed(&item)?;
-            let grant = record.to_domain().map_err(|_| unreadable(&item))?;
-            require_key(&item, &format!("grant/{}", grant.id))?;
+        let read = |inlet: &Inlet, item: &Item| -> Result<GrantEntry, UnsealError> {
+            let grant = inlet.read::<GrantRecord>(item)?.to_domain().map_err(|_| unreadable(item))?;
+            require_key(item, &format!("grant/{}", grant.id))?;
             let revoked = AtomicBool::new(matches!(grant.state, GrantState::Revoked { .. }));
-            made.push((grant.created_at_ms, grant.agent.clone(), grant.id));
-            state.grants.insert(grant.id, Arc::new(GrantEntry { grant, version: item.version, revoked }));
-        }
+            Ok(GrantEntry { grant, version: item.version, revoked })
+        };
+        self.read_all("grant/", read, |entry| {
+            let Grant { id, agent, created_at_ms, .. } = &entry.grant;
+            made.push((*created_at_ms, agent.clone(), *id));
+            state.grants.insert(*id, Arc::new(entry));
+        })
+        .await?;
         made.sort();
         for (_, agent, id) in made {
             if let Some(entry) = state.agents.get_mut(&agent) {
                 entry.grants.push(id);
             }
         }
-        let counters = self.ports.store.scan("counter/").await?.1;
-        let counters: std::collections::HashMap<String, Item> =
-            counters.into_iter().map(|item| (item.key.clone(), item)).collect();
-        let mut counted: HashSet<HandleId> = counters
-            .keys()
-            .filter_map(|key| key.strip_prefix("counter/").and_then(|id| id.parse().ok()))
-            .collect();
-        for item in self.ports.store.scan("handle/").await?.1 {
-            let record: HandleRecord = self.read_sealed(&item)?;
-            let handle = handle_of(&record).ok_or_else(|| unreadable(&item))?;
-            require_key(&item, &format!("handle/{}", handle.id))?;
-            counted.remove(&handle.id);
-            let alive =
-                state.grants.get(&handle.grant).is_some_and(|entry| entry.grant.state == GrantState::Active);
-            if !alive {
-                // A root stays with its grant, for the record.
-                if !handle.ancestors.is_empty() {
-                    state.ended.insert(handle.id, Some(handle.grant));
-                }
-                continue;
-            }
-            let counter = match counters.get(&counters::key(handle.id)) {
-                None => Counter::default(),
-                Some(item) => Counter::restored(&self.read_sealed::<CounterRecord>(item)?, item.version),
-            };
-            state.handles.insert(handle.id, Arc::new(HandleEntry { handle, counter }));
-        }
+        let mut counters = self.read_counters().await?;
+        self.read_handles(state, &mut counters).await?;
         // A call that was charged as its child ended left a counter behind.
-        state.ended.extend(counted.into_iter().map(|id| (id, None)));
+        state.ended.extend(counters.into_keys().map(|id| (id, None)));
         // A child is bound by all above it: where one of them is gone, it is gone too.
-        let orphans: Vec<HandleId> =
-            state.handles.keys().copied().filter(|id| state.chain(*id).is_none()).collect();
-        for id in orphans {
-            state.forget_subtree(id);
+        let grants: Vec<GrantId> = state.handles.parents().collect();
+        for grant in grants {
+            let children = state.handles.children(grant).iter().map(|entry| entry.handle.id);
+            let orphans: Vec<HandleId> = children.filter(|id| state.chain(*id).is_none()).collect();
+            for id in orphans {
+                state.forget_subtree(id);
+            }
         }
         Ok(())
+    }
+
+    /// What handles have used up, by their ids.
+    async fn read_counters(&self) -> Result<HashMap<HandleId, Counter>, UnsealError> {
+        let mut counters = HashMap::new();
+        let read = |inlet: &Inlet, item: &Item| -> Result<(HandleId, Counter), UnsealError> {
+            let counter = Counter::restored(&inlet.read::<CounterRecord>(item)?, item.version);
+            let id = item.key.strip_prefix("counter/").and_then(|id| id.parse().ok());
+            Ok((id.ok_or_else(|| unreadable(item))?, counter))
+        };
+        self.read_all("counter/", read, |(id, counter)| drop(counters.insert(id, counter))).await?;
+        Ok(counters)
+    }
+
+    /// Handles with their counters, which are taken out.
+    async fn read_handles(
+        &self,
+        state: &mut State,
+        counters: &mut HashMap<HandleId, Counter>,
+    ) -> Result<(), UnsealError> {
+        let read = |inlet: &Inlet, item: &Item| -> Result<Handle, UnsealError> {
+            let handle = handle_of(&inlet.read(item)?).ok_or_else(|| unreadable(item))?;
+            require_key(item, &format!("handle/{}", handle.id))?;
+            Ok(handle)
+        };
+        self.read_all("handle/", read, |handle| {
+            let counter = counters.remove(&handle.id).unwrap_or_default();
+            let grant = state.grants.get(&handle.grant);
+            if grant.is_some_and(|entry| entry.grant.state == GrantState::Active) {
+                state.handles.insert(Arc::new(HandleEntry { handle, counter }));
+            } else if !handle.ancestors.is_empty() {
+                // A root stays with its grant, for the record.
+                state.ended.insert(handle.id, Some(handle.grant));
+            }
+        })
+        .await
     }
 
     fn registry<M: prost::Message + Default>(&self, item: &Item, verify: bool) -> Result<M, UnsealError> {
@@ -241,8 +269,7 @@ impl Broker {
     }
 
     pub(super) fn read_sealed<M: prost::Message + Default>(&self, item: &Item) -> Result<M, UnsealError> {
-        let plain = self.unseal_item(Purpose::Record, item).map_err(|fault| forged(item, fault))?;
-        records::decode(&plain).map_err(|_| unreadable(item))
+        inlet::read(&*self.ports.sealer, item)
     }
 }
 
@@ -288,23 +315,10 @@ fn handle_of(record: &HandleRecord) -> Option<Handle> {
     Some(Handle {
         id: HandleId::from_slice(&record.id)?,
         grant: GrantId::from_slice(&record.grant)?,
-        ancestors: record.ancestors.iter().map(|id| HandleId::from_slice(id)).collect::<Option<_>>()?,
-        caveats: record.caveats.iter().map(|caveat| caveat.to_domain().ok()).collect::<Option<_>>()?,
+        ancestors: all(&record.ancestors, |id| HandleId::from_slice(id).ok_or(records::Unreadable)).ok()?,
+        caveats: all(&record.caveats, records::CaveatRecord::to_domain).ok()?,
         label: record.label.clone(),
         task: record.task,
         created_at_ms: record.created_at_ms,
     })
-}
-
-/// A record says who it is; one that was moved under another key is not believed.
-fn require_key(item: &Item, key: &str) -> Result<(), UnsealError> {
-    if item.key == key { Ok(()) } else { Err(UnsealError::Forged { key: item.key.clone() }) }
-}
-
-fn unreadable(item: &Item) -> UnsealError {
-    UnsealError::Unreadable { key: item.key.clone() }
-}
-
-fn forged(item: &Item, _: SealFault) -> UnsealError {
-    UnsealError::Forged { key: item.key.clone() }
 }

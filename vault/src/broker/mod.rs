@@ -30,6 +30,8 @@ mod explain;
 mod flights;
 mod freeze;
 mod grants;
+mod handles;
+mod inlet;
 mod json;
 mod load;
 mod local;

@@ -12,6 +12,7 @@ use claviger_domain::grant::{DEPTH, Handle};
 use claviger_domain::id::{GrantId, HandleId};
 use claviger_domain::name::AgentName;
 use claviger_domain::refusal::{Class, Denial, Refusal};
+use futures_util::future::{join_all, try_join_all};
 
 use super::counters::{self, Counter};
 use super::error::AdminError;
@@ -21,7 +22,7 @@ use super::records::{self, HandleRecord};
 use super::state::{HandleEntry, State};
 use super::view::OpenedHandle;
 use super::{Broker, lock};
-use crate::port::Purpose;
+use crate::port::{Item, Purpose};
 
 /// How many live children an agent may have, and how many of one parent.
 const PER_AGENT: usize = 64;
@@ -39,6 +40,15 @@ const WEIGHT: usize = 8 << 10;
 
 /// How often ending is tried where a counter is written at the same time.
 const TRIES: u32 = 4;
+
+/// How many handles one commit deletes: each has two records, and a commit has room for 64.
+const AT_ONCE: usize = 32;
+
+/// How many grants are looked at before whoever waits to change something has a turn.
+const LOOKED_AT: usize = 512;
+
+/// How many that have ended are deleted in one sweep.
+const SWEPT: usize = 4096;
 
 impl Broker {
     /// Makes a child of one of the agent's live handles. It is durable and recorded before it is given out.
@@ -197,13 +207,13 @@ impl Broker {
         let opened = {
             let mut state = self.write();
             let entry = Arc::new(HandleEntry { handle: child, counter: Counter::default() });
-            state.handles.insert(id, entry);
+            state.handles.insert(entry);
             let found =
                 state.presented(id).filter(|found| !found.frozen && found.grant.grant.agent == *agent);
             let opened =
                 found.and_then(|found| self.opened_handle(&state, &found, self.now_ms()).ok().flatten());
             if opened.is_none() {
-                state.handles.remove(&id);
+                state.handles.remove(id);
                 state.ended.insert(id, Some(grant));
             }
             opened
@@ -216,15 +226,9 @@ impl Broker {
 
     fn require_few(&self, agent: &AgentName, child: &Handle) -> Result<(), Denial> {
         let (state, now_ms) = (self.read(), self.now_ms());
-        let mut all = 0;
-        let mut siblings = 0;
-        for entry in state.handles.values() {
-            let handle = &entry.handle;
-            let of_agent =
-                || state.grants.get(&handle.grant).is_some_and(|grant| grant.grant.agent == *agent);
-            if handle.ancestors.is_empty() || handle.is_over(now_ms) || !of_agent() {
-                continue;
-            }
+        let grants = state.grants_of(agent).flat_map(|grant| state.handles.children(grant.grant.id));
+        let (mut all, mut siblings) = (0, 0);
+        for handle in grants.map(|entry| &entry.handle).filter(|handle| !handle.is_over(now_ms)) {
             all += 1;
             siblings += usize::from(handle.ancestors.first() == child.ancestors.first());
         }
@@ -271,62 +275,79 @@ impl Broker {
     /// # Errors
     /// It could not be recorded or made durable: it holds until a restart, and can be repeated.
     pub(super) async fn end_child(&self, actor: Actor, id: HandleId) -> Result<u32, AdminError> {
-        let (gone, grant, agent) = {
-            let mut state = self.write();
-            let grant = state.handles.get(&id).map(|entry| entry.handle.grant);
-            let grant = grant.or_else(|| state.ended.get(&id).copied().flatten());
-            let mut gone = state.forget_subtree(id);
-            // Ended before, and perhaps not durable yet.
-            gone.insert(id);
-            let agent =
-                grant.and_then(|grant| state.grants.get(&grant)).map(|entry| entry.grant.agent.clone());
-            (gone, grant, agent)
-        };
-        for handle in &gone {
-            lock(&self.pages).forget(*handle);
-        }
-        self.changed();
-        let recorded = self.record_end(actor, id, grant, agent, gone.len()).await;
-        self.forget_records(&gone).await?;
-        recorded?;
-        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
+        let ended = self.forget_children([id]);
+        let count = ended.iter().map(|(_, gone)| gone.len()).sum::<usize>();
+        let recorded = join_all(ended.iter().map(|(about, gone)| self.record_end(&actor, about, gone))).await;
+        self.forget_records(ended.into_iter().flat_map(|(_, gone)| gone).collect()).await?;
+        recorded.into_iter().collect::<Result<(), _>>()?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    async fn record_end(
-        &self,
-        actor: Actor,
-        id: HandleId,
-        grant: Option<GrantId>,
-        agent: Option<AgentName>,
-        count: usize,
-    ) -> Result<(), AdminError> {
-        let mut event = self.event(Kind::Released, actor);
-        event.agent = agent;
-        event.grant = grant;
-        event.handle = Some(id);
-        event.count = u64::try_from(count).ok();
+    /// Takes children, each with all below it, out of use, in memory.
+    fn forget_children(&self, ids: impl IntoIterator<Item = HandleId>) -> Vec<(Ended, Vec<HandleId>)> {
+        let mut all = Vec::new();
+        {
+            let mut state = self.write();
+            for handle in ids {
+                let live = state.handles.get(handle).map(|entry| entry.handle.grant);
+                let grant = live.or_else(|| state.ended.get(&handle).copied().flatten());
+                let mut gone = state.forget_subtree(handle);
+                // Those nearest to the root first: whatever is left of the rest has nothing to hang from.
+                gone.sort_by_key(|entry| entry.handle.ancestors.len());
+                let mut gone: Vec<HandleId> = gone.iter().map(|entry| entry.handle.id).collect();
+                if live.is_none() {
+                    // Ended before, and perhaps not durable yet.
+                    gone.insert(0, handle);
+                }
+                let agent = grant.and_then(|grant| state.grants.get(&grant));
+                let agent = agent.map(|entry| entry.grant.agent.clone());
+                all.push((Ended { handle, grant, agent }, gone));
+            }
+        }
+        let mut pages = lock(&self.pages);
+        for handle in all.iter().flat_map(|(_, gone)| gone) {
+            pages.forget(*handle);
+        }
+        drop(pages);
+        self.changed();
+        all
+    }
+
+    async fn record_end(&self, actor: &Actor, ended: &Ended, gone: &[HandleId]) -> Result<(), AdminError> {
+        let mut event = self.event(Kind::Released, actor.clone());
+        event.agent.clone_from(&ended.agent);
+        event.grant = ended.grant;
+        event.handle = Some(ended.handle);
+        event.count = u64::try_from(gone.len()).ok();
         Ok(self.ports.audit.record_from_reserve(event, Detail::default()).await?)
     }
 
-    /// Deletes what the store has of handles that have ended, and their counters.
-    async fn forget_records(&self, gone: &HashSet<HandleId>) -> Result<(), AdminError> {
+    /// Deletes what the store has of handles that have ended, and their counters, in the order given.
+    async fn forget_records(&self, gone: Vec<HandleId>) -> Result<(), AdminError> {
+        for some in gone.chunks(AT_ONCE) {
+            self.forget_some(some).await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_some(&self, gone: &[HandleId]) -> Result<(), AdminError> {
         let _turn = self.children.lock().await;
         for _ in 0..TRIES {
-            let mut deletes = Vec::new();
-            for id in gone {
-                for key in [key(*id), counters::key(*id)] {
-                    let item = self.ports.store.get(&key).await;
-                    let item = item.map_err(|_| AdminError::Store("it does not answer"))?;
-                    deletes.extend(item.map(|item| (key, item.version)));
-                }
-            }
+            let keys: Vec<String> = gone.iter().flat_map(|id| [key(*id), counters::key(*id)]).collect();
+            let items = try_join_all(keys.iter().map(|key| self.ports.store.get(key))).await;
+            let items = items.map_err(|_| AdminError::Store("it does not answer"))?;
+            let deletes: Vec<_> =
+                items.into_iter().flatten().map(|Item { key, version, .. }| (key, version)).collect();
             let done = if deletes.is_empty() { Ok(()) } else { self.commit_all(Vec::new(), deletes).await };
             match done {
                 // A call that was minted before may have been charged in between.
                 Err(AdminError::Conflict) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
-                    self.write().ended.retain(|id, _| !gone.contains(id));
+                    let mut state = self.write();
+                    for id in gone {
+                        state.ended.remove(id);
+                    }
                     return Ok(());
                 }
             }
@@ -334,40 +355,55 @@ impl Broker {
         Err(AdminError::Conflict)
     }
 
-    /// Ends the children whose time is over, and deletes what has ended.
+    /// Ends the children whose time is over, and deletes what has ended; no more at a time than leaves room for calls
+    /// in between.
     pub(super) async fn sweep_children(&self) {
-        let over = {
-            let (state, now_ms) = (self.read(), self.now_ms());
-            over(&state, now_ms)
-        };
-        for id in over {
-            if let Err(error) = self.end_child(Actor::Vault, id).await {
-                tracing::warn!(handle = %id, %error, "a child that is over could not be deleted yet");
+        for grants in self.parents().chunks(LOOKED_AT) {
+            let over = {
+                let (state, now_ms) = (self.read(), self.now_ms());
+                over(&state, grants, now_ms)
+            };
+            for some in over.chunks(AT_ONCE) {
+                let ended = self.forget_children(some.iter().copied());
+                let recorded = ended.iter().map(|(about, gone)| self.record_end(&Actor::Vault, about, gone));
+                for error in join_all(recorded).await.into_iter().filter_map(Result::err) {
+                    tracing::warn!(%error, "that a child's time is over could not be recorded");
+                }
             }
+            // The others of this runtime go first.
+            tokio::task::yield_now().await;
         }
-        let ended: HashSet<HandleId> = self.read().ended.keys().copied().take(PER_AGENT).collect();
-        if !ended.is_empty()
-            && let Err(error) = self.forget_records(&ended).await
-        {
+        let ended: Vec<HandleId> = self.read().ended.keys().copied().take(SWEPT).collect();
+        if let Err(error) = self.forget_records(ended).await {
             tracing::warn!(%error, "handles that have ended could not be deleted yet");
         }
     }
+
+    fn parents(&self) -> Vec<GrantId> {
+        self.read().handles.parents().collect()
+    }
 }
 
-/// The topmost children whose time, or whose grant's time, has passed.
-fn over(state: &State, now_ms: u64) -> Vec<HandleId> {
-    let is_over = |handle: &Handle| {
-        handle.is_over(now_ms)
-            || state.grants.get(&handle.grant).is_none_or(|entry| entry.alive(now_ms).is_err())
-    };
-    let children = state.handles.values().map(|entry| &entry.handle);
-    let over: HashSet<HandleId> =
-        children.filter(|h| !h.ancestors.is_empty() && is_over(h)).map(|h| h.id).collect();
-    let below = |id: &HandleId| {
-        let entry = state.handles.get(id);
-        entry.is_some_and(|entry| entry.handle.ancestors.iter().any(|above| over.contains(above)))
-    };
-    over.iter().copied().filter(|id| !below(id)).collect()
+/// What a record says of a child that ended.
+struct Ended {
+    handle: HandleId,
+    /// Unknown where only a counter was left of it.
+    grant: Option<GrantId>,
+    agent: Option<AgentName>,
+}
+
+/// The topmost children of these grants whose time, or whose grant's time, has passed.
+fn over(state: &State, grants: &[GrantId], now_ms: u64) -> Vec<HandleId> {
+    let mut all = Vec::new();
+    for grant in grants {
+        let dead = state.grants.get(grant).is_none_or(|entry| entry.alive(now_ms).is_err());
+        let children = state.handles.children(*grant).iter().map(|entry| &entry.handle);
+        let over: Vec<&Handle> = children.filter(|handle| dead || handle.is_over(now_ms)).collect();
+        let ids: HashSet<HandleId> = over.iter().map(|handle| handle.id).collect();
+        let top = over.into_iter().filter(|handle| !handle.ancestors.iter().any(|above| ids.contains(above)));
+        all.extend(top.map(|handle| handle.id));
+    }
+    all
 }
 
 /// The bounds as the child carries them: ids instead of what was written, and nothing that is over already.

@@ -307,7 +307,7 @@ impl Broker {
         // Whoever takes away changes the state first and forgets the pages then: none is left behind.
         let state = self.read();
         let frozen = state.agents.get(agent).is_none_or(|entry| entry.record.frozen.is_some());
-        if state.unsealed && !frozen && state.handles.contains_key(&handle) {
+        if state.unsealed && !frozen && state.handles.contains(handle) {
             lock(&self.pages).keep(agent, handle, mark, page);
         }
     }

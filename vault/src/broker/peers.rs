@@ -229,7 +229,7 @@ fn agent_view(state: &State, name: &AgentName, entry: &AgentEntry, now_ms: u64) 
         tainted: entry.is_tainted(),
         tainted_at_ms: *tainted_at_ms,
         taint: taint.collect(),
-        grants: state.count_grants(now_ms, |grant| grant.agent == *name),
+        grants: u32::try_from(state.live_grants(name, now_ms).count()).unwrap_or(u32::MAX),
     }
 }
 

@@ -43,6 +43,19 @@ pub(super) fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M, Unreadable
     }
 }
 
+/// Makes something of each, in no more room than that takes: a list that collects on the way to an error keeps room to
+/// grow, a hundred bytes or more for every handle.
+pub(super) fn all<T, U>(
+    records: &[T],
+    make: impl Fn(&T) -> Result<U, Unreadable>,
+) -> Result<Vec<U>, Unreadable> {
+    let mut made = Vec::with_capacity(records.len());
+    for record in records {
+        made.push(make(record)?);
+    }
+    Ok(made)
+}
+
 /// An agent, in the registry.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct AgentRecord {
@@ -342,8 +355,8 @@ impl GrantRecord {
             id: GrantId::from_slice(id).ok_or(Unreadable)?,
             agent: agent.parse().map_err(|_| Unreadable)?,
             secret: secret.parse().map_err(|_| Unreadable)?,
-            tools: tools.iter().map(GrantedToolRecord::to_domain).collect::<Result<_, _>>()?,
-            caveats: caveats.iter().map(CaveatRecord::to_domain).collect::<Result<_, _>>()?,
+            tools: all(tools, GrantedToolRecord::to_domain)?,
+            caveats: all(caveats, CaveatRecord::to_domain)?,
             expires_at_ms: *expires_at_ms,
             approve: match approve {
                 1 => Approve::Default,

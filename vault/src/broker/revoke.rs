@@ -48,7 +48,7 @@ impl Broker {
             state.forget_handles(id)
         };
         for handle in gone {
-            lock(&self.pages).forget(handle);
+            lock(&self.pages).forget(handle.handle.id);
         }
         self.changed();
         Ok(())
@@ -103,7 +103,7 @@ impl Broker {
     #[must_use]
     pub fn grant_of_handle(&self, handle: HandleId) -> Option<GrantId> {
         let state = self.read();
-        let live = state.handles.get(&handle).map(|entry| entry.handle.grant);
+        let live = state.handles.get(handle).map(|entry| entry.handle.grant);
         live.or_else(|| state.ended.get(&handle).copied().flatten())
     }
 }

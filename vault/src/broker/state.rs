@@ -1,6 +1,6 @@
 //! What the broker knows, in memory. The store is read once, at unseal; after that this is what decides.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
@@ -14,6 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::counters::Counter;
 use super::decoys::Decoys;
+use super::handles::Handles;
 use super::made::Made;
 use super::records::{AdapterRecord, AgentRecord, SecretRecord};
 use super::taint::Taint;
@@ -28,7 +29,7 @@ pub(super) struct State {
     pub(super) adapters: BTreeMap<AdapterName, AdapterEntry>,
     pub(super) secrets: BTreeMap<SecretName, Arc<SecretEntry>>,
     pub(super) grants: HashMap<GrantId, Arc<GrantEntry>>,
-    pub(super) handles: HashMap<HandleId, Arc<HandleEntry>>,
+    pub(super) handles: Handles,
     /// Children that have ended, with their grants if they are known, as long as the store may still have them.
     pub(super) ended: HashMap<HandleId, Option<GrantId>>,
     /// OAuth clients already known, by provider: the version of the record that holds each.
@@ -146,8 +147,7 @@ impl State {
         agent: &AgentName,
         now_ms: u64,
     ) -> impl Iterator<Item = &'a Arc<GrantEntry>> {
-        let ids = self.agents.get(agent).map(|entry| entry.grants.as_slice()).unwrap_or_default();
-        ids.iter().filter_map(|id| self.grants.get(id)).filter(move |entry| entry.alive(now_ms).is_ok())
+        self.grants_of(agent).filter(move |entry| entry.alive(now_ms).is_ok())
     }
 
     /// How many live grants there are that `wanted` picks.
@@ -176,45 +176,54 @@ impl State {
 
     /// A handle with all above it, nearest first; `None` where it or one of them is gone.
     pub(super) fn chain(&self, id: HandleId) -> Option<(Arc<HandleEntry>, Vec<Arc<HandleEntry>>)> {
-        let handle = self.handles.get(&id)?.clone();
-        let above = handle.handle.ancestors.iter().map(|id| self.handles.get(id).cloned());
+        let handle = self.handles.get(id)?.clone();
+        let above = handle.handle.ancestors.iter().map(|id| self.handles.get(*id).cloned());
         let above = above.collect::<Option<Vec<_>>>()?;
         Some((handle, above))
     }
 
     /// The children of a grant, in the order they were made.
     pub(super) fn children(&self, grant: GrantId) -> Vec<&Arc<HandleEntry>> {
-        let child =
-            |entry: &&Arc<HandleEntry>| entry.handle.grant == grant && !entry.handle.ancestors.is_empty();
-        let mut found: Vec<_> = self.handles.values().filter(child).collect();
+        let mut found: Vec<_> = self.handles.children(grant).iter().collect();
         found.sort_by_key(|entry| (entry.handle.created_at_ms, entry.handle.id));
         found
     }
 
-    /// Removes a grant and its handles from what can be presented.
-    pub(super) fn forget_handles(&mut self, grant: GrantId) -> HashSet<HandleId> {
-        self.forget(|entry| entry.handle.grant == grant)
+    /// The grants of an agent, whether they stand or not, in the order they were made.
+    pub(super) fn grants_of<'a>(&'a self, agent: &AgentName) -> impl Iterator<Item = &'a Arc<GrantEntry>> {
+        let ids = self.agents.get(agent).map(|entry| entry.grants.as_slice()).unwrap_or_default();
+        ids.iter().filter_map(|id| self.grants.get(id))
     }
 
-    /// Removes a handle and all below it from what can be presented.
-    pub(super) fn forget_subtree(&mut self, id: HandleId) -> HashSet<HandleId> {
-        self.forget(|entry| entry.handle.id == id || entry.handle.ancestors.contains(&id))
+    /// Removes a grant's handles from what can be presented.
+    pub(super) fn forget_handles(&mut self, grant: GrantId) -> Vec<Arc<HandleEntry>> {
+        let root = self.grants.get(&grant).map(|entry| entry.grant.root);
+        let children = self.handles.children(grant).iter().map(|entry| entry.handle.id);
+        let gone = children.chain(root).collect::<Vec<_>>();
+        self.forget(gone)
     }
 
-    /// Removes what `wanted` picks. Of what ends only so, the store must be told: a root lives and dies with its grant.
-    fn forget(&mut self, wanted: impl Fn(&HandleEntry) -> bool) -> HashSet<HandleId> {
-        let mut gone = HashSet::new();
-        let ended = &mut self.ended;
-        self.handles.retain(|id, entry| {
-            let picked = wanted(entry);
-            if picked {
-                gone.insert(*id);
-                if !entry.handle.ancestors.is_empty() {
-                    ended.insert(*id, Some(entry.handle.grant));
-                }
+    /// Removes a handle and all below it from what can be presented. Returns those that lived.
+    pub(super) fn forget_subtree(&mut self, id: HandleId) -> Vec<Arc<HandleEntry>> {
+        let live = self.handles.get(id).map(|entry| entry.handle.grant);
+        let Some(grant) = live.or_else(|| self.ended.get(&id).copied().flatten()) else {
+            return Vec::new();
+        };
+        let below = self.handles.children(grant).iter().filter(|entry| entry.handle.ancestors.contains(&id));
+        let gone = below.map(|entry| entry.handle.id).chain([id]).collect::<Vec<_>>();
+        self.forget(gone)
+    }
+
+    /// Removes those that live. Of what ends only so, the store must be told: a root lives and dies with its grant.
+    fn forget(&mut self, ids: Vec<HandleId>) -> Vec<Arc<HandleEntry>> {
+        let mut gone = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(entry) = self.handles.remove(id) else { continue };
+            if !entry.handle.ancestors.is_empty() {
+                self.ended.insert(id, Some(entry.handle.grant));
             }
-            !picked
-        });
+            gone.push(entry);
+        }
         gone
     }
 }

@@ -108,7 +108,7 @@ impl Broker {
             let now_ms = self.now_ms();
             state.grants.get(&id).ok_or_else(gone)?.alive(now_ms)?;
             for handle in purpose.about.handle.iter().chain(&purpose.ancestors) {
-                state.handles.get(handle).ok_or_else(gone)?.handle.alive(now_ms)?;
+                state.handles.get(*handle).ok_or_else(gone)?.handle.alive(now_ms)?;
             }
             self.not_forbidden(&state, &purpose.about, &[])?;
             state.same_rules(&purpose.about)?;

@@ -17,6 +17,7 @@ pub(crate) const HISTORY: u64 = 40;
 pub(crate) async fn contract<S: Store + 'static>(make: impl Fn() -> S) {
     reads_what_was_written(&make()).await;
     scans_by_prefix_in_order_at_one_revision(&make()).await;
+    pages_come_whole_and_in_order(&make()).await;
     preconditions_hold_or_nothing_changes(&make()).await;
     a_record_that_was_deleted_begins_anew(&make()).await;
     limits_are_held(&make()).await;
@@ -103,6 +104,32 @@ async fn scans_by_prefix_in_order_at_one_revision(store: &impl Store) {
     assert!(items.iter().all(|item| item.revision == revision && item.version == 1));
     let later = delete(store, "a/10").await;
     assert_eq!(store.scan("b").await.unwrap().0, later, "a scan's revision is the store's, not its items'");
+}
+
+async fn pages_come_whole_and_in_order(store: &impl Store) {
+    assert_eq!(store.page("", None, 10).await, Ok(vec![]));
+    let all = ["a/1", "a/10", "a/2", "a/~~", "a0", "b/1"];
+    for key in all {
+        must_put(store, key, 0, key.as_bytes()).await;
+    }
+    for most in 1..=all.len() {
+        for prefix in ["", "a/", "a/1", "a/~~", "b", "c", "A", "%"] {
+            let (_, whole) = store.scan(prefix).await.unwrap();
+            let (mut read, mut after) = (Vec::new(), None);
+            loop {
+                let page = store.page(prefix, after.take(), most).await.unwrap();
+                assert!(page.len() <= most);
+                let Some(last) = page.last() else { break };
+                after = Some(last.key.clone());
+                read.extend(page);
+            }
+            assert_eq!(read, whole, "{prefix} by {most}");
+        }
+    }
+    // A key before the prefix, or beyond it, leads nowhere else.
+    assert_eq!(store.page("a/", Some("A".into()), 1).await.unwrap()[0].key, "a/1");
+    assert_eq!(store.page("a/", Some("a0".into()), 10).await, Ok(vec![]));
+    assert_eq!(store.page("a/", Some("a/10".into()), 10).await.unwrap()[0].key, "a/2");
 }
 
 async fn preconditions_hold_or_nothing_changes(store: &impl Store) {

@@ -174,6 +174,30 @@ pub(super) fn scan(connection: &Connection, prefix: &str) -> rusqlite::Result<Ve
         .collect()
 }
 
+/// The first records of that prefix after that key.
+pub(super) fn page(
+    connection: &Connection,
+    prefix: &str,
+    after: Option<&str>,
+    most: usize,
+) -> rusqlite::Result<Vec<Item>> {
+    // One lower bound, so that SQLite begins there and not at the prefix. A key that does not begin with it, but comes
+    // after it, is beyond the upper bound.
+    let (sql, from) = match after {
+        None => (
+            "SELECT key, version, revision, value FROM records
+             WHERE key >= ?1 AND key < ?2 || char(127) ORDER BY key LIMIT ?3",
+            prefix,
+        ),
+        Some(after) => (
+            "SELECT key, version, revision, value FROM records
+             WHERE key > ?1 AND key < ?2 || char(127) ORDER BY key LIMIT ?3",
+            after.max(prefix),
+        ),
+    };
+    connection.prepare_cached(sql)?.query_map(params![from, prefix, integer(most as u64)], item)?.collect()
+}
+
 pub(super) fn happened(connection: &Connection, id: [u8; 16]) -> rusqlite::Result<Option<Revision>> {
     connection
         .prepare_cached("SELECT revision FROM transactions WHERE id = ?1")?

@@ -174,6 +174,15 @@ impl Store for SqliteStore {
         Box::pin(self.ask(|answer| Request::Scan(prefix.to_owned(), answer)))
     }
 
+    fn page<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<String>,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<Item>, StoreFault>> {
+        Box::pin(self.ask(move |answer| Request::Page(prefix.to_owned(), after, most, answer)))
+    }
+
     /// A transaction beyond the limits (64 preconditions, 64 writes, keys of 1 to 256 printable ASCII characters,
     /// values of 1 MiB), with a put that has no precondition on its key, or with a key twice is a fault of the caller:
     /// it is logged and answered [`Commit::Conflict`]. An id that was committed before is answered as it was then and

@@ -25,6 +25,7 @@ pub(super) enum Request {
     Commit(Transaction, oneshot::Sender<Commit>),
     Get(String, Answer<Option<Item>>),
     Scan(String, Answer<(Revision, Vec<Item>)>),
+    Page(String, Option<String>, usize, Answer<Vec<Item>>),
     Happened([u8; 16], Answer<Option<Revision>>),
     Changes(Revision, Answer<Changes>),
 }
@@ -158,6 +159,11 @@ impl Worker {
                 let _ = answer.send(
                     self.ask(|connection, revision| Ok((revision, engine::scan(connection, &prefix)?))),
                 );
+            }
+            Request::Page(prefix, after, most, answer) => {
+                let page =
+                    self.ask(|connection, _| engine::page(connection, &prefix, after.as_deref(), most));
+                let _ = answer.send(page);
             }
             Request::Happened(id, answer) => {
                 let _ = answer.send(self.ask(|connection, _| engine::happened(connection, id)));

@@ -126,14 +126,14 @@ impl Broker {
                 );
             }
             if let Some(entry) =
-                state.handles.get(&call.handle).filter(|entry| !entry.handle.ancestors.is_empty())
+                state.handles.get(call.handle).filter(|entry| !entry.handle.ancestors.is_empty())
             {
                 line(
                     "By",
                     format!("{} \u{201c}{}\u{201d}", call.handle, show::excerpt(&entry.handle.label, 100)),
                 );
             }
-            let handle = state.handles.get(&call.handle);
+            let handle = state.handles.get(call.handle);
             let grant = state.grants.get(&call.grant).map(|entry| entry.grant.caveats.as_slice());
             let own = handle.map(|entry| entry.handle.caveats.as_slice());
             called(grant.into_iter().chain(own).flatten())
@@ -174,7 +174,7 @@ impl Broker {
         }
         let state = self.read();
         if let Some(handle) = HandleId::from_slice(&wish.handle) {
-            let grant = state.handles.get(&handle).and_then(|entry| state.grants.get(&entry.handle.grant));
+            let grant = state.handles.get(handle).and_then(|entry| state.grants.get(&entry.handle.grant));
             match grant {
                 Some(entry) => line(
                     "Under",
@@ -321,7 +321,7 @@ impl Broker {
         };
         let find = || {
             let state = self.read();
-            let parent = state.handles.get(&HandleId::from_slice(&wish.handle)?)?.clone();
+            let parent = state.handles.get(HandleId::from_slice(&wish.handle)?)?.clone();
             let grant = state.grants.get(&parent.handle.grant)?.clone();
             let alive = grant.grant.agent == approval.agent && grant.alive(self.now_ms()).is_ok();
             alive.then_some((parent, grant))

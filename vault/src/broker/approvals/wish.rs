@@ -149,7 +149,7 @@ impl Broker {
         let bad = |field: &str, why: String| Denial::new(Class::BadArguments).field(field).fix(why);
         let state = self.read();
         let gone = || Denial::new(Class::Revoked).field("handle").fix("there is no such live handle");
-        let entry = state.handles.get(&handle).ok_or_else(gone)?;
+        let entry = state.handles.get(handle).ok_or_else(gone)?;
         let grant = state.grants.get(&entry.handle.grant).ok_or_else(gone)?;
         // Another agent's handle and none at all read the same.
         if grant.grant.agent != *agent {

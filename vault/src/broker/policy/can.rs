@@ -101,7 +101,7 @@ fn used_up(state: &State, entry: &GrantEntry) -> Option<(claviger_domain::id::Gr
         _ => None,
     });
     let most = most.min()?;
-    let made = state.handles.get(&entry.grant.root)?.counter.calls()?;
+    let made = state.handles.get(entry.grant.root)?.counter.calls()?;
     (made >= most).then(|| {
         let denial = Denial::new(Class::RateLimited)
             .field("calls")

@@ -177,7 +177,7 @@ impl Broker {
     async fn end_tasks(self: &Arc<Self>, admin: Actor, grant: GrantId) -> Result<(), AdminError> {
         let tasks: Vec<HandleId> = {
             let state = self.read();
-            let of_grant = state.handles.values().filter(|entry| entry.handle.grant == grant);
+            let of_grant = state.handles.children(grant).iter();
             of_grant.filter(|entry| entry.handle.task).map(|entry| entry.handle.id).collect()
         };
         for task in tasks {

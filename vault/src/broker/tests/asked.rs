@@ -415,7 +415,7 @@ async fn a_task_lasts_as_long_as_was_agreed() {
     decide(&world, id, true).await.unwrap();
     let child = world.broker.collect(&agent("ann"), id).await.unwrap().handle.unwrap();
     let now_ms = world.broker.now_ms();
-    let ends = world.broker.read().handles[&child].handle.ends_at_ms();
+    let ends = world.broker.read().handles.get(child).unwrap().handle.ends_at_ms();
     assert_eq!(ends, Some(now_ms + 3_600_000));
     let id = wish(&world, draft(0)).await;
     decide(&world, id, true).await.unwrap();

@@ -174,6 +174,20 @@ impl Store for MemStore {
         })
     }
 
+    fn page<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<String>,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<Item>, StoreFault>> {
+        Box::pin(async move {
+            let (_, items) = self.scan(prefix).await?;
+            // Small pages, so that every test that loads turns some.
+            let later = items.into_iter().filter(|item| after.as_ref().is_none_or(|after| item.key > *after));
+            Ok(later.take(most.min(2)).collect())
+        })
+    }
+
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Commit> {
         Box::pin(async move {
             let keys: Vec<String> = transaction

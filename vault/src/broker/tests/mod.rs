@@ -42,6 +42,7 @@ mod promise;
 mod reload;
 mod rotate;
 mod same;
+mod scale;
 mod scope;
 mod sealed;
 mod send;

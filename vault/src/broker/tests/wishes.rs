@@ -137,7 +137,7 @@ async fn a_yes_that_cannot_be_kept_gives_nothing() {
         // It still waits, and can be agreed to.
         world.yes(asked.id).await.unwrap();
         if let Some(child) = world.broker.collect(&agent("ann"), asked.id).await.unwrap().handle {
-            if world.broker.read().handles[&child].handle.ancestors.is_empty() {
+            if world.broker.read().handles.get(child).unwrap().handle.ancestors.is_empty() {
                 continue;
             }
             world.broker.revoke_handle(ADMIN, child).await.unwrap();

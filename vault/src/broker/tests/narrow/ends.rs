@@ -34,6 +34,83 @@ async fn revoking_takes_the_subtree_and_nothing_else() {
     assert!(matches!(unknown, Err(AdminError::Missing { .. })));
 }
 
+/// As many as an agent may have, below one: the child, and each of those below it with a counter of its own.
+async fn family(world: &World) -> (HandleId, Vec<HandleId>) {
+    let top = child(world, root(world), vec![Caveat::Calls(90)]).await;
+    let mut all = vec![top];
+    while all.len() < 64 {
+        // Sixteen of each, in the order they were made.
+        let parent = all[(all.len() - 1) / 16];
+        let made = child(world, parent, vec![Caveat::Calls(90)]).await;
+        get(world, made).await.unwrap();
+        all.push(made);
+    }
+    (top, all)
+}
+
+#[tokio::test]
+async fn the_largest_family_ends_whole_and_for_good() {
+    // Whether all of it is deleted, or the store fails after the first part.
+    for cut in [false, true] {
+        let mut world = World::new().await;
+        world.grant(&[GET], vec![]).await;
+        let (top, all) = family(&world).await;
+        let of_them = |world: &World| {
+            let ids: Vec<String> = all.iter().map(HandleId::to_string).collect();
+            world.store.keys().into_iter().filter(|key| ids.iter().any(|id| key.ends_with(id))).count()
+        };
+        assert!(of_them(&world) > 120, "more than one commit can delete");
+        if cut {
+            let (store, mut commits) = (Arc::clone(&world.store), 0);
+            *world.store.hook.lock().unwrap() = Some(Box::new(move |_| {
+                commits += 1;
+                if commits == 2 {
+                    store.fail("", Commit::Unavailable, false);
+                }
+            }));
+        }
+        let released = world.broker.release_handle(&agent("ann"), top).await;
+        *world.store.hook.lock().unwrap() = None;
+        match cut {
+            false => assert_eq!(released.unwrap(), 64),
+            true => assert_eq!(class(released), Class::Unavailable),
+        }
+        assert_eq!(of_them(&world) == 0, !cut);
+        // What hung from what is gone does not come back, and is deleted in time.
+        world.restart().await;
+        for id in &all {
+            assert!(present(&world, *id, GET, &json!({})).is_none());
+        }
+        world.broker.tick().await;
+        assert_eq!(of_them(&world), 0);
+    }
+}
+
+#[tokio::test]
+async fn many_that_end_at_one_moment_are_deleted_and_recorded() {
+    let world = World::new().await;
+    world.grant(&[GET], vec![]).await;
+    let (_, all) = family(&world).await;
+    let end = world.clock.wall_ms() + 60_000;
+    let late = world.grant(&[GET], vec![]).await.grant;
+    // The family takes an agent's whole room.
+    assert_eq!(class(narrow(&world, late.root, vec![Caveat::Expires(end)]).await), Class::Busy);
+    world.broker.release_handle(&agent("ann"), all[1]).await.unwrap();
+    let mut short = Vec::new();
+    for _ in 0..16 {
+        short.push(child(&world, late.root, vec![Caveat::Expires(end)]).await);
+    }
+    world.clock.advance(60_000);
+    let before = world.audit.count(Kind::Released);
+    world.broker.sweep_children().await;
+    assert_eq!(world.audit.count(Kind::Released) - before, 16, "one record for each");
+    for id in short {
+        assert!(!world.store.keys().iter().any(|key| key.ends_with(&id.to_string())));
+    }
+    // The others are as they were.
+    assert!(present(&world, all[0], GET, &json!({})).is_some());
+}
+
 #[tokio::test]
 async fn ending_a_child_bites_even_where_nothing_can_be_written() {
     for fault in [Commit::Full, Commit::Unavailable] {
