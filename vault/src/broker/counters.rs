@@ -3,7 +3,7 @@
 //! A child's call charges the child and everything above it, in one commit or not at all. Counters are locked from the
 //! root down, so two calls of one tree never wait for each other.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use claviger_domain::caveat::Caveat;
 use claviger_domain::id::HandleId;
@@ -35,9 +35,10 @@ pub(super) fn key(handle: HandleId) -> String {
     format!("counter/{handle}")
 }
 
-/// The counter of one handle. The lock is held while a commit is under way, so charges take turns.
+/// The counter of one handle. The lock is held while a commit is under way, so charges take turns. Most handles are
+/// never counted, and have room for it only once they are.
 #[derive(Default)]
-pub(super) struct Counter(Mutex<Tally>);
+pub(super) struct Counter(OnceLock<Box<Mutex<Tally>>>);
 
 /// What was charged so far.
 #[derive(Default)]
@@ -137,12 +138,17 @@ impl Counter {
     pub(super) fn restored(record: &CounterRecord, version: u64) -> Self {
         let mut tally = Tally { version, ..Tally::default() };
         tally.take_over(record);
-        Self(Mutex::new(tally))
+        Self(OnceLock::from(Box::new(Mutex::new(tally))))
+    }
+
+    fn tally(&self) -> &Mutex<Tally> {
+        self.0.get_or_init(Box::default)
     }
 
     /// Calls charged so far; `None` while a charge is being made durable.
     pub(super) fn calls(&self) -> Option<u64> {
-        self.0.try_lock().ok().map(|tally| tally.calls)
+        let Some(tally) = self.0.get() else { return Some(0) };
+        tally.try_lock().ok().map(|tally| tally.calls)
     }
 }
 
@@ -320,7 +326,7 @@ impl Broker {
     async fn lock_all<'a>(&self, nodes: &'a [Node]) -> Result<Vec<MutexGuard<'a, Tally>>, Denial> {
         let mut tallies = Vec::with_capacity(nodes.len());
         for node in nodes {
-            let mut tally = node.entry.counter.0.lock().await;
+            let mut tally = node.entry.counter.tally().lock().await;
             if tally.unsure {
                 self.catch_up(node.entry.handle.id, &mut tally).await?;
             }

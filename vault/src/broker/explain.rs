@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use claviger_domain::event::{Actor, Detail, Ending, Event, Kind};
+use claviger_domain::grant::GrantedTool;
 use claviger_domain::id::Ref;
 
 use super::error::AdminError;
+use super::state::GrantEntry;
 use super::view::{Explained, LogAsk, StatusView};
 use super::{Broker, lock};
 use crate::port::AuditFault;
@@ -18,45 +20,52 @@ impl Broker {
     #[must_use]
     pub fn status(&self) -> StatusView {
         let now_ms = self.now_ms();
-        let state = self.read();
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let mut warnings = Vec::new();
-        for (name, secret) in &state.secrets {
-            if secret.needs_login.load(std::sync::atomic::Ordering::SeqCst) {
-                warnings.push(format!("{name} needs a login: claviger connect {name} --renew --for …"));
+        let (mut view, live) = {
+            let state = self.read();
+            for (name, secret) in &state.secrets {
+                if secret.needs_login.load(std::sync::atomic::Ordering::SeqCst) {
+                    warnings.push(format!("{name} needs a login: claviger connect {name} --renew --for …"));
+                }
             }
-        }
-        for (name, agent) in &state.agents {
-            if let Some(why) = &agent.record.frozen {
-                warnings.push(format!("agent {name} is frozen: {why}"));
+            for (name, agent) in &state.agents {
+                if let Some(why) = &agent.record.frozen {
+                    warnings.push(format!("agent {name} is frozen: {why}"));
+                }
             }
-        }
+            let live: Vec<Arc<GrantEntry>> =
+                state.grants.values().filter(|entry| entry.alive(now_ms).is_ok()).cloned().collect();
+            let view = StatusView {
+                sealed: !state.unsealed,
+                agents: count(state.agents.len()),
+                adapters: count(state.adapters.len()),
+                secrets: count(state.secrets.len()),
+                grants: count(live.len()),
+                ..StatusView::default()
+            };
+            (view, live)
+        };
         warnings.extend(self.waiting());
-        for entry in state.grants.values().filter(|entry| entry.alive(now_ms).is_ok()) {
-            let grant = &entry.grant;
-            if let Some(tool) = grant.tools.iter().find(|tool| {
-                self.catalog().tool(&tool.name).map(|now| now.definition) != Some(tool.definition)
-            }) {
+        // With nothing locked: there may be many, and nobody's call waits for a look at the status.
+        let catalog = self.catalog();
+        for GrantEntry { grant, .. } in live.iter().map(|entry| &**entry) {
+            let changed = |tool: &&GrantedTool| {
+                catalog.tool(&tool.name).map(|now| now.definition) != Some(tool.definition)
+            };
+            if let Some(tool) = grant.tools.iter().find(changed) {
                 warnings.push(format!(
                     "{} of {} has changed since it was granted: look at it, then grant anew",
                     tool.name, grant.id
                 ));
             }
         }
-        let (alerts, newest_alerts) = self.alerts_today();
-        StatusView {
-            sealed: !state.unsealed,
-            audit_trouble: self.ports.audit.trouble().map(|fault| fault.to_string()),
-            clock_refuses: self.clock_refuses(),
-            warnings,
-            agents: count(state.agents.len()),
-            adapters: count(state.adapters.len()),
-            secrets: count(state.secrets.len()),
-            grants: state.count_grants(now_ms, |_| true),
-            live_capabilities: lock(&self.capabilities).len() as u64,
-            alerts,
-            newest_alerts,
-        }
+        view.warnings = warnings;
+        view.audit_trouble = self.ports.audit.trouble().map(|fault| fault.to_string());
+        view.clock_refuses = self.clock_refuses();
+        view.live_capabilities = lock(&self.capabilities).len() as u64;
+        (view.alerts, view.newest_alerts) = self.alerts_today();
+        view
     }
 
     /// The newest events that fit, newest first. That somebody looked is recorded too.

@@ -272,12 +272,15 @@ impl Broker {
                 near: near(&state.agents),
             });
         }
-        let mut found: Vec<&Arc<GrantEntry>> = state
-            .grants
-            .values()
-            .filter(|entry| agent.is_none_or(|agent| entry.grant.agent == *agent))
-            .filter(|entry| all || entry.alive(now_ms).is_ok())
-            .collect();
+        let mut found: Vec<&Arc<GrantEntry>> = match agent {
+            Some(agent) if !all => state.live_grants(agent, now_ms).collect(),
+            // What is over may have been an earlier agent's of that name.
+            _ => {
+                let grants = state.grants.values();
+                let of_agent = grants.filter(|entry| agent.is_none_or(|agent| entry.grant.agent == *agent));
+                of_agent.filter(|entry| all || entry.alive(now_ms).is_ok()).collect()
+            }
+        };
         found.sort_by_key(|entry| (entry.grant.created_at_ms, entry.grant.id));
         Ok(found.into_iter().map(|entry| self.grant_view(&state, entry, now_ms)).collect())
     }

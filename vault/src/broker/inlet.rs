@@ -5,6 +5,7 @@
 //! that is not authentic, or not readable, ends it.
 
 use std::collections::VecDeque;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use prost::Message;
@@ -75,6 +76,16 @@ pub(super) fn read<M: Message + Default>(sealer: &dyn Sealer, item: &Item) -> Re
 /// A record says who it is; one that was moved under another key is not believed.
 pub(super) fn require_key(item: &Item, key: &str) -> Result<(), UnsealError> {
     if item.key == key { Ok(()) } else { Err(UnsealError::Forged { key: item.key.clone() }) }
+}
+
+/// The same of an id, which has one form: reading it off the key is cheaper than writing it out.
+pub(super) fn require_id<T: FromStr + PartialEq>(
+    item: &Item,
+    prefix: &str,
+    id: T,
+) -> Result<(), UnsealError> {
+    let found = item.key.strip_prefix(prefix).and_then(|text| text.parse().ok());
+    if found == Some(id) { Ok(()) } else { Err(UnsealError::Forged { key: item.key.clone() }) }
 }
 
 pub(super) fn unreadable(item: &Item) -> UnsealError {

@@ -11,10 +11,11 @@ use claviger_domain::origin::Pin;
 
 use super::Broker;
 use super::counters::Counter;
-use super::inlet::{self, Inlet, forged, require_key, unreadable};
 use super::error::AdminError;
+use super::inlet::{self, Inlet, forged, require_id, require_key, unreadable};
 use super::records::{
-    self, AdapterRecord, AgentRecord, ClockRecord, CounterRecord, GrantRecord, HandleRecord, SecretRecord, all,
+    self, AdapterRecord, AgentRecord, ClockRecord, CounterRecord, GrantRecord, HandleRecord, SecretRecord,
+    all,
 };
 use super::secrets;
 use super::state::{
@@ -192,7 +193,7 @@ impl Broker {
         let mut made = Vec::new();
         let read = |inlet: &Inlet, item: &Item| -> Result<GrantEntry, UnsealError> {
             let grant = inlet.read::<GrantRecord>(item)?.to_domain().map_err(|_| unreadable(item))?;
-            require_key(item, &format!("grant/{}", grant.id))?;
+            require_id(item, "grant/", grant.id)?;
             let revoked = AtomicBool::new(matches!(grant.state, GrantState::Revoked { .. }));
             Ok(GrantEntry { grant, version: item.version, revoked })
         };
@@ -244,7 +245,7 @@ impl Broker {
     ) -> Result<(), UnsealError> {
         let read = |inlet: &Inlet, item: &Item| -> Result<Handle, UnsealError> {
             let handle = handle_of(&inlet.read(item)?).ok_or_else(|| unreadable(item))?;
-            require_key(item, &format!("handle/{}", handle.id))?;
+            require_id(item, "handle/", handle.id)?;
             Ok(handle)
         };
         self.read_all("handle/", read, |handle| {

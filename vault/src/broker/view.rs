@@ -349,7 +349,7 @@ pub struct LogAsk {
 }
 
 /// How the vault is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct StatusView {
     /// Whether it is sealed.
     pub sealed: bool,

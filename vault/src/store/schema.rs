@@ -12,7 +12,10 @@ pub(super) const APPLICATION: u32 = 0x434c_5647;
 /// 1. `meta` has one row: the last revision, and the floor, up to which revisions are no longer known. `records` is
 ///    what is kept; the value stands last, so that reading the rest does not read it. `changes` are the keys that each
 ///    revision after the floor changed. `transactions` are the ids committed after the floor.
-pub(super) const MIGRATIONS: &[&str] = &["
+/// 2. `records` lie in the order of their keys, and there is no index beside them: a start reads a kind of records from
+///    end to end, and a write touches one tree. It takes as much room as the records have, once.
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         revision INTEGER NOT NULL,
@@ -35,7 +38,19 @@ pub(super) const MIGRATIONS: &[&str] = &["
         revision INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX transactions_by_revision ON transactions (revision);
-"];
+",
+    "
+    CREATE TABLE sorted (
+        key TEXT NOT NULL PRIMARY KEY,
+        version INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO sorted SELECT key, version, revision, value FROM records ORDER BY key;
+    DROP TABLE records;
+    ALTER TABLE sorted RENAME TO records;
+",
+];
 
 /// The newest `user_version` that this program knows.
 pub(super) fn newest() -> u32 {

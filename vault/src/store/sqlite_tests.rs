@@ -322,6 +322,41 @@ fn every_step_of_the_schema_is_walked() {
     }
 }
 
+#[test]
+fn what_an_older_program_wrote_is_kept() {
+    use crate::port::Revision;
+    use crate::store::{engine, schema};
+
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    connection.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    connection.execute_batch("PRAGMA user_version = 1; UPDATE meta SET revision = 9").unwrap();
+    // Not in the order of their keys, and one that does not fit a page.
+    let written: [(_, u32, u32, _); 3] =
+        [("b", 3, 9, vec![1; 40_000]), ("a", 1, 2, vec![]), ("c/1", 2, 7, vec![2; 300])];
+    for (key, version, revision, value) in &written {
+        connection
+            .execute(
+                "INSERT INTO records VALUES (?1, ?2, ?3, ?4)",
+                rusqlite::params![key, version, revision, value],
+            )
+            .unwrap();
+    }
+    schema::migrate(&connection).unwrap();
+    let found = engine::scan(&connection, "").unwrap();
+    let mut wanted: Vec<Item> = written
+        .into_iter()
+        .map(|(key, version, revision, value)| Item {
+            key: key.to_owned(),
+            version: version.into(),
+            revision: Revision(revision.into()),
+            value,
+        })
+        .collect();
+    wanted.sort_by(|one, other| one.key.cmp(&other.key));
+    assert_eq!(found, wanted);
+    assert_eq!(engine::revision(&connection).unwrap(), Some(Revision(9)));
+}
+
 fn with_fault() -> (TempDir, SqliteStore, Arc<Mutex<Option<CommitFault>>>) {
     let (directory, path) = fresh();
     let fault = Arc::new(Mutex::new(None));

@@ -63,7 +63,9 @@ impl Scene {
         broker.load().await.unwrap();
         // Kinds that there are few of.
         for key in scene.world.store.keys() {
-            let Some(item) = scene.world.store.item(&key).filter(|_| !key.starts_with("meta/")) else { continue };
+            let Some(item) = scene.world.store.item(&key).filter(|_| !key.starts_with("meta/")) else {
+                continue;
+            };
             let plain = match Broker::registry_plain(&item) {
                 Some(plain) if key.starts_with("agent/") || key.starts_with("adapter/") => {
                     Plain::Registry(plain.to_vec())
@@ -81,7 +83,10 @@ impl Scene {
             scene.one.push(scene.agent(number, &template, &mut puts));
         }
         let commits = puts.chunks(64).map(|some| broker.commit(some.to_vec()));
-        futures_util::stream::iter(commits).buffer_unordered(64).for_each(|done| async { done.unwrap() }).await;
+        futures_util::stream::iter(commits)
+            .buffer_unordered(64)
+            .for_each(|done| async { done.unwrap() })
+            .await;
         scene
     }
 
@@ -192,9 +197,34 @@ fn resident() -> usize {
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
+/// What a start cannot do without: reading each record, and opening it.
+async fn stages(scene: &Scene) {
+    let ports = scene.ports(20);
+    let (mut after, mut records) = (None, 0_u32);
+    let (mut reading, mut opening) = (Duration::ZERO, Duration::ZERO);
+    loop {
+        let start = Instant::now();
+        let page = ports.store.page("handle/", after, 4096).await.unwrap();
+        reading += start.elapsed();
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.clone());
+        let start = Instant::now();
+        for item in &page {
+            records += 1;
+            let plain = ports.sealer.open(Purpose::Record, &item.key, item.version, &item.value);
+            assert!(!plain.unwrap().is_empty());
+        }
+        opening += start.elapsed();
+    }
+    println!("floor: {records} records read in {reading:.2?}, opened on one core in {opening:.2?}");
+}
+
 /// How long a start and the median mint take, and memory for a handle, in bytes.
 async fn measured(agents: usize, mint: usize) -> (Duration, Duration, usize, Arc<Broker>, Scene) {
     let scene = Scene::made(agents).await;
+    if mint > 100 {
+        stages(&scene).await;
+    }
     let before = resident();
     let start = Instant::now();
     let ports = scene.ports(20);
@@ -234,7 +264,9 @@ async fn a_crowd_of_handles_starts_serves_and_ends() {
         let (broker, swept) = (Arc::clone(&broker), Arc::clone(&swept));
         tokio::spawn(async move {
             let start = Instant::now();
-            while !broker.read().ended.is_empty() || broker.read().handles.len() > agents * (OF_AGENT - GRANTS) {
+            while !broker.read().ended.is_empty()
+                || broker.read().handles.len() > agents * (OF_AGENT - GRANTS)
+            {
                 broker.sweep_children().await;
             }
             swept.store(true, Ordering::SeqCst);
