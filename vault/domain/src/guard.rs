@@ -59,6 +59,9 @@ pub struct BadSign {
 pub struct Guard {
     names: Vec<String>,
     words: HashMap<String, u32>,
+    /// Which lengths the words have that begin with a byte: most words of a text are none of them, and this says so
+    /// sooner.
+    lengths: Vec<u64>,
     phrases: Vec<Phrase>,
     /// Phrases by their first word.
     starts: HashMap<u32, Vec<usize>>,
@@ -186,7 +189,7 @@ impl Guard {
         }
         let mut tokens = Vec::new();
         fold::each_word(text, |word| {
-            tokens.push(word.map_or(STOP, |word| self.words.get(word).copied().unwrap_or(OTHER)));
+            tokens.push(word.map_or(STOP, |word| self.token(word)));
         });
         for (at, token) in tokens.iter().enumerate() {
             for phrase in self.starts.get(token).into_iter().flatten() {
@@ -197,6 +200,16 @@ impl Guard {
                 }
             }
         }
+    }
+
+    fn token(&self, word: &str) -> u32 {
+        let first = word.as_bytes().first();
+        let lengths =
+            first.and_then(|first| self.lengths.get(usize::from(*first))).copied().unwrap_or_default();
+        if lengths & length_bit(word) == 0 {
+            return OTHER;
+        }
+        self.words.get(word).copied().unwrap_or(OTHER)
     }
 
     fn is_undone(&self, sign: usize, tokens: &[u32], at: usize) -> bool {
@@ -233,8 +246,17 @@ impl Guard {
 
     fn word(&mut self, word: &str) -> u32 {
         let next = u32::try_from(self.words.len()).unwrap_or(STOP - 2) + 1;
+        if let Some(first) = word.as_bytes().first() {
+            self.lengths.resize(256, 0);
+            self.lengths[usize::from(*first)] |= length_bit(word);
+        }
         *self.words.entry(word.to_owned()).or_insert(next)
     }
+}
+
+/// A bit for the length of a word; all long ones share the last.
+fn length_bit(word: &str) -> u64 {
+    1 << word.len().min(63)
 }
 
 /// Whether the tokens begin with the phrase. Each bit of `ends` is a number of tokens that may have been taken so far.

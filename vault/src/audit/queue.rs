@@ -21,6 +21,9 @@ pub(super) const RECENT: usize = 10_000;
 /// intent within that time, and a read's outcome often by the next call: written one by one, each would make the next
 /// wait for a sync that nobody needs. What a crash can lose grows by no more than this.
 const LINGER: Duration = Duration::from_millis(2);
+/// How often the writer looks again, that long apart, before it sleeps until it is woken: under load nobody who queues a
+/// record pays for waking it, and an idle vault does nothing.
+const LOOKS: u32 = 16;
 /// How many records may wait that draw on the reserve, beyond the bound of the queue.
 const RESERVE_QUEUE: usize = 64;
 
@@ -111,6 +114,8 @@ struct Waiting {
     reserve: usize,
     /// Whether somebody waits for one of them, or so many wait that they should go.
     due: bool,
+    /// The writer looks no more by itself.
+    asleep: bool,
     probing: bool,
     closed: bool,
 }
@@ -164,8 +169,8 @@ impl Shared {
             _ => waiting.bounded += 1,
         }
         waiting.due |= !matches!(job.reply, Reply::None) || waiting.bounded > self.bound / 2;
-        // With others there already, the writer knows that it has something to do.
-        let wake = waiting.due || waiting.items.is_empty();
+        // A writer that is awake finds it when it looks again.
+        let wake = waiting.due || waiting.asleep;
         waiting.items.push_back(Item::Record(Box::new(job)));
         drop(waiting);
         if wake {
@@ -193,17 +198,27 @@ impl Shared {
     /// for a moment.
     pub(super) fn drain(&self) -> Option<VecDeque<Item>> {
         let mut waiting = locked(&self.waiting);
-        while waiting.items.is_empty() {
+        let mut looked = 0;
+        loop {
+            if waiting.items.is_empty() && !waiting.closed && looked >= LOOKS {
+                waiting.asleep = true;
+                let idle = |waiting: &mut Waiting| waiting.items.is_empty() && !waiting.closed;
+                waiting = self.bell.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+                waiting.asleep = false;
+            }
+            let gathering = |waiting: &mut Waiting| !waiting.due && !waiting.closed;
+            waiting = match self.bell.wait_timeout_while(waiting, self.linger, gathering) {
+                Ok((waiting, _)) => waiting,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+            if !waiting.items.is_empty() {
+                break;
+            }
             if waiting.closed {
                 return None;
             }
-            waiting = self.bell.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            looked += 1;
         }
-        let gathering = |waiting: &mut Waiting| !waiting.due && !waiting.closed;
-        let mut waiting = match self.bell.wait_timeout_while(waiting, self.linger, gathering) {
-            Ok((waiting, _)) => waiting,
-            Err(poisoned) => poisoned.into_inner().0,
-        };
         waiting.bounded = 0;
         waiting.reserve = 0;
         waiting.due = false;
@@ -334,6 +349,30 @@ mod tests {
         shared.push(awaited()).unwrap();
         assert_eq!(writer.join().unwrap(), 3);
         assert!(!due(&shared), "taken, and forgotten");
+    }
+
+    #[test]
+    fn a_writer_that_sleeps_is_woken_and_one_that_looks_is_not() {
+        let shared = Arc::new(Shared { linger: Duration::from_micros(10), ..Shared::new(100) });
+        let writer = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || std::iter::from_fn(|| shared.drain()).map(|items| items.len()).sum::<usize>()
+        });
+        // Now while it looks, now when it sleeps: each is taken, and it sleeps again.
+        for round in 0..1000 {
+            while round % 3 == 0 && !locked(&shared.waiting).asleep {
+                std::thread::yield_now();
+            }
+            shared.push(job(Reply::None)).unwrap();
+            if round % 7 == 0 {
+                shared.push(awaited()).unwrap();
+            }
+            while !locked(&shared.waiting).items.is_empty() {
+                std::thread::yield_now();
+            }
+        }
+        shared.close();
+        assert_eq!(writer.join().unwrap(), 1000 + 1000_usize.div_ceil(7));
     }
 
     #[test]

@@ -20,6 +20,32 @@ pub(super) struct Handles {
 }
 
 impl Handles {
+    /// All of these, whose ids differ.
+    pub(super) fn of(entries: Vec<HandleEntry>) -> Self {
+        let mut all = HashMap::with_capacity(entries.len());
+        let mut below = Vec::with_capacity(entries.len());
+        for entry in entries.into_iter().map(Arc::new) {
+            if !entry.handle.ancestors.is_empty() {
+                below.push((entry.handle.grant, Arc::clone(&entry)));
+            }
+            all.insert(entry.handle.id, entry);
+        }
+        below.sort_unstable_by_key(|(grant, _)| *grant);
+        let mut children = HashMap::new();
+        for siblings in below.chunk_by(|one, other| one.0 == other.0) {
+            children.insert(siblings[0].0, siblings.iter().map(|(_, entry)| Arc::clone(entry)).collect());
+        }
+        Self { all, children }
+    }
+
+    /// Those above which one is missing.
+    pub(super) fn orphans(&self) -> impl Iterator<Item = HandleId> {
+        let children = self.children.values().flatten().map(|entry| &entry.handle);
+        children
+            .filter(|handle| !handle.ancestors.iter().all(|id| self.contains(*id)))
+            .map(|handle| handle.id)
+    }
+
     pub(super) fn get(&self, id: HandleId) -> Option<&Arc<HandleEntry>> {
         self.all.get(&id)
     }

@@ -12,6 +12,7 @@ use claviger_domain::origin::Pin;
 use super::Broker;
 use super::counters::Counter;
 use super::error::AdminError;
+use super::handles::Handles;
 use super::inlet::{self, Inlet, forged, require_id, require_key, unreadable};
 use super::records::{
     self, AdapterRecord, AgentRecord, ClockRecord, CounterRecord, GrantRecord, HandleRecord, SecretRecord,
@@ -214,13 +215,9 @@ impl Broker {
         // A call that was charged as its child ended left a counter behind.
         state.ended.extend(counters.into_keys().map(|id| (id, None)));
         // A child is bound by all above it: where one of them is gone, it is gone too.
-        let grants: Vec<GrantId> = state.handles.parents().collect();
-        for grant in grants {
-            let children = state.handles.children(grant).iter().map(|entry| entry.handle.id);
-            let orphans: Vec<HandleId> = children.filter(|id| state.chain(*id).is_none()).collect();
-            for id in orphans {
-                state.forget_subtree(id);
-            }
+        let orphans: Vec<HandleId> = state.handles.orphans().collect();
+        for id in orphans {
+            state.forget_subtree(id);
         }
         Ok(())
     }
@@ -243,22 +240,30 @@ impl Broker {
         state: &mut State,
         counters: &mut HashMap<HandleId, Counter>,
     ) -> Result<(), UnsealError> {
-        let read = |inlet: &Inlet, item: &Item| -> Result<Handle, UnsealError> {
+        let read = |inlet: &Inlet, item: &Item| -> Result<HandleEntry, UnsealError> {
             let handle = handle_of(&inlet.read(item)?).ok_or_else(|| unreadable(item))?;
             require_id(item, "handle/", handle.id)?;
-            Ok(handle)
+            Ok(HandleEntry { handle, counter: Counter::default() })
         };
-        self.read_all("handle/", read, |handle| {
-            let counter = counters.remove(&handle.id).unwrap_or_default();
-            let grant = state.grants.get(&handle.grant);
-            if grant.is_some_and(|entry| entry.grant.state == GrantState::Active) {
-                state.handles.insert(Arc::new(HandleEntry { handle, counter }));
+        // Beside the grants themselves, which lie all over the memory.
+        let standing = state.grants.values().filter(|entry| entry.grant.state == GrantState::Active);
+        let standing: HashSet<GrantId> = standing.map(|entry| entry.grant.id).collect();
+        let mut live = Vec::new();
+        self.read_all("handle/", read, |mut entry| {
+            let HandleEntry { handle, counter } = &mut entry;
+            if let Some(counted) = counters.remove(&handle.id) {
+                *counter = counted;
+            }
+            if standing.contains(&handle.grant) {
+                live.push(entry);
             } else if !handle.ancestors.is_empty() {
                 // A root stays with its grant, for the record.
                 state.ended.insert(handle.id, Some(handle.grant));
             }
         })
-        .await
+        .await?;
+        state.handles = Handles::of(live);
+        Ok(())
     }
 
     fn registry<M: prost::Message + Default>(&self, item: &Item, verify: bool) -> Result<M, UnsealError> {

@@ -44,9 +44,10 @@ impl Shape {
     pub(super) fn is_in(self, text: &str, cues: &BTreeSet<String>) -> bool {
         match self {
             Shape::ZeroWidth => !text.is_ascii() && zero_width(text),
-            Shape::BidiOverride => text.contains(['\u{202d}', '\u{202e}']),
+            Shape::BidiOverride => !text.is_ascii() && text.contains(['\u{202d}', '\u{202e}']),
             Shape::TagCharacters => !text.is_ascii() && tag_characters(text),
-            Shape::HtmlComment => text.contains("<!--") && comment(text, cues),
+            // Most texts have no such character at all, which is found soonest.
+            Shape::HtmlComment => text.contains('<') && comment(text, cues),
             Shape::HiddenStyle => text.contains('<') && style(text, cues),
         }
     }
