@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::arg::{ArgValue, Arguments};
+use crate::codec::attachment::MediaType;
 use crate::codec::drive_query::{self, DriveTerms};
 use crate::codec::gmail_query::{self, GmailTerms};
-use crate::codec::attachment::MediaType;
 use crate::codec::rfc5322::{self, Around, Mail, MailError};
 use crate::codec::{base64url, event, multipart, percent, plain_words};
 use crate::date::Date;
@@ -151,7 +151,8 @@ impl Filling<'_> {
         let Some(ArgValue::Upload(file)) = self.args.get(&upload.arg) else {
             return Err(missing(&upload.arg));
         };
-        let refused = |field: &Ident, why: String| Denial::new(Class::BadArguments).field(field.as_str()).fix(why);
+        let refused =
+            |field: &Ident, why: String| Denial::new(Class::BadArguments).field(field.as_str()).fix(why);
         let kind = MediaType::parse(kind).map_err(|error| match &upload.content_type {
             Some(Template::Param(name)) => refused(name, format!("{name} {error}")),
             _ => unfit(),

@@ -145,7 +145,12 @@ impl Attachment {
     pub fn describe(&self) -> String {
         let digest: String =
             Digest::of(&self.content).as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("{} ({}, {} bytes, sha256 {digest}…)", self.name, self.media_type.as_str(), self.content.len())
+        format!(
+            "{} ({}, {} bytes, sha256 {digest}…)",
+            self.name,
+            self.media_type.as_str(),
+            self.content.len()
+        )
     }
 }
 

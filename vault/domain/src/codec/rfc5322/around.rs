@@ -3,7 +3,9 @@
 //! What stands around the file is made of the arguments alone, the file's size and SHA-256 among them. So whoever brings
 //! the bytes chooses nothing of it: neither a header, nor the text, nor the boundary, which stands in no base64 anyway.
 
-use super::{Mail, MailError, base64_lines, border, closing, file_head, head, opening, parts, text_part, with_parts};
+use super::{
+    Mail, MailError, base64_lines, border, closing, file_head, head, opening, parts, text_part, with_parts,
+};
 use crate::codec::attachment::MediaType;
 use crate::upload::Upload;
 
