@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use claviger_domain::arg::{Arg, ArgKind};
 use claviger_domain::effect::Effect;
 use claviger_domain::name::Ident;
-use claviger_domain::step::{AnswerKind, Codec, Method, Segment, Step, Streamed, Template, UploadBody, Within};
+use claviger_domain::step::{
+    AnswerKind, Codec, Method, Segment, Step, Streamed, Template, UploadBody, Within,
+};
 use toml::Value;
 
 use super::raw::{RawDecode, RawResumable};
@@ -84,9 +86,11 @@ pub(super) fn upload(
             (None, None) => None,
             (Some(mail), Some(Value::Integer(max))) if start.is_some() => Some(within(mail, *max, names)?),
             _ => {
-                return Err("within goes with max, a number of bytes, and with resumable: what a service makes of \
+                return Err(
+                    "within goes with max, a number of bytes, and with resumable: what a service makes of \
                             a part of a mail, nobody knows"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
         };
         Ok(UploadBody { arg, content_type, start, within })
