@@ -79,7 +79,9 @@ fn streams_are_read_as_they_are_written() {
     let upload = read.tools[&ident("put")].steps[0].upload.as_ref().unwrap();
     assert_eq!((&upload.start, upload.content_type.is_none()), (&None, true));
     let mail = "within = { codec = \"rfc5322\", subject = \"{text}\" }, max = 1000";
-    let read = service::parse(&BASE.replace("type = \"{kind}\" }", &format!("type = \"{{kind}}\", {mail} }}"))).unwrap();
+    let read =
+        service::parse(&BASE.replace("type = \"{kind}\" }", &format!("type = \"{{kind}}\", {mail} }}")))
+            .unwrap();
     let upload = read.tools[&ident("put")].steps[0].upload.as_ref().unwrap();
     assert_eq!(upload.within.as_ref().map(|within| within.max), Some(1000));
     let decoded = BASE.replace("offset = \"{from}\"", "decode = { json = \"/data\", as = \"base64url\" }");
@@ -140,13 +142,31 @@ fn a_stream_that_could_not_be_bounded_is_refused() {
         ("effect = \"write\"", "effect = \"read\""),
         ("fields = [\"id\"]", "answer = \"bytes\""),
         // A file within a mail: of a known most, in a session, and in nothing but a mail.
-        ("type = \"{kind}\" }", "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" } }"),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" } }",
+        ),
         ("type = \"{kind}\" }", "type = \"{kind}\", max = 1000 }"),
-        ("type = \"{kind}\" }", "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" }, max = -1 }"),
-        ("type = \"{kind}\" }", "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" }, max = \"1\" }"),
-        ("type = \"{kind}\" }", "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{file}\" }, max = 1000, more = 1 }"),
-        ("type = \"{kind}\" }", "type = \"{kind}\", within = { codec = \"rfc5322\", file = \"{file}\" }, max = 1000 }"),
-        ("type = \"{kind}\" }", "type = \"{kind}\", within = { codec = \"json\", fields = { a = \"{text}\" } }, max = 1000 }"),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" }, max = -1 }",
+        ),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" }, max = \"1\" }",
+        ),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{file}\" }, max = 1000, more = 1 }",
+        ),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", file = \"{file}\" }, max = 1000 }",
+        ),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"json\", fields = { a = \"{text}\" } }, max = 1000 }",
+        ),
         ("type = \"{kind}\" }", "type = \"{kind}\", within = \"{text}\", max = 1000 }"),
         (
             "type = \"{kind}\" }\nresumable = { start = \"begin\" }",
