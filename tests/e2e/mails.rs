@@ -100,7 +100,7 @@ async fn the_largest_passes_in_little_memory() {
     world.put("large.bin", &content[..LARGEST]);
     world.put("larger.bin", &content);
     let (called, client) = world.transfer(TOOL, letter("mona@example.com", json!("large.bin"))).await;
-    called.ok();
+    let _ = called.ok();
     assert!(sent(&world).1.content == content[..LARGEST]);
     let mut peaks = vec![("client".to_owned(), client)];
     peaks.push(("vault".to_owned(), peak_mb(world.vault_pid()).unwrap()));

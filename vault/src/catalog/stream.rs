@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use claviger_domain::arg::{Arg, ArgKind};
+use claviger_domain::codec::attachment::MediaType;
 use claviger_domain::effect::Effect;
 use claviger_domain::name::Ident;
 use claviger_domain::step::{
@@ -84,7 +85,10 @@ pub(super) fn upload(
         let start = resumable.map(|raw| start(&raw.start, place)).transpose()?;
         let within = match (table.get("within"), table.get("max")) {
             (None, None) => None,
-            (Some(mail), Some(Value::Integer(max))) if start.is_some() => Some(within(mail, *max, names)?),
+            (Some(mail), Some(Value::Integer(max))) if start.is_some() => {
+                attachable(content_type.as_ref(), place)?;
+                Some(within(mail, *max, names)?)
+            }
             _ => {
                 return Err(
                     "within goes with max, a number of bytes, and with resumable: what a service makes of \
@@ -96,6 +100,23 @@ pub(super) fn upload(
         Ok(UploadBody { arg, content_type, start, within })
     };
     keep(faults, &at, read())
+}
+
+/// That whatever the file may be said to be has a place in a mail, so that rendering cannot fail on the catalog's account.
+fn attachable(kind: Option<&Template>, place: &Place<'_>) -> Result<(), String> {
+    let words = match kind {
+        Some(Template::Literal(text)) => std::slice::from_ref(text),
+        Some(Template::Param(name)) => {
+            match place.args.and_then(|args| args.get(name)).map(|arg| &arg.kind) {
+                Some(ArgKind::Choice(words)) => words.as_slice(),
+                _ => &[],
+            }
+        }
+        _ => &[],
+    };
+    words
+        .iter()
+        .try_for_each(|word| MediaType::parse(word).map(drop).map_err(|error| format!("type {error}")))
 }
 
 /// The mail that a file stands in.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::{How, Ready};
-use super::guard::{Cut, Guard, Turn};
+use super::guard::{Cut, Guard, SEAL, Turn};
 use super::hash::Running;
 use super::resume::{to, within};
 use super::session::Session;
@@ -240,10 +240,11 @@ impl Broker {
         let bytes = usize::try_from(passed).unwrap_or(usize::MAX);
         let ended = self.end(begun, ending, None, bytes, detail).await;
         if let Some(session) = session {
-            if word == DIGEST {
-                self.end_session(course, &session.url).await;
-            } else {
-                self.leave_session(course, session).await;
+            match word {
+                DIGEST => drop(self.end_session(course, &session.url).await),
+                // A seal waits for nothing that need not be.
+                SEAL if !course.goes_on() => {}
+                _ => self.leave_session(course, session).await,
             }
         }
         match ended {

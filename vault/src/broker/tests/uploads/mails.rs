@@ -318,6 +318,9 @@ async fn what_is_taken_away_leaves_no_mail() {
             assert!(fits, "{word} {fed}: {refused:?}");
             assert!(gmail.lock().unwrap().sent == 0 && !body(&world).1, "{word} {fed}");
             assert!(ends(&world).contains(&ended("send", Ending::NotSent)), "{word} {fed}");
+            // Where it may still be said, Gmail is told; and a seal does not wait for it.
+            let told = acts(&world).contains(&"DELETE".to_owned());
+            assert_eq!(told, matches!(word, "silence" | "adapter"), "{word} {fed}");
             nothing_leaks(&world);
         }
     }
