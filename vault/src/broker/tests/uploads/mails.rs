@@ -214,6 +214,17 @@ async fn until_all_came_its_end_is_held_back_and_no_more_than_that() {
     assert_eq!(acts(&world), ["POST", "PUT"]);
     let sent = [ended("start send", Ending::Released), ended("send", Ending::Released)];
     assert_eq!(ends(&world), sent);
+    // Whatever stands around a file goes in pieces, too: the upstream takes none that is larger.
+    for size in [0, 10, PIECE] {
+        let content = self::content(size);
+        let mut given = super::mails::mail(&content);
+        given["body"] = json!("x".repeat(100_000));
+        let uploading = begin(&world, given).await.unwrap();
+        feed(&uploading, &content).await;
+        done(uploading).await.unwrap();
+        let (mail, whole) = body(&world);
+        assert!(whole && mail.len() > 130_000 && file_in(&mail) == content);
+    }
 }
 
 /// What was agreed to is what is sent: other bytes send nothing, and the session is ended.
@@ -254,7 +265,12 @@ async fn a_file_that_is_longer_or_shorter_sends_nothing() {
         let (world, gmail) = world(vec![]).await;
         let uploading = begin(&world, mail(&all)).await.unwrap();
         feed(&uploading, &content(length)).await;
-        assert_eq!(class(done(uploading).await), Class::BadArguments, "{length}");
+        let refused = done(uploading).await.err().unwrap();
+        assert_eq!(
+            (refused.class, refused.field.as_deref()),
+            (Class::BadArguments, Some("stream")),
+            "{length}"
+        );
         assert!(gmail.lock().unwrap().sent == 0 && !body(&world).1, "{length}");
         assert_eq!(ends(&world)[1], ended("send", Ending::NotSent), "{length}");
         assert_eq!(acts(&world), ["POST", "PUT", "DELETE"], "{length}");
@@ -321,6 +337,7 @@ async fn what_is_taken_away_leaves_no_mail() {
             // Where it may still be said, Gmail is told; and a seal does not wait for it.
             let told = acts(&world).contains(&"DELETE".to_owned());
             assert_eq!(told, matches!(word, "silence" | "adapter"), "{word} {fed}");
+            assert_eq!(ends(&world).iter().any(|(step, _)| step == "cancel send"), told, "{word} {fed}");
             nothing_leaks(&world);
         }
     }
