@@ -14,6 +14,7 @@
 //! | `label_message`, `trash_message`, `untrash_message` | `id`, `thread_id`, `labels` |
 //! | `label_messages`, `mark_read`, `mark_unread` | `ids` |
 //! | `send_message`, `reply`, `reply_all`, `forward`, `forward_whole`, `send_draft` | `id`, `thread_id` |
+//! | `send_file` | `id`, `thread_id`; the file's bytes come over the bulk socket |
 
 pub mod attachment;
 mod body;
@@ -31,6 +32,7 @@ use crate::call::Call;
 use crate::failure::{Failure, Refused};
 use crate::service::{Service, Shaped};
 use crate::text::clean;
+use crate::transfer::{Put, Transfer};
 
 /// The module of Gmail.
 pub struct Gmail;
@@ -62,6 +64,7 @@ impl Service for Gmail {
                 "send_message" | "reply" | "reply_all" | "forward" | "forward_whole" | "send_draft" => {
                     sent(&call.json("send", &[]).await?)
                 }
+                "send_file" => file(call),
                 // A tool that an admin added in an overriding catalog file.
                 _ => crate::generic::Generic.run(tool, call).await,
             }
@@ -121,6 +124,12 @@ async fn changed(call: &Call, done: &str) -> Result<Shaped, Failure> {
         ids.into_iter().flatten().filter_map(Value::as_str).map(|id| clean::line(id, 200)).collect();
     let line = format!("{done}: {}", ids.join(", "));
     Ok(Shaped::new(Map::from_iter([("ids".to_owned(), ids.into())]), line))
+}
+
+/// The bytes of the file that the mail brings. All else of the mail the vault writes.
+fn file(call: &Call) -> Result<Shaped, Failure> {
+    let put = Put::of(call, "file", "send", |_, answer| sent(&answer.json()?))?;
+    Ok(Shaped::new(Map::new(), "The bytes are awaited.").with_transfer(Transfer::Put(put)))
 }
 
 fn sent(answer: &Value) -> Result<Shaped, Failure> {

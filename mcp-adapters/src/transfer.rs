@@ -3,9 +3,12 @@
 //! The module does the call's small steps and says by which step the bytes come or go. The host makes a ticket of it, and
 //! the agent's client redeems that on the bulk socket: see [`crate::host::bulk`].
 
+use serde_json::Value;
+
 use crate::call::{Answer, Call};
-use crate::failure::Failure;
+use crate::failure::{Failure, Refused};
 use crate::service::Shaped;
+use crate::text::clean;
 
 /// Bytes that wait to be fetched or put.
 pub enum Transfer {
@@ -56,6 +59,26 @@ pub struct Put {
     pub params: Vec<(String, String)>,
     /// Shapes the service's answer.
     pub finish: fn(&Call, &Answer) -> Result<Shaped, Failure>,
+}
+
+impl Put {
+    /// The file that this argument of the call names, as the body of that step.
+    ///
+    /// # Errors
+    /// As bad arguments, where none is named. The vault has checked the form: a client that gave another would have been
+    /// refused when the call was minted.
+    pub fn of(
+        call: &Call,
+        argument: &str,
+        step: &'static str,
+        finish: fn(&Call, &Answer) -> Result<Shaped, Failure>,
+    ) -> Result<Self, Failure> {
+        let refused = || Failure::Refused(Refused::here(Refused::BAD_ARGUMENTS));
+        let file = call.argument(argument).ok_or_else(refused)?;
+        let name = file.get("name").and_then(Value::as_str).unwrap_or_default();
+        let size = file.get("size").and_then(Value::as_u64).ok_or_else(refused)?;
+        Ok(Self { name: clean::line(name, 1000), size, step, params: Vec::new(), finish })
+    }
 }
 
 /// Says what and how much, not what it is called: that is content.

@@ -16,6 +16,7 @@ mod hostile;
 mod hygiene;
 mod kills;
 mod lessons;
+mod mails;
 mod manual;
 mod memory;
 mod peers;

@@ -24,7 +24,7 @@ fn large() -> usize {
 }
 
 /// Bytes that compress to nothing and repeat nowhere soon.
-fn bytes(size: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn bytes(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
@@ -37,7 +37,7 @@ fn bytes(size: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -147,21 +147,27 @@ async fn revocation_and_freeze_cut_a_stream() {
 }
 
 /// An upload by our own hand: a ticket, pieces, and what became of it.
-struct Upload {
+pub(crate) struct Upload {
     pieces: mpsc::Sender<v1::PutFrame>,
     replies: tonic::Streaming<v1::PutReply>,
     /// From where the body is wanted.
-    offset: u64,
+    pub(crate) offset: u64,
 }
 
 impl Upload {
     /// Begins with a new presentation of these arguments.
     async fn begin(world: &World, thief: &Thief, args: &Value) -> Self {
-        let mcp = world.mcp_client("drive", Who::Agent).await;
-        let ticket = ticket(thief, &mcp, "drive.upload_file", args).await;
+        Self::of(world, thief, "drive.upload_file", args).await
+    }
+
+    /// The same by any tool.
+    pub(crate) async fn of(world: &World, thief: &Thief, tool: &str, args: &Value) -> Self {
+        let (adapter, _) = tool.split_once('.').unwrap();
+        let mcp = world.mcp_client(adapter, Who::Agent).await;
+        let ticket = ticket(thief, &mcp, tool, args).await;
         let (pieces, frames) = mpsc::channel(1);
         pieces.send(v1::PutFrame { frame: Some(put_frame::Frame::Ticket(ticket)) }).await.unwrap();
-        let answer = world.bulk("drive", Who::Agent).await.put(ReceiverStream::new(frames)).await;
+        let answer = world.bulk(adapter, Who::Agent).await.put(ReceiverStream::new(frames)).await;
         let mut replies = answer.unwrap().into_inner();
         let go = replies.message().await.unwrap().unwrap().reply.unwrap();
         let put_reply::Reply::Go(v1::UploadGo { offset }) = go else { panic!("{go:?}") };
@@ -171,7 +177,7 @@ impl Upload {
     }
 
     /// Sends bytes, as long as anybody takes them.
-    async fn send(&self, bytes: &[u8]) {
+    pub(crate) async fn send(&self, bytes: &[u8]) {
         for piece in bytes.chunks(65_536) {
             let frame = v1::PutFrame { frame: Some(put_frame::Frame::Piece(piece.to_vec())) };
             if self.pieces.send(frame).await.is_err() {
@@ -181,7 +187,7 @@ impl Upload {
     }
 
     /// Says that this was all, and reads the tool's result.
-    async fn end(self) -> Value {
+    pub(crate) async fn end(self) -> Value {
         let Self { pieces, mut replies, .. } = self;
         drop(pieces);
         let reply = replies.message().await.unwrap().unwrap().reply.unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{FOLDER, changed, describe, file, size, some_text, text};
 use crate::call::{Answer, Call};
-use crate::failure::{Failure, Refused};
+use crate::failure::Failure;
 use crate::service::Shaped;
 use crate::transfer::{Fetch, Put, Source, Transfer};
 
@@ -57,12 +57,7 @@ fn can_be_downloaded(mime_type: &str) -> Result<(), Failure> {
 }
 
 pub(super) fn upload(call: &Call) -> Result<Shaped, Failure> {
-    // The vault has checked the form; a client that gave another would have been refused when the call was minted.
-    let file =
-        call.argument("file").ok_or_else(|| Failure::Refused(Refused::here(Refused::BAD_ARGUMENTS)))?;
-    let size = file.get("size").and_then(Value::as_u64);
-    let size = size.ok_or_else(|| Failure::Refused(Refused::here(Refused::BAD_ARGUMENTS)))?;
-    let put = Put { name: text(file, "name"), size, step: UPLOAD, params: Vec::new(), finish: made };
+    let put = Put::of(call, "file", UPLOAD, made)?;
     Ok(Shaped::new(Default::default(), "The bytes are awaited.").with_transfer(Transfer::Put(put)))
 }
 

@@ -320,6 +320,65 @@ async fn an_upload_passes_and_its_answer_is_the_result() {
     assert!(result["content"][0]["text"].as_str().unwrap().contains("Made"), "{result}");
 }
 
+/// A mail with a file: the adapter hands the bytes on as they come, and tells what Gmail answered as for any mail.
+#[tokio::test]
+async fn a_file_of_a_mail_passes_as_it_is() {
+    for (answer, expected) in [
+        (json!({"id": "m9", "threadId": "t9"}), Ok(("m9", "t9"))),
+        // Gmail took it, or it did not.
+        (json!({}), Err("unknown")),
+    ] {
+        let rig = Rig::new("gmail", Fake::new("gmail.send_file", |_, _| Reply::Broken)).await;
+        let client = rig.client().await;
+        let (mut heard, replies) = upload(&rig);
+        let file = json!({"name": "a.pdf", "sha256": "ab".repeat(32), "size": 8});
+        let arguments = json!({"to": ["a@example.org"], "subject": "s", "body": "b", "file": file});
+        let result = call(&client, "gmail.send_file", arguments).await;
+        let told = result.meta.as_ref().unwrap().0["claviger/ticket"].clone();
+        assert_eq!((&told["direction"], &told["size"]), (&json!("put"), &json!(8)));
+        let (pieces, mut answers) = put(&rig, ticket(&result)).await;
+        let Ok(Some(v1::UploadFrame { frame: Some(upload_frame::Frame::Begin(begin)) })) =
+            heard.recv().await.unwrap()
+        else {
+            panic!("no begin")
+        };
+        assert_eq!((begin.step.as_str(), begin.params.len()), ("send", 0));
+        replies.send(Ok(go(0))).await.unwrap();
+        answers.message().await.unwrap().unwrap();
+        pieces.send(bytes(b"hello ")).await.unwrap();
+        pieces.send(bytes(b"me")).await.unwrap();
+        drop(pieces);
+        let mut body = Vec::new();
+        while let Ok(Some(v1::UploadFrame { frame: Some(upload_frame::Frame::Piece(piece)) })) =
+            heard.recv().await.unwrap()
+        {
+            body.extend(piece);
+        }
+        assert_eq!(body, b"hello me");
+        let answer = v1::SendResponse {
+            status: 200,
+            body: answer.to_string().into_bytes().into(),
+            ..Default::default()
+        };
+        replies.send(Ok(v1::UploadReply { reply: Some(upload_reply::Reply::Done(answer)) })).await.unwrap();
+        let result = done(&mut answers).await;
+        match expected {
+            Ok((id, thread)) => {
+                let told = &result["structuredContent"];
+                assert_eq!((&told["id"], &told["thread_id"]), (&json!(id), &json!(thread)));
+            }
+            Err(class) => assert_eq!(result["_meta"]["claviger/refusal"]["class"], class, "{result}"),
+        }
+    }
+    // Without a file nothing waits for one.
+    let rig = Rig::new("gmail", Fake::new("gmail.send_file", |_, _| Reply::Broken)).await;
+    let client = rig.client().await;
+    for file in [json!({"name": "a.pdf"}), json!("a.pdf"), json!(null)] {
+        let result = call(&client, "gmail.send_file", json!({"file": file})).await;
+        assert_eq!(refusal(&result)["class"], "bad-arguments");
+    }
+}
+
 fn go(offset: u64) -> v1::UploadReply {
     v1::UploadReply { reply: Some(upload_reply::Reply::Go(v1::UploadGo { offset })) }
 }

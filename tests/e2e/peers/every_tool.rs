@@ -183,6 +183,7 @@ async fn play(which: &str, client: fn(&World) -> Client) {
         subjects,
         [
             "Grüße",
+            "The papers",
             "Re: Plan for the fence",
             "Re: Plan for the fence",
             "Fwd: Two papers",

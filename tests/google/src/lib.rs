@@ -29,6 +29,7 @@ mod control;
 mod drive;
 mod faults;
 mod fields;
+mod filling;
 mod gmail;
 mod google_error;
 mod log;
@@ -47,6 +48,7 @@ mod stand_in;
 mod tls;
 mod token_endpoint;
 mod tokens;
+mod uploads;
 mod wire;
 mod world;
 

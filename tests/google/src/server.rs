@@ -27,7 +27,7 @@ use crate::log::LoggedRequest;
 use crate::router;
 use crate::wire::{Call, Params, Reply, segments};
 use crate::world::{World, bearer};
-use crate::{control, drive};
+use crate::{control, uploads};
 
 /// The largest request body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -116,7 +116,7 @@ async fn one(
 ) -> Result<Response<StandInBody>, Closed> {
     let http2 = request.version() == Version::HTTP_2;
     let (parts, body) = request.into_parts();
-    let fills = drive::is_put(&parts.method, parts.uri.path());
+    let fills = uploads::is_put(&parts.method, parts.uri.path());
     let (body, filling) = if fills {
         (Bytes::new(), Some(body))
     } else {
@@ -155,14 +155,14 @@ async fn one(
 
 /// A body that may be long: what came of it stays, however it ends. It is never held, and never logged.
 async fn fill(shared: &Shared, call: &Call, query: &str, host: &str, mut body: Incoming) -> Outcome {
-    let put = drive::put(&mut shared.state().world, call);
+    let put = uploads::put(&mut shared.state().world, call);
     let put = match put {
         Ok(put) => put,
         Err(reply) => return decide(shared, call, query, host, Some(Err(reply))),
     };
     while let Some(frame) = body.frame().await {
         match frame.map(hyper::body::Frame::into_data) {
-            Ok(Ok(data)) => drive::take(&mut shared.state().world, &put, &data),
+            Ok(Ok(data)) => uploads::take(&mut shared.state().world, &put, &data),
             Ok(Err(_)) => {}
             // Cut.
             Err(_) => return Outcome { reply: None, delay: Duration::ZERO, ending: Ending::Whole },
@@ -177,7 +177,7 @@ fn decide(
     call: &Call,
     query: &str,
     host: &str,
-    put: Option<Result<drive::Put, Reply>>,
+    put: Option<Result<uploads::Put, Reply>>,
 ) -> Outcome {
     let mut state = shared.state();
     let state = &mut *state;
@@ -193,7 +193,7 @@ fn decide(
         match put {
             None => router::answer(&mut state.world, call),
             Some(Err(reply)) => reply,
-            Some(Ok(put)) => drive::finish_put(&mut state.world, &put).unwrap_or_else(|reply| reply),
+            Some(Ok(put)) => uploads::finish_put(&mut state.world, &put, call).unwrap_or_else(|reply| reply),
         }
     } else {
         refuse::error(503, "UNAVAILABLE", "backendError", "Backend Error")

@@ -6,14 +6,15 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::arg::{ArgValue, Arguments};
+use crate::codec::attachment::MediaType;
 use crate::codec::drive_query::{self, DriveTerms};
 use crate::codec::gmail_query::{self, GmailTerms};
-use crate::codec::rfc5322::{self, Mail, MailError};
+use crate::codec::rfc5322::{self, Around, Mail, MailError};
 use crate::codec::{base64url, event, multipart, percent, plain_words};
 use crate::date::Date;
 use crate::name::Ident;
 use crate::refusal::{Class, Denial};
-use crate::step::{Codec, Method, Segment, Step, Template};
+use crate::step::{Codec, Method, Segment, Step, Template, UploadBody, Within};
 use crate::when::When;
 
 /// A request, but for its origin and its credential.
@@ -31,6 +32,8 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// What stands around the file that comes beside the arguments, where the file is not the body itself.
+    pub around: Option<Around>,
 }
 
 impl std::fmt::Debug for Request {
@@ -90,9 +93,15 @@ pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
         Some(Part::Bytes { content_type, bytes }) => (Some(content_type), bytes),
         Some(Part::Text(_) | Part::Json(_)) => return Err(unfit()),
     };
-    let content_type = match &step.upload {
-        None => content_type,
-        Some(upload) => Some(filling.media_type(upload.content_type.as_ref())?),
+    let (content_type, around) = match &step.upload {
+        None => (content_type, None),
+        Some(upload) => {
+            let kind = filling.media_type(upload.content_type.as_ref())?;
+            match &upload.within {
+                None => (Some(kind), None),
+                Some(within) => (Some(MAIL.to_owned()), Some(filling.around(upload, within, &kind)?)),
+            }
+        }
     };
     Ok(Request {
         method: step.method,
@@ -101,8 +110,12 @@ pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
         if_match: None,
         headers: Vec::new(),
         body,
+        around,
     })
 }
+
+/// What a whole mail is (RFC 2046 section 5.2.1).
+const MAIL: &str = "message/rfc822";
 
 /// One value of a query. A list or an object has no place there, and to pass it over could lose a filter.
 fn scalar(value: Value) -> Result<String, Denial> {
@@ -130,6 +143,27 @@ impl Filling<'_> {
             Part::Text(text) => Ok(text),
             Part::Json(_) | Part::Bytes { .. } => Err(unfit()),
         }
+    }
+
+    /// The mail that the file stands in.
+    fn around(self, upload: &UploadBody, within: &Within, kind: &str) -> Result<Around, Denial> {
+        let Template::Codec(Codec::Rfc5322, fields) = &within.mail else { return Err(unfit()) };
+        let Some(ArgValue::Upload(file)) = self.args.get(&upload.arg) else {
+            return Err(missing(&upload.arg));
+        };
+        let refused =
+            |field: &Ident, why: String| Denial::new(Class::BadArguments).field(field.as_str()).fix(why);
+        let kind = MediaType::parse(kind).map_err(|error| match &upload.content_type {
+            Some(Template::Param(name)) => refused(name, format!("{name} {error}")),
+            _ => unfit(),
+        })?;
+        let fields = Fields { filling: self, fields };
+        let around = fields.write(|mail| Around::new(mail, file, &kind))?;
+        if around.length() > within.max {
+            let why = format!("the mail with the file in it would have more than {} bytes", within.max);
+            return Err(refused(&upload.arg, why));
+        }
+        Ok(around)
     }
 
     fn fill(self, template: &Template) -> Result<Part, Denial> {
@@ -184,7 +218,9 @@ impl Filling<'_> {
                 Part::Text(text) => Part::Text(base64url::encode(text.as_bytes())),
                 Part::Json(_) => return Err(unfit()),
             },
-            Codec::Rfc5322 => fields.mail()?,
+            Codec::Rfc5322 => {
+                Part::Bytes { content_type: MAIL.to_owned(), bytes: fields.write(rfc5322::render)? }
+            }
             Codec::GmailQuery => {
                 let [from, to, cc] = [fields.text("from")?, fields.text("to")?, fields.text("cc")?];
                 let [subject, words, filename] =
@@ -285,8 +321,8 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// A mail of its typed fields.
-    fn mail(&self) -> Result<Part, Denial> {
+    /// A mail of its typed fields, written in one way or another.
+    fn write<T>(&self, write: impl FnOnce(&Mail<'_>) -> Result<T, MailError>) -> Result<T, Denial> {
         let (to, cc) = (self.addresses("to")?, self.addresses("cc")?);
         let (bcc, reply_to) = (self.addresses("bcc")?, self.addresses("reply_to")?);
         let text = |field: &str| self.text(field).map(Option::unwrap_or_default);
@@ -313,7 +349,7 @@ impl Fields<'_> {
             attachments,
             original: original.as_deref(),
         };
-        let bytes = rfc5322::render(&mail).map_err(|error| {
+        write(&mail).map_err(|error| {
             let field = match error {
                 MailError::Subject => "subject",
                 MailError::NoRecipient => "to",
@@ -321,8 +357,7 @@ impl Fields<'_> {
                 MailError::Boundary => "attachments",
             };
             self.refuse(field, &error)
-        })?;
-        Ok(Part::Bytes { content_type: "message/rfc822".to_owned(), bytes })
+        })
     }
 
     fn part(&self, field: &str) -> Result<Part, Denial> {

@@ -229,6 +229,17 @@ pub struct UploadBody {
     pub content_type: Option<Template>,
     /// The step of the service's that begins a session, in which an upload that was cut goes on: it is answered with where.
     pub start: Option<Ident>,
+    /// The file is not the body itself, but stands in one.
+    pub within: Option<Within>,
+}
+
+/// A mail whose last attachment a file is, as it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Within {
+    /// [`Codec::Rfc5322`] with its fields: all of the mail but the file.
+    pub mail: Template,
+    /// How many bytes the whole mail has at most.
+    pub max: u64,
 }
 
 /// How the upstream's page tokens are kept from everybody.
@@ -458,6 +469,10 @@ impl Step {
         let mut names = self.path_names();
         self.query.iter().for_each(|(_, template)| template.names(&mut names));
         self.body.iter().for_each(|template| template.names(&mut names));
+        if let Some(upload) = &self.upload {
+            upload.content_type.iter().for_each(|template| template.names(&mut names));
+            upload.within.iter().for_each(|within| within.mail.names(&mut names));
+        }
         names
     }
 

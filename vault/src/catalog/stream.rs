@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use claviger_domain::arg::{Arg, ArgKind};
+use claviger_domain::codec::attachment::MediaType;
 use claviger_domain::effect::Effect;
 use claviger_domain::name::Ident;
-use claviger_domain::step::{AnswerKind, Method, Segment, Step, Streamed, UploadBody};
+use claviger_domain::step::{
+    AnswerKind, Codec, Method, Segment, Step, Streamed, Template, UploadBody, Within,
+};
 use toml::Value;
 
 use super::raw::{RawDecode, RawResumable};
@@ -54,7 +57,7 @@ fn member(raw: RawDecode) -> Result<String, String> {
     }
 }
 
-/// Reads `body = { upload = "ARG", type = … }`; `None` for any other body.
+/// Reads `body = { upload = "ARG", type = …, within = …, max = … }`; `None` for any other body.
 pub(super) fn upload(
     body: Option<&Value>,
     resumable: Option<RawResumable>,
@@ -73,16 +76,56 @@ pub(super) fn upload(
         }
     };
     let read = || -> Result<UploadBody, String> {
-        if table.keys().any(|key| !matches!(key.as_str(), "upload" | "type")) {
-            return Err("an upload has a type and nothing else".to_owned());
+        if table.keys().any(|key| !matches!(key.as_str(), "upload" | "type" | "within" | "max")) {
+            return Err("an upload has a type, within and max, and nothing else".to_owned());
         }
         let arg = table.get("upload").and_then(Value::as_str).ok_or("upload names an argument")?;
         let arg = known_arg(arg, place, |kind| matches!(kind, ArgKind::Upload { .. }))?;
         let content_type = table.get("type").map(|value| template::media_type(value, names)).transpose()?;
         let start = resumable.map(|raw| start(&raw.start, place)).transpose()?;
-        Ok(UploadBody { arg, content_type, start })
+        let within = match (table.get("within"), table.get("max")) {
+            (None, None) => None,
+            (Some(mail), Some(Value::Integer(max))) if start.is_some() => {
+                attachable(content_type.as_ref(), place)?;
+                Some(within(mail, *max, names)?)
+            }
+            _ => {
+                return Err(
+                    "within goes with max, a number of bytes, and with resumable: what a service makes of \
+                            a part of a mail, nobody knows"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(UploadBody { arg, content_type, start, within })
     };
     keep(faults, &at, read())
+}
+
+/// That whatever the file may be said to be has a place in a mail, so that rendering cannot fail on the catalog's account.
+fn attachable(kind: Option<&Template>, place: &Place<'_>) -> Result<(), String> {
+    let words = match kind {
+        Some(Template::Literal(text)) => std::slice::from_ref(text),
+        Some(Template::Param(name)) => {
+            match place.args.and_then(|args| args.get(name)).map(|arg| &arg.kind) {
+                Some(ArgKind::Choice(words)) => words.as_slice(),
+                _ => &[],
+            }
+        }
+        _ => &[],
+    };
+    words
+        .iter()
+        .try_for_each(|word| MediaType::parse(word).map(drop).map_err(|error| format!("type {error}")))
+}
+
+/// The mail that a file stands in.
+fn within(mail: &Value, max: i64, names: &Names<'_>) -> Result<Within, String> {
+    let max = u64::try_from(max).map_err(|_| "max is not negative".to_owned())?;
+    match template::parse(mail, names)? {
+        mail @ Template::Codec(Codec::Rfc5322, _) => Ok(Within { mail, max }),
+        _ => Err("a file stands within a mail: within is of the codec rfc5322".to_owned()),
+    }
 }
 
 /// The step that begins a session is made of the call's arguments alone, and looked at by nobody but the vault.

@@ -82,6 +82,7 @@ fn the_built_in_files_are_sound() {
             "gmail.reply_all",
             "gmail.search_messages",
             "gmail.send_draft",
+            "gmail.send_file",
             "gmail.send_message",
             "gmail.trash_message",
             "gmail.untrash_message",

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::send::Sent;
+use super::session::Sessions;
 use crate::mime::{MimeError, Part};
 use crate::seed::SeedMail;
 
@@ -50,6 +51,8 @@ pub(crate) struct Mailbox {
     /// Drafts: id to the id of the mail that holds it now.
     drafts: BTreeMap<String, String>,
     pub(crate) outbox: Vec<Sent>,
+    /// Mails that come piece by piece.
+    pub(super) uploads: Sessions,
 }
 
 impl Mailbox {

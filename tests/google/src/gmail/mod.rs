@@ -7,6 +7,7 @@ mod messages;
 mod render;
 mod search;
 mod send;
+mod session;
 mod threads;
 
 use http::Method;
@@ -17,6 +18,7 @@ use crate::world::{Bearer, World};
 
 pub(crate) use mailbox::Mailbox;
 pub use send::Sent;
+pub(crate) use session::{Put, finish_put, is_put, put, take};
 
 /// Answers everything below `/gmail/v1/users`; `rest` is what follows.
 pub(crate) fn route(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
@@ -61,7 +63,11 @@ pub(crate) fn route_upload(world: &mut World, call: &Call, rest: &[&str]) -> Ans
         return Err(refuse::forbidden("forbidden", &format!("Delegation denied for {}", world.owner.email)));
     }
     match (&call.method, rest) {
+        (&Method::POST, ["messages", "send"]) if call.query.get("uploadType") == Some("resumable") => {
+            session::begin(world, call)
+        }
         (&Method::POST, ["messages", "send"]) => send::send_upload(world, call),
+        (&Method::DELETE, ["messages", "send"]) => session::end(world, call),
         _ => Err(refuse::not_found("Not Found")),
     }
 }

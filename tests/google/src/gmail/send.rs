@@ -95,7 +95,7 @@ pub(super) fn read_message(world: &World, body: &Map<String, Value>) -> Result<W
     parsed(raw.into(), thread)
 }
 
-fn parsed(raw: Bytes, thread: Option<String>) -> Result<Written, Reply> {
+pub(super) fn parsed(raw: Bytes, thread: Option<String>) -> Result<Written, Reply> {
     let parsed =
         Part::parse(&raw).map_err(|_| refuse::invalid_argument("Invalid message: malformed header"))?;
     Ok(Written { raw, parsed, thread })

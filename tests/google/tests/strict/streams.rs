@@ -114,3 +114,73 @@ async fn what_does_not_fit_is_refused() {
     let reader = google.stand_in.direct_token(&["drive.readonly"]);
     assert_eq!(send(&google, &reader, "POST", BEGIN, "", b"").await.status, 403);
 }
+
+const MAIL: &str = "/upload/gmail/v1/users/me/messages/send?uploadType=resumable";
+
+async fn begin_mail(google: &Google, token: &str, kind: &str, size: usize, body: &str) -> Answer {
+    let (bearer, size) = (format!("Bearer {token}"), size.to_string());
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("x-upload-content-type", kind),
+        ("x-upload-content-length", size.as_str()),
+    ];
+    google.try_send("POST", MAIL, &headers, body.to_owned()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_mail_is_sent_by_its_last_byte_and_once() {
+    let google = demo().await;
+    let token = google.stand_in.direct_token(&["gmail.send"]);
+    let mail = format!("To: a@example.com\r\nSubject: s\r\n\r\n{}\r\n", "x".repeat(KEPT));
+    let mail = mail.into_bytes();
+    let size = mail.len();
+    let begun = begin_mail(&google, &token, "message/rfc822", size, "").await;
+    assert_eq!((begun.status, begun.body.len()), (200, 0));
+    let url = begun.header("location").to_owned();
+    let range = format!("bytes 0-{}/{size}", size - 2);
+    let answer = send(&google, &token, "PUT", &url, &range, &mail[..size - 1]).await;
+    assert_eq!((answer.status, answer.header("range")), (308, format!("bytes=0-{}", KEPT - 1).as_str()));
+    assert!(google.stand_in.outbox().is_empty());
+    let answer = send(&google, &token, "PUT", &url, "", &mail).await;
+    let outbox = google.stand_in.outbox();
+    assert_eq!((answer.status, answer.json()["id"].as_str()), (200, Some(outbox[0].id.as_str())));
+    assert!(outbox[0].raw == mail && outbox[0].to == ["a@example.com"]);
+    // Asked again, it says the same; sent again, it is not.
+    for (range, body) in [(format!("bytes */{size}"), &b""[..]), (String::new(), &mail)] {
+        let again = send(&google, &token, "PUT", &url, &range, body).await;
+        assert_eq!((again.status, again.json()), (200, answer.json()));
+    }
+    assert_eq!(send(&google, &token, "DELETE", &url, "", b"").await.status, 404);
+    assert_eq!(google.stand_in.outbox().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_mail_is_not_sent() {
+    let google = demo().await;
+    let token = google.stand_in.direct_token(&["gmail.send"]);
+    for (kind, size, body) in [
+        ("text/plain", 10, ""),
+        ("message/rfc822", 36_700_161, ""),
+        ("message/rfc822", 10, "{\"threadId\": \"x\"}"),
+    ] {
+        assert_eq!(begin_mail(&google, &token, kind, size, body).await.status, 400, "{kind} {size}");
+    }
+    let reader = google.stand_in.direct_token(&["gmail.readonly"]);
+    assert_eq!(begin_mail(&google, &reader, "message/rfc822", 10, "").await.status, 403);
+    // As strictly as a mail inside JSON.
+    for mail in [
+        "To: a@example.com\r\nTo: b@example.com\r\n\r\nx",
+        "To: a@example.com\rBcc: b@example.com\r\n\r\nx",
+        "no header\r\n\r\nx",
+        "Subject: to nobody\r\n\r\nx",
+    ] {
+        let begun = begin_mail(&google, &token, "message/rfc822", mail.len(), "").await;
+        let url = begun.header("location").to_owned();
+        assert_eq!(send(&google, &token, "PUT", &url, "", mail.as_bytes()).await.status, 400, "{mail:?}");
+        assert_eq!(send(&google, "nobody", "PUT", &url, "", mail.as_bytes()).await.status, 401);
+        // Ended: there is nothing to go on with.
+        assert_eq!(send(&google, &token, "DELETE", &url, "", b"").await.status, 499);
+        assert_eq!(send(&google, &token, "PUT", &url, "", mail.as_bytes()).await.status, 404);
+    }
+    assert!(google.stand_in.outbox().is_empty());
+}

@@ -35,8 +35,40 @@ pub enum BadAttachment {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
     name: String,
-    media_type: String,
+    media_type: MediaType,
     content: Vec<u8>,
+}
+
+/// A media type (RFC 2045 section 5.1) that says what bytes are, and nothing of how to read them. Only
+/// [`MediaType::parse`] makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaType(String);
+
+impl MediaType {
+    /// Reads `type/subtype` in any case, without parameters.
+    ///
+    /// # Errors
+    /// [`BadAttachment::Type`] for one that would be read as parts or as a mail of its own, and for what is none.
+    pub fn parse(text: &str) -> Result<Self, BadAttachment> {
+        let token = |text: &str| {
+            (1..=80).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+        };
+        let text = text.to_ascii_lowercase();
+        match text.split_once('/') {
+            // A multipart brings parts of its own, a message brings headers: neither is bytes any more.
+            Some((kind, rest)) if token(kind) && token(rest) && !matches!(kind, "multipart" | "message") => {
+                Ok(Self(text))
+            }
+            _ => Err(BadAttachment::Type),
+        }
+    }
+
+    /// `type/subtype`, in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Whether it is a file's name that cannot be a path, and looks like what it is.
@@ -63,18 +95,7 @@ impl Attachment {
         if !is_file_name(name) {
             return Err(BadAttachment::Name);
         }
-        let token = |text: &str| {
-            (1..=80).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
-        };
-        let media_type = media_type.to_ascii_lowercase();
-        match media_type.split_once('/') {
-            // A multipart brings parts of its own, a message brings headers: neither is bytes any more.
-            Some((kind, rest)) if token(kind) && token(rest) && !matches!(kind, "multipart" | "message") => {
-                Ok(Self { name: name.to_owned(), media_type, content })
-            }
-            _ => Err(BadAttachment::Type),
-        }
+        Ok(Self { name: name.to_owned(), media_type: MediaType::parse(media_type)?, content })
     }
 
     /// Reads a list of `{name, type, data}` as a call gives it.
@@ -110,7 +131,7 @@ impl Attachment {
     /// `type/subtype`, in lower case.
     #[must_use]
     pub fn media_type(&self) -> &str {
-        &self.media_type
+        self.media_type.as_str()
     }
 
     /// The bytes.
@@ -124,7 +145,12 @@ impl Attachment {
     pub fn describe(&self) -> String {
         let digest: String =
             Digest::of(&self.content).as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("{} ({}, {} bytes, sha256 {digest}…)", self.name, self.media_type, self.content.len())
+        format!(
+            "{} ({}, {} bytes, sha256 {digest}…)",
+            self.name,
+            self.media_type.as_str(),
+            self.content.len()
+        )
     }
 }
 

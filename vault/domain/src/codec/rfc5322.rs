@@ -7,12 +7,16 @@
 //! line of plain ASCII; texts and attachments are base64, in which no boundary can stand; and the one thing that stands
 //! as it is, a forwarded mail, is looked through for the boundary.
 
+mod around;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_canonical::Digest;
 
 use crate::address::Address;
 use crate::codec::attachment::Attachment;
+
+pub use around::{Around, Lines};
 
 /// Where lines are folded (RFC 5322 section 2.1.1). Only one address that is longer alone makes a longer line.
 const FOLD: usize = 78;
@@ -78,6 +82,20 @@ pub struct Mail<'a> {
 /// [`MailError`] for a subject with control characters, for a mail without any recipient that needs one, and for
 /// message ids that are none.
 pub fn render(mail: &Mail<'_>) -> Result<Vec<u8>, MailError> {
+    let head = head(mail)?;
+    let text = text_part(mail);
+    if mail.attachments.is_empty() && mail.original.is_none() {
+        return Ok((head + &text).into_bytes());
+    }
+    let parts = parts(text, mail);
+    let boundary = border(&parts)?;
+    let mut out = with_parts(head, &boundary, &parts);
+    out.extend(closing(&boundary).into_bytes());
+    Ok(out)
+}
+
+/// The header fields, but for those that say what the body is.
+fn head(mail: &Mail<'_>) -> Result<String, MailError> {
     let Mail { to, cc, bcc, reply_to, unaddressed, subject, in_reply_to, references, .. } = *mail;
     if subject.chars().any(char::is_control) {
         return Err(MailError::Subject);
@@ -85,8 +103,7 @@ pub fn render(mail: &Mail<'_>) -> Result<Vec<u8>, MailError> {
     if !unaddressed && to.is_empty() && cc.is_empty() && bcc.is_empty() {
         return Err(MailError::NoRecipient);
     }
-    let text = text_part(mail);
-    let mut out = String::with_capacity(1024 + text.len());
+    let mut out = String::with_capacity(1024);
     out.push_str("MIME-Version: 1.0\r\n");
     for (name, list) in [("To", to), ("Cc", cc), ("Bcc", bcc), ("Reply-To", reply_to)] {
         addresses(&mut out, name, list);
@@ -94,11 +111,7 @@ pub fn render(mail: &Mail<'_>) -> Result<Vec<u8>, MailError> {
     write_subject(&mut out, subject);
     message_ids(&mut out, "In-Reply-To", in_reply_to)?;
     message_ids(&mut out, "References", references)?;
-    if mail.attachments.is_empty() && mail.original.is_none() {
-        out.push_str(&text);
-        return Ok(out.into_bytes());
-    }
-    with_parts(out, &text, mail)
+    Ok(out)
 }
 
 /// The text with the headers that say how it is written.
@@ -152,9 +165,9 @@ fn without_bcc(mail: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A multipart of the text, the attachments and the original (RFC 2046 section 5.1).
-fn with_parts(head: String, text: &str, mail: &Mail<'_>) -> Result<Vec<u8>, MailError> {
-    let mut parts: Vec<Vec<u8>> = vec![text.as_bytes().to_vec()];
+/// The text, the attachments and the original, each with its headers.
+fn parts(text: String, mail: &Mail<'_>) -> Vec<Vec<u8>> {
+    let mut parts: Vec<Vec<u8>> = vec![text.into_bytes()];
     parts.extend(mail.attachments.iter().map(|attachment| attached(attachment).into_bytes()));
     if let Some(original) = mail.original.map(without_bcc) {
         // No other encoding is allowed for a whole mail (RFC 2046 section 5.2.1).
@@ -169,19 +182,32 @@ fn with_parts(head: String, text: &str, mail: &Mail<'_>) -> Result<Vec<u8>, Mail
         part.extend_from_slice(b"\r\n");
         parts.push(part);
     }
-    let boundary = border(&parts)?;
+    parts
+}
+
+/// The beginning of a multipart (RFC 2046 section 5.1) up to the end of its last part.
+fn with_parts(head: String, boundary: &str, parts: &[Vec<u8>]) -> Vec<u8> {
     let mut out = head.into_bytes();
     out.extend(format!("Content-Type: multipart/mixed;\r\n boundary=\"{boundary}\"\r\n\r\n").into_bytes());
-    for part in &parts {
-        out.extend(format!("--{boundary}\r\n").into_bytes());
+    for part in parts {
+        out.extend(opening(boundary).into_bytes());
         out.extend(part);
         // Without content, the empty line after the headers would be taken for the boundary's.
         if part.ends_with(b"base64\r\n\r\n") {
             out.extend(b"\r\n");
         }
     }
-    out.extend(format!("--{boundary}--\r\n").into_bytes());
-    Ok(out)
+    out
+}
+
+/// The line before a part.
+fn opening(boundary: &str) -> String {
+    format!("--{boundary}\r\n")
+}
+
+/// The line after the last part.
+fn closing(boundary: &str) -> String {
+    format!("--{boundary}--\r\n")
 }
 
 /// A boundary out of a SHA-256 of all parts: who writes them cannot choose it. That it stands in none of them is looked
@@ -203,14 +229,20 @@ fn border(parts: &[Vec<u8>]) -> Result<String, MailError> {
 
 /// One attachment with its headers.
 fn attached(attachment: &Attachment) -> String {
-    let mut out = format!("Content-Type: {}", attachment.media_type());
-    if attachment.media_type().starts_with("text/") && std::str::from_utf8(attachment.content()).is_ok() {
-        out.push_str("; charset=utf-8");
+    let mut kind = attachment.media_type().to_owned();
+    if kind.starts_with("text/") && std::str::from_utf8(attachment.content()).is_ok() {
+        kind.push_str("; charset=utf-8");
     }
-    out.push_str("\r\nContent-Disposition: attachment;");
-    file_name(&mut out, attachment.name());
-    out.push_str("\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+    let mut out = file_head(&kind, attachment.name());
     base64_lines(&mut out, attachment.content());
+    out
+}
+
+/// The headers of a file, whose content follows in base64.
+fn file_head(kind: &str, name: &str) -> String {
+    let mut out = format!("Content-Type: {kind}\r\nContent-Disposition: attachment;");
+    file_name(&mut out, name);
+    out.push_str("\r\nContent-Transfer-Encoding: base64\r\n\r\n");
     out
 }
 

@@ -10,7 +10,7 @@ use super::world::{arg, ident, parse, step, tool};
 use crate::arg::ArgKind;
 use crate::refusal::Class;
 use crate::render::{Filling, render};
-use crate::step::{Codec, LetterAt, Paging, Segment, Step, Template};
+use crate::step::{Codec, LetterAt, Paging, Segment, Step, Template, UploadBody, Within};
 use crate::tool::Tool;
 
 fn param(name: &str) -> Template {
@@ -36,6 +36,7 @@ fn declared(step: Step) -> Tool {
         ("day", arg(ArgKind::Date)),
         ("when", arg(ArgKind::DateTime)),
         ("files", arg(ArgKind::Attachments { max: 2 })),
+        ("file", arg(ArgKind::Upload { max: 1 << 40 })),
     ];
     tool(args, vec![step])
 }
@@ -269,6 +270,65 @@ fn a_page_is_turned_where_the_step_has_pages() {
     assert_eq!(turned(&list, Some("a")), "/x?q=x");
 }
 
+/// A step whose body is the file, within a mail of at most so many bytes.
+fn within(mail: Template, kind: Option<Template>, max: u64) -> Step {
+    let mut step = step("put");
+    let within = Some(Within { mail, max });
+    step.upload = Some(UploadBody { arg: ident("file"), content_type: kind, start: None, within });
+    step
+}
+
+#[test]
+fn a_file_stands_in_a_mail_that_fits() {
+    let mail = || codec(Codec::Rfc5322, &[("to", param("to")), ("subject", param("line"))]);
+    let made = |step: Step, given: Value| {
+        let tool = declared(step);
+        let args = parse(&tool, &given).unwrap();
+        let filling = Filling { args: &args, params: &BTreeMap::new(), page_token: None };
+        let request = render(&tool.steps[0], filling).map_err(|denial| (denial.class, denial.field))?;
+        assert_eq!((request.content_type.as_deref(), request.body.len()), (Some("message/rfc822"), 0));
+        Ok(request.around.unwrap().length())
+    };
+    let file = |size: u64| json!({ "name": "a.pdf", "sha256": "0".repeat(64), "size": size });
+    let given = |size: u64| json!({ "to": ["a@b.cd"], "line": "text/plain", "file": file(size) });
+    let kind = || Some(literal("application/pdf"));
+    let length = made(within(mail(), kind(), u64::MAX), given(100)).unwrap();
+    // Two lines, of 57 bytes and of 43.
+    assert_eq!(made(within(mail(), kind(), u64::MAX), given(0)).unwrap() - 2, length - (76 + 2 + 60 + 2));
+    assert_eq!(made(within(mail(), kind(), length), given(100)), Ok(length));
+    let refused = |class: Class, field: &str| Err((class, Some(field.to_owned())));
+    for size in [101, 1 << 30, 1 << 40] {
+        let sent = made(within(mail(), kind(), length), given(size));
+        // Base64 goes by threes.
+        assert_eq!(
+            sent,
+            if size == 101 { Ok(length) } else { refused(Class::BadArguments, "file") },
+            "{size}"
+        );
+    }
+    assert_eq!(made(within(mail(), kind(), length - 1), given(100)), refused(Class::BadArguments, "file"));
+    // What it is said to be is a type of bytes, whoever says it.
+    assert_eq!(made(within(mail(), None, u64::MAX), given(100)).map(drop), Ok(()));
+    assert_eq!(made(within(mail(), Some(param("line")), u64::MAX), given(100)).map(drop), Ok(()));
+    for bad in ["message/rfc822", "multipart/mixed; boundary=x", "text/plain\u{a0}", "x"] {
+        let mut given = given(100);
+        given["line"] = json!(bad);
+        let sent = made(within(mail(), Some(param("line")), u64::MAX), given);
+        assert_eq!(sent, refused(Class::BadArguments, "line"), "{bad}");
+    }
+    assert_eq!(made(within(mail(), Some(literal("x")), u64::MAX), given(100)), Err(UNFIT));
+    // The mail's own rules, under the names of its arguments.
+    let mut nobody = given(100);
+    nobody["to"] = json!([]);
+    assert_eq!(made(within(mail(), kind(), u64::MAX), nobody), refused(Class::BadArguments, "to"));
+    // Without its file there is no mail, and in no other codec.
+    let mut none = given(100);
+    none.as_object_mut().unwrap().remove("file");
+    assert_eq!(made(within(mail(), kind(), u64::MAX), none), refused(Class::BadStep, "file"));
+    let other = within(codec(Codec::Json, &[("fields", param("line"))]), kind(), u64::MAX);
+    assert_eq!(made(other, given(100)), Err(UNFIT));
+}
+
 #[test]
 fn a_step_tells_every_name_that_fills_it() {
     let mut one = step("get");
@@ -282,6 +342,8 @@ fn a_step_tells_every_name_that_fills_it() {
         |names: Vec<&crate::name::Ident>| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!(texts(one.path_names()), "line text");
     assert_eq!(texts(one.names()), "line text ids to");
+    let mail = codec(Codec::Rfc5322, &[("to", param("to")), ("subject", param("line"))]);
+    assert_eq!(texts(within(mail, Some(param("text")), 1).names()), "text line to");
 }
 
 #[test]

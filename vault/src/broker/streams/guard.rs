@@ -17,6 +17,9 @@ use crate::port::BoxFuture;
 /// version is retired.
 const GRACE_US: u64 = 25_000_000;
 
+/// The word for a vault that seals or stops.
+pub(super) const SEAL: &str = "seal";
+
 /// Why a stream ended before its end.
 pub(super) struct Cut {
     /// The word in the log.
@@ -45,7 +48,7 @@ impl Cut {
     }
 
     fn sealed() -> Self {
-        Self::of("seal", Denial::new(Class::Sealed))
+        Self::of(SEAL, Denial::new(Class::Sealed))
     }
 }
 
@@ -96,7 +99,7 @@ impl<'a> Guard<'a> {
         self.broker.still_allowed(purpose).map_err(|denial| {
             let word = match denial.class {
                 Class::Frozen => "freeze",
-                Class::Sealed => "seal",
+                Class::Sealed => SEAL,
                 Class::Unavailable => "clock",
                 _ => "revocation",
             };

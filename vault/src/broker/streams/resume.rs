@@ -35,7 +35,7 @@ impl Broker {
         {
             return Ok(from);
         }
-        self.charge_upload(course, course.file.size()).await?;
+        self.charge_upload(course, course.length()).await?;
         self.start_session(course, start).await.map(From::Session)
     }
 
@@ -45,7 +45,7 @@ impl Broker {
         let none = BTreeMap::new();
         let filling = Filling { args: &course.errand.args, params: &none, page_token: None };
         let mut request = render(step, filling)?;
-        request.headers.push(("x-upload-content-length", course.file.size().to_string()));
+        request.headers.push(("x-upload-content-length", course.length().to_string()));
         if let Some(kind) = &course.request.content_type {
             request.headers.push(("x-upload-content-type", kind.clone()));
         }
@@ -76,7 +76,7 @@ impl Broker {
         course: &Course<'_>,
         session: Session,
     ) -> Result<Option<From>, Denial> {
-        let size = course.file.size();
+        let size = course.length();
         let handed_over = session.handed_over;
         let mut request = to(&session.url, Method::Put)?;
         request.headers.push(("content-range", format!("bytes */{size}")));
@@ -98,12 +98,13 @@ impl Broker {
                     .map(|(_, value)| std::str::from_utf8(value).unwrap_or_default())
                     .collect();
                 let Session { url, version, hash, .. } = session;
-                let kept = range::kept(size, &ranges).ok();
+                let kept = range::kept(size, &ranges).ok().filter(|_| course.goes_on());
                 // What was hashed must be what the upstream has: else it begins anew.
                 let hash = kept.and_then(|kept| hash.back_to(kept));
                 let Some(hash) = hash else {
-                    self.end_session(course, &url).await;
-                    return Ok(None);
+                    let ended = self.end_session(course, &url).await;
+                    // All of a mail went there. What is not sent yet might be still, unless the upstream says that it ended.
+                    return if course.goes_on() || ended { Ok(None) } else { Err(not_known()) };
                 };
                 self.charge_upload(course, size - hash.length()).await?;
                 Ok(Some(From::Session(Session { url, version, hash, handed_over: false })))
@@ -119,9 +120,7 @@ impl Broker {
             status => {
                 self.end_aside(begun, Ending::Withheld, &answer).await?;
                 if handed_over || (200..=299).contains(&status) {
-                    return Err(Denial::new(Class::Unknown).fix(
-                        "it is not known whether the upload before this one was made: look at the account before doing it again",
-                    ));
+                    return Err(not_known());
                 }
                 // The session is gone, and with it all that it had.
                 Ok(None)
@@ -129,14 +128,17 @@ impl Broker {
         }
     }
 
-    /// Tells the upstream that nothing more will come. Whatever it answers, nothing was made.
-    pub(super) async fn end_session(self: &Arc<Self>, course: &Course<'_>, url: &SessionUrl) {
-        let Ok(request) = to(url, Method::Delete) else { return };
-        if let Ok((begun, _lease, answer)) = self.aside(course, "cancel", &request, || within(url)).await
-            && self.end_aside(begun, Ending::Released, &answer).await.is_err()
-        {
+    /// Tells the upstream that nothing more will come; returns whether it said that it ended it, which Google says by 499.
+    /// Where the last piece was not handed over, nothing was made, whatever it answers.
+    pub(super) async fn end_session(self: &Arc<Self>, course: &Course<'_>, url: &SessionUrl) -> bool {
+        let Ok(request) = to(url, Method::Delete) else { return false };
+        let asked = self.aside(course, "cancel", &request, || within(url)).await;
+        let Ok((begun, _lease, answer)) = asked else { return false };
+        let ended = matches!(answer.status, 204 | 499);
+        if self.end_aside(begun, Ending::Released, &answer).await.is_err() {
             tracing::warn!("the end of an upload that was cut could not be recorded");
         }
+        ended
     }
 
     /// One request besides the upload's own. What goes wrong with it has made nothing; but it may have arrived, and the log
@@ -187,6 +189,12 @@ impl Broker {
     }
 }
 
+fn not_known() -> Denial {
+    Denial::new(Class::Unknown).fix(
+        "it is not known whether the upload before this one was made: look at the account before doing it again",
+    )
+}
+
 /// A request to where an upload goes on, without a body.
 pub(super) fn to(url: &SessionUrl, method: Method) -> Result<Request, Denial> {
     // EXPOSE: it becomes the request's own target, which goes to its upstream alone.
@@ -199,6 +207,7 @@ pub(super) fn to(url: &SessionUrl, method: Method) -> Result<Request, Denial> {
         if_match: None,
         headers: Vec::new(),
         body: Vec::new(),
+        around: None,
     })
 }
 

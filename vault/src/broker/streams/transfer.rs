@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use claviger_domain::codec::rfc5322::Lines;
 use claviger_domain::event::{Detail, Ending};
 use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::step::Method;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::{How, Ready};
-use super::guard::{Cut, Guard, Turn};
+use super::guard::{Cut, Guard, SEAL, Turn};
 use super::hash::Running;
 use super::resume::{to, within};
 use super::session::Session;
@@ -58,6 +59,10 @@ struct Body<'a> {
     file: &'a Upload,
     field: &'a str,
     hash: Running,
+    /// Of a file that stands in a mail: its lines, and what of the mail comes after them.
+    mail: Option<(Lines, Vec<u8>)>,
+    /// What was not passed on yet.
+    held: BytesMut,
     /// What the peer sends.
     pieces: mpsc::Receiver<Bytes>,
     /// Where it goes.
@@ -95,39 +100,41 @@ impl Broker {
             }
         }
         let hash = session.as_ref().map_or_else(Running::new, |session| session.hash.clone());
-        let (offset, size) = (hash.length(), file.size());
-        // Of no bytes at all none can be held back.
-        if size == 0 && hash.finish() != *file.sha256() {
-            return Err(*mismatch(field).denial);
-        }
+        // A mail begins at its beginning, and so does its hash.
+        let (offset, length) = (hash.length(), course.length());
         let (onward, outflow) = mpsc::channel(1);
         let mut request = course.request.clone();
+        let around = request.around.take();
         let mut how = How::default();
         if let Some(session) = &session {
             request.path_and_query = to(&session.url, Method::Put)?.path_and_query;
             how = within(&session.url);
             if offset > 0 {
-                request.headers.push(("content-range", format!("bytes {offset}-{}/{size}", size - 1)));
+                request.headers.push(("content-range", format!("bytes {offset}-{}/{length}", length - 1)));
             }
         }
-        how.bytes = size - offset;
+        how.bytes = length - offset;
         how.timeout_ms = Some(LONGEST_MS);
-        how.outflow = (size > offset).then_some(Outflow { length: size - offset, pieces: outflow });
+        how.outflow = (length > offset).then_some(Outflow { length: length - offset, pieces: outflow });
         let made = self.make_ready(&errand.secret, &course.tool.scope, &errand.purpose, &request, how).await;
         let Ready { begun, streaming, lease, .. } = match made {
             Ok(ready) => ready,
             Err(denial) => {
-                session.into_iter().for_each(|session| self.keep_session(course, session));
+                if let Some(session) = session {
+                    self.leave_session(course, session).await;
+                }
                 return Err(denial);
             }
         };
         go(waiting, offset);
         let Some(pieces) = pieces else { return Err(Denial::new(Class::Unavailable)) };
-        let mut body = Body { file, field, hash, pieces, onward, passed: 0 };
+        let held = around.as_ref().map_or_else(BytesMut::new, |around| BytesMut::from(around.before()));
+        let mail = around.map(|around| (Lines::default(), around.after().to_vec()));
+        let mut body = Body { file, field, hash, mail, held, pieces, onward, passed: 0 };
         let mut guard = Guard::new(self, errand, &lease, until.clone());
         let pin = lease.entry().pin.clone();
         let mut answering = self.ports.upstream.stream(&errand.secret, &pin, streaming);
-        let fed = match size {
+        let fed = match length {
             0 => body.nothing(&mut guard).await,
             _ => body.feed(&mut guard, &mut answering).await,
         };
@@ -222,6 +229,7 @@ impl Broker {
         let (word, denial) = (cut.word, *cut.denial);
         let in_session = session.is_some();
         let (ending, denial) = match word {
+            DIGEST if !course.goes_on() => (Ending::NotSent, denial),
             DIGEST if in_session || passed == 0 => (Ending::Withheld, denial),
             _ if in_session || passed == 0 => (Ending::NotSent, denial),
             // What an upstream makes of a part of a plain request, it alone knows.
@@ -232,10 +240,11 @@ impl Broker {
         let bytes = usize::try_from(passed).unwrap_or(usize::MAX);
         let ended = self.end(begun, ending, None, bytes, detail).await;
         if let Some(session) = session {
-            if word == DIGEST {
-                self.end_session(course, &session.url).await;
-            } else {
-                self.keep_session(course, session);
+            match word {
+                DIGEST => drop(self.end_session(course, &session.url).await),
+                // A seal waits for nothing that need not be.
+                SEAL if !course.goes_on() => {}
+                _ => self.leave_session(course, session).await,
             }
         }
         match ended {
@@ -262,27 +271,26 @@ impl Broker {
             }
             Err(fault) => {
                 let Some(session) = session else { return Err(self.fault(begun, purpose, &fault).await?) };
-                self.keep_session(course, session);
-                return Err(self.made_nothing(begun, purpose, &fault, Ending::NotSent).await);
+                let denial = self.made_nothing(begun, purpose, &fault, Ending::NotSent).await;
+                self.leave_session(course, session).await;
+                return Err(denial);
             }
         };
         let status = answer.status;
         let early =
             Denial::new(Class::Upstream).field("status").fix(format!("the upstream answered {status} early"));
-        let denial = match status {
-            // It says that all is well with what it cannot have.
-            200..=299 => Denial { class: Class::Unknown, ..early },
-            308 | 500..=599 => match session {
-                Some(session) => {
-                    self.keep_session(course, session);
-                    early
-                }
-                None => Denial { class: Class::Unknown, ..early },
-            },
+        let (denial, session) = match (status, session) {
+            (308 | 500..=599, Some(session)) => (early, Some(session)),
+            // It says that all is well with what it cannot have; or it may have made something of a part.
+            (200..=299 | 308 | 500..=599, _) => (Denial { class: Class::Unknown, ..early }, None),
             _ => return Ok((begun, answer, None)),
         };
         let bytes = usize::try_from(passed).unwrap_or(usize::MAX);
-        self.end(begun, Ending::Withheld, Some(status), bytes, Detail::default()).await?;
+        let ended = self.end(begun, Ending::Withheld, Some(status), bytes, Detail::default()).await;
+        if let Some(session) = session {
+            self.leave_session(course, session).await;
+        }
+        ended?;
         Err(denial)
     }
 }
@@ -297,10 +305,9 @@ impl Body<'_> {
         }
     }
 
-    /// Passes on whatever comes, but for the last 64 KiB.
+    /// Passes on whatever comes, but for the last 64 KiB. What comes after the file in its mail is added once all fits.
     async fn feed(&mut self, guard: &mut Guard<'_>, answering: &mut Answering<'_>) -> Result<Fed, Cut> {
         let size = self.file.size();
-        let mut held = BytesMut::new();
         loop {
             let piece = match guard.wait(Turn::Peer, race(answering, self.pieces.recv())).await? {
                 First::Answer(answer) => return Ok(Fed::Early(answer)),
@@ -312,17 +319,12 @@ impl Body<'_> {
                 return Err(Cut::peer("more bytes came than the arguments say"));
             }
             self.hash.update(&piece);
-            held.extend_from_slice(&piece);
-            while held.len() > PIECE {
-                let piece = held.split_to((held.len() - PIECE).min(PIECE)).freeze();
-                let length = piece.len() as u64;
-                match guard.wait(Turn::Upstream, race(answering, self.onward.send(piece))).await? {
-                    First::Answer(answer) => return Ok(Fed::Early(answer)),
-                    First::Other(Ok(())) => self.passed += length,
-                    First::Other(Err(_)) => {
-                        return guard.wait(Turn::Upstream, answering).await.map(Fed::Early);
-                    }
-                }
+            match &mut self.mail {
+                None => self.held.extend_from_slice(&piece),
+                Some((lines, _)) => self.held.extend_from_slice(&lines.push(&piece)),
+            }
+            if let Some(early) = self.pass_on(guard, answering).await? {
+                return Ok(Fed::Early(early));
             }
         }
         if self.hash.length() != size {
@@ -331,14 +333,39 @@ impl Body<'_> {
         if self.hash.finish() != *self.file.sha256() {
             return Err(mismatch(self.field));
         }
-        Ok(Fed::Whole(held.freeze()))
+        if let Some((lines, after)) = self.mail.take() {
+            self.held.extend_from_slice(&lines.finish());
+            self.held.extend_from_slice(&after);
+            if let Some(early) = self.pass_on(guard, answering).await? {
+                return Ok(Fed::Early(early));
+            }
+        }
+        Ok(Fed::Whole(std::mem::take(&mut self.held).freeze()))
+    }
+
+    /// Passes on all but the last 64 KiB of what is held; returns the answer, where the upstream did not wait for it.
+    async fn pass_on(
+        &mut self,
+        guard: &mut Guard<'_>,
+        answering: &mut Answering<'_>,
+    ) -> Result<Option<Result<Inbound, UpstreamFault>>, Cut> {
+        while self.held.len() > PIECE {
+            let piece = self.held.split_to((self.held.len() - PIECE).min(PIECE)).freeze();
+            let length = piece.len() as u64;
+            match guard.wait(Turn::Upstream, race(answering, self.onward.send(piece))).await? {
+                First::Answer(answer) => return Ok(Some(answer)),
+                First::Other(Ok(())) => self.passed += length,
+                First::Other(Err(_)) => return guard.wait(Turn::Upstream, answering).await.map(Some),
+            }
+        }
+        Ok(None)
     }
 }
 
 /// The word for bytes that are not those of the arguments.
 const DIGEST: &str = "digest";
 
-fn mismatch(field: &str) -> Cut {
+pub(super) fn mismatch(field: &str) -> Cut {
     Cut::of(
         DIGEST,
         Denial::new(Class::BadArguments)

@@ -6,11 +6,16 @@
 //! ```
 //!
 //! Until the last piece is handed to the connection, nothing was made: whatever cuts an upload before that leaves none.
+//!
+//! A file that stands in a mail goes out within it: the mail is rendered here, of the arguments, and only the file comes
+//! from outside. Such an upload does not go on after a cut: what the upstream has kept of a mail ends in the middle of a
+//! line, and what was hashed does not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use claviger_domain::arg::ArgValue;
+use claviger_domain::codec::rfc5322::Around;
 use claviger_domain::event::Actor;
 use claviger_domain::name::AdapterName;
 use claviger_domain::refusal::{Class, Denial, Refusal};
@@ -22,8 +27,9 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::Uploading;
+use super::hash::Running;
 use super::session::{Key, Session};
-use super::transfer::From;
+use super::transfer::{From, mismatch};
 use crate::broker::errand::Errand;
 use crate::broker::refuse::About;
 use crate::broker::send::Read;
@@ -43,6 +49,18 @@ pub(super) struct Course<'a> {
     key: Option<Key>,
     /// The request of its step, without a body.
     pub(super) request: Request,
+}
+
+impl Course<'_> {
+    /// How many bytes go upstream: the file's own, or those of the mail it stands in.
+    pub(super) fn length(&self) -> u64 {
+        self.request.around.as_ref().map_or(self.file.size(), Around::length)
+    }
+
+    /// Whether it can go on from what the upstream has kept of it.
+    pub(super) fn goes_on(&self) -> bool {
+        self.request.around.is_none()
+    }
 }
 
 /// Whoever waits to be told from where on the body is wanted, and then what became of it.
@@ -108,6 +126,10 @@ impl Broker {
         let Some(ArgValue::Upload(file)) = errand.args.get(&upload.arg) else {
             return Err(Denial::new(Class::BadArguments).field(upload.arg.as_str()).fix("no file is named"));
         };
+        // Of no bytes at all none can be held back.
+        if file.size() == 0 && Running::new().finish() != *file.sha256() {
+            return Err(*mismatch(upload.arg.as_str()).denial);
+        }
         let about = &errand.purpose.about;
         let _place = self.places.begin(about.agent.as_ref().ok_or_else(gone)?)?;
         let _reading = self.begin_reading(&errand.purpose, step, &errand.secret).await?;
@@ -120,14 +142,15 @@ impl Broker {
         let course = Course { errand, service, tool, step, file, key, request };
         let from = match &upload.start {
             None => {
-                self.charge_upload(&course, file.size()).await?;
+                self.charge_upload(&course, course.length()).await?;
                 From::Plain
             }
             Some(start) => self.find_session(&course, start).await?,
         };
         let (begun, answer, session) = self.transfer(&course, from, until, waiting).await?;
-        let goes_on = answer.status == 308 || answer.status >= 500;
-        if let Some(session) = session.filter(|_| goes_on) {
+        // What became of it can be asked there.
+        let open = answer.status == 308 || answer.status >= 500;
+        if let Some(session) = session.filter(|_| open) {
             self.keep_session(&course, session);
         }
         self.conclude_upload(&course, begun, answer).await
@@ -159,7 +182,17 @@ impl Broker {
         lock(&self.uploads).take(key, self.ports.clock.mono_us())
     }
 
-    /// Keeps where it was cut: the same call goes on there.
+    /// Leaves an upload whose last piece was not handed over: the same call goes on there, or it is ended for good. Where
+    /// nothing may be sent any more, it is left to the upstream's clock: without its last piece it makes nothing.
+    pub(super) async fn leave_session(self: &Arc<Self>, course: &Course<'_>, session: Session) {
+        if course.goes_on() {
+            self.keep_session(course, session);
+        } else if self.still_allowed(&course.errand.purpose).is_ok() {
+            self.end_session(course, &session.url).await;
+        }
+    }
+
+    /// Keeps where it was cut: the same call goes on there, or asks there what became of it.
     pub(super) fn keep_session(&self, course: &Course<'_>, session: Session) {
         if let (Some(key), Some(agent)) = (&course.key, &course.errand.purpose.about.agent) {
             let now_us = self.ports.clock.mono_us();

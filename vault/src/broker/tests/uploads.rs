@@ -1,5 +1,6 @@
 //! Bodies that come piece by piece: what of them goes out, when the last of it does, and where one goes on after a cut.
 
+mod mails;
 mod sessions;
 
 use std::sync::{Arc, Mutex};

@@ -151,6 +151,7 @@ impl Upstream for FakeUpstream {
                     let Some(piece) = pieces.recv().await else {
                         return Err(UpstreamFault::Broken("the body was cut"));
                     };
+                    assert!(piece.len() <= PIECE, "a piece is a piece");
                     left = left.checked_sub(piece.len()).expect("no more than announced");
                     self.bodies.lock().unwrap()[at].0.extend_from_slice(&piece);
                     // A body that is refused while it comes.

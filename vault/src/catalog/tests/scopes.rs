@@ -41,6 +41,17 @@ const ACCEPTED: &[(&str, &str, &[&str])] = &[
     ("POST", "/gmail/v1/users/me/messages/{}/modify", &[MAIL, "gmail.modify"]),
     ("POST", "/gmail/v1/users/me/messages/send", &[MAIL, "gmail.compose", "gmail.modify", "gmail.send"]),
     (
+        "POST",
+        "/upload/gmail/v1/users/me/messages/send",
+        &[MAIL, "gmail.compose", "gmail.modify", "gmail.send"],
+    ),
+    // Where an upload goes on: the method that began it.
+    (
+        "PUT",
+        "/upload/gmail/v1/users/me/messages/send",
+        &[MAIL, "gmail.compose", "gmail.modify", "gmail.send"],
+    ),
+    (
         "GET",
         "/drive/v3/files",
         &["drive", "drive.file", "drive.metadata", "drive.metadata.readonly", "drive.readonly"],

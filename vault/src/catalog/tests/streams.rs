@@ -78,6 +78,19 @@ fn streams_are_read_as_they_are_written() {
     assert_eq!(streamed.max, 16 << 30);
     let upload = read.tools[&ident("put")].steps[0].upload.as_ref().unwrap();
     assert_eq!((&upload.start, upload.content_type.is_none()), (&None, true));
+    let mail = "within = { codec = \"rfc5322\", subject = \"{text}\" }, max = 1000";
+    let with_mail = BASE.replace("type = \"{kind}\" }", &format!("type = \"{{kind}}\", {mail} }}"));
+    let read = service::parse(&with_mail).unwrap();
+    let upload = read.tools[&ident("put")].steps[0].upload.as_ref().unwrap();
+    assert_eq!(upload.within.as_ref().map(|within| within.max), Some(1000));
+    // What a file in a mail may be said to be has a place in a mail.
+    for (kind, fits) in
+        [("multipart/mixed", false), ("message/rfc822", false), ("text", false), ("a/b", true)]
+    {
+        let kinds = format!("of = [\"text/plain\", \"{kind}\"]");
+        let changed = with_mail.replace("of = [\"text/plain\"]", &kinds);
+        assert_eq!(service::parse(&changed).is_ok(), fits, "{kind}");
+    }
     let decoded = BASE.replace("offset = \"{from}\"", "decode = { json = \"/data\", as = \"base64url\" }");
     let read = service::parse(&decoded).unwrap();
     let AnswerKind::Stream(streamed) = &read.tools[&ident("get")].steps[0].answer else { panic!() };
@@ -135,6 +148,41 @@ fn a_stream_that_could_not_be_bounded_is_refused() {
         ("path = \"/upload/things\"\nbody = { upload", "path = \"/upload/{text}\"\nbody = { upload"),
         ("effect = \"write\"", "effect = \"read\""),
         ("fields = [\"id\"]", "answer = \"bytes\""),
+        // A file within a mail: of a known most, in a session, and in nothing but a mail.
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" } }",
+        ),
+        ("type = \"{kind}\" }", "type = \"{kind}\", max = 1000 }"),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" }, max = -1 }",
+        ),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" }, max = \"1\" }",
+        ),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{file}\" }, max = 1000, more = 1 }",
+        ),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", file = \"{file}\" }, max = 1000 }",
+        ),
+        (
+            "type = \"{kind}\" }",
+            "type = \"{kind}\", within = { codec = \"json\", fields = { a = \"{text}\" } }, max = 1000 }",
+        ),
+        ("type = \"{kind}\" }", "type = \"{kind}\", within = \"{text}\", max = 1000 }"),
+        (
+            "type = \"{kind}\" }",
+            "type = \"message/rfc822\", within = { codec = \"rfc5322\", subject = \"{text}\" }, max = 1000 }",
+        ),
+        (
+            "type = \"{kind}\" }\nresumable = { start = \"begin\" }",
+            "type = \"{kind}\", within = { codec = \"rfc5322\", subject = \"{text}\" }, max = 1000 }",
+        ),
         (
             "body = { upload = \"file\", type = \"{kind}\" }\nresumable = { start = \"begin\" }",
             "body = { codec = \"json\", fields = { name = \"{file}\" } }",

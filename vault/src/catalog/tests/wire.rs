@@ -514,6 +514,7 @@ fn the_vaults_own_steps() {
             facts,
             "GET /drive/v3/files?fields=files%28id%2Cname%2CmimeType%29&pageSize=100&q=name%20%3D%20%27it%5C%27s%27%20and%20\
              trashed%20%3D%20false",
+            "POST /upload/gmail/v1/users/me/messages/send?uploadType=resumable",
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Craw%29&format=raw",
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Cpayload%2Fheaders%29&format=metadata",
             "GET /gmail/v1/users/me/labels",
