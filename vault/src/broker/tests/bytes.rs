@@ -4,8 +4,10 @@ use claviger_domain::caveat::Caveat;
 use claviger_domain::refusal::Class;
 use serde_json::json;
 
+use super::boxes::{READ, boxes, thing};
 use super::upstream::json as answer;
 use super::world::{World, agent, class};
+use crate::port::Commit;
 
 const GET: &str = "gmail.get_message";
 const SEND: &str = "gmail.send_message";
@@ -170,6 +172,43 @@ async fn who_releases_its_child_while_it_reads_is_counted_above_it() {
             sent.unwrap();
             answers_of(&world, 200);
             assert_eq!(get(&world).await, Err(Class::RateLimited), "the grant's day has 100 left");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_counted_durably_is_not_released() {
+    let boxes = boxes(&[("t", thing(json!({})))]).await;
+    boxes.world.grant(&[READ], vec![Caveat::BytesADay(1000)]).await;
+    let read = async || boxes.call(READ, json!({ "thing_id": "t" })).await;
+    boxes.world.store.fail("counter/", Commit::Full, false);
+    assert_eq!(class(read().await), Class::Unavailable);
+    // Of what may have been counted, all counts: here the whole day, which was reserved at once.
+    boxes.world.store.fail("counter/", Commit::Unknown, true);
+    boxes.world.store.down(true);
+    assert_eq!(class(read().await), Class::Unavailable);
+    boxes.world.store.down(false);
+    assert_eq!(class(read().await), Class::RateLimited);
+    boxes.world.clock.advance(DAY_MS);
+    read().await.unwrap();
+}
+
+/// A grant that goes while it reads takes with it what counted: what was bounded stays here, and nothing else does.
+#[tokio::test]
+async fn of_a_grant_that_goes_only_what_was_unbounded_is_released() {
+    for (caveat, released) in [(Caveat::BytesADay(1000), false), (Caveat::Calls(5), true)] {
+        let boxes = boxes(&[]).await;
+        let grant = boxes.world.grant(&[READ], vec![caveat.clone()]).await.grant.id;
+        let minted = boxes.world.mint(READ, json!({ "thing_id": "t" })).await.unwrap();
+        let broker = std::sync::Arc::clone(&boxes.world.broker);
+        boxes.world.upstream.answer_with(move |_| {
+            broker.write().forget_handles(grant);
+            answer(200, &thing(json!({})))
+        });
+        let sent = boxes.world.send(&minted, "get", &[]).await;
+        match released {
+            true => drop(sent.unwrap()),
+            false => assert_eq!(class(sent), Class::Revoked),
         }
     }
 }

@@ -6,6 +6,7 @@ use claviger_domain::id::HandleId;
 use claviger_domain::refusal::Class;
 use serde_json::{Value, json};
 
+use super::fakes::Door;
 use super::world::{ADMIN, World, adapter, agent, class};
 use crate::broker::DecoyKind;
 use crate::broker::error::AdminError;
@@ -143,4 +144,37 @@ async fn decoys_are_bounded_and_end_when_they_are_removed() {
         let item = world.store.item(name).unwrap();
         assert!(!item.value.windows(4).any(|bytes| bytes == b"AKIA"), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_use_is_counted_at_once_and_a_handle_is_used_by_naming_it_as_one() {
+    let (world, key, handle) = world().await;
+    // In the text of a mail it opens nothing.
+    world.call(SEND, mail(&handle.value)).await.unwrap();
+    assert_eq!(frozen(&world, "ann"), None);
+    assert_eq!(class(world.call(SEND, mail(&key.value)).await), Class::Frozen);
+    settled(&world).await;
+    let used: Vec<_> =
+        world.broker.decoys().unwrap().into_iter().map(|decoy| (decoy.id, decoy.used)).collect();
+    assert_eq!(used.len(), 2);
+    assert!(used.contains(&(key.id, 1)) && used.contains(&(handle.id, 0)), "{used:?}");
+}
+
+/// What could not be recorded, or is not durable, did not happen: neither a decoy made nor one removed.
+#[tokio::test]
+async fn decoys_come_and_go_recorded_and_durable() {
+    let (mut world, key, _) = world().await;
+    world.audit.break_door(Door::Record);
+    let made = world.broker.add_decoy(ADMIN, DecoyKind::Handle, "").await;
+    assert!(matches!(made, Err(AdminError::Audit(_))), "{made:?}");
+    let gone = world.broker.remove_decoy(ADMIN, key.id).await;
+    assert!(matches!(gone, Err(AdminError::Audit(_))), "{gone:?}");
+    world.audit.mend();
+    world.store.fail("decoy/", Commit::Full, false);
+    let gone = world.broker.remove_decoy(ADMIN, key.id).await;
+    assert!(matches!(gone, Err(AdminError::Store(_))), "{gone:?}");
+    assert_eq!(world.broker.decoys().unwrap().len(), 2);
+    world.restart().await;
+    assert_eq!(world.broker.decoys().unwrap().len(), 2);
+    assert_eq!(class(world.call(SEND, mail(&key.value)).await), Class::Frozen);
 }

@@ -7,8 +7,9 @@ use claviger_domain::capability::{Capability, LIFE_US};
 use claviger_domain::id::HandleId;
 use serde_json::json;
 
-use super::world::{World, adapter};
+use super::world::{World, adapter, agent};
 use crate::broker::capabilities::Capabilities;
+use crate::broker::flights::{Flight, Flights};
 use crate::broker::lock;
 use crate::broker::nonces::{Nonces, Spent};
 use crate::broker::time::STEP_BACK_MS;
@@ -69,4 +70,17 @@ fn a_nonce_is_known_as_long_as_it_could_be_presented() {
             assert_eq!(nonces.spend(handle, [2; 12], start + at + later), Err(Spent::Before), "{at} {later}");
         }
     }
+}
+
+#[test]
+fn whoever_ends_one_use_has_room_for_one() {
+    let (flights, ann) = (Flights::default(), agent("ann"));
+    let mut held: Vec<Flight> = (0..64).map(|_| flights.begin(&ann).unwrap()).collect();
+    drop(held.pop());
+    held.push(flights.begin(&ann).unwrap());
+    assert!(flights.begin(&ann).is_err());
+    // The last one counts as well.
+    held.truncate(1);
+    held.extend((1..64).map(|_| flights.begin(&ann).unwrap()));
+    assert!(flights.begin(&ann).is_err());
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use claviger_domain::event::Kind;
 use claviger_domain::id::VaultId;
 
 use super::fakes::Seeded;
 use super::world::{ADMIN, World, adapter, agent, catalog, sealer, secret, settings};
 use crate::broker::error::AdminError;
 use crate::broker::persist::{Plain, Put};
-use crate::broker::records::{self, AgentRecord};
-use crate::broker::{Broker, Ports, Settings, UnsealError};
+use crate::broker::records::{self, AdapterRecord, AgentRecord};
+use crate::broker::{Broker, DecoyKind, Ports, Settings, UnsealError};
 use crate::port::{Item, Purpose};
 
 async fn world() -> World {
@@ -180,4 +181,71 @@ async fn everything_comes_back_as_it_was() {
     assert_eq!(world.broker.adapter_of_uid(3001), Some(adapter("gmail")));
     assert_eq!(world.broker.agent_of_uid(3001), None);
     assert_eq!(world.broker.secret(&secret("gmail/me")).unwrap().version, 2);
+}
+
+/// What agents made decides whom they may touch, and a decoy who is frozen: they are proved like the rest.
+#[tokio::test]
+async fn what_agents_made_and_what_lures_them_is_proved() {
+    let world = world().await;
+    world.broker.add_decoy(ADMIN, DecoyKind::Handle, "").await.unwrap();
+    world.broker.remember_made(&agent("ann"), &secret("drive/me"), "one").await;
+    load(&world, |_| {}).await.unwrap();
+    for kind in ["made/", "decoy/"] {
+        let keys = world.store.keys();
+        let key = keys.iter().find(|key| key.starts_with(kind)).expect(kind);
+        let forged = Err(UnsealError::Forged { key: key.clone() });
+        let last = world.store.item(key).unwrap().value.len() - 1;
+        assert_eq!(load(&world, |items| items.get_mut(key).unwrap().value[last] ^= 1).await, forged);
+        assert_eq!(load(&world, |items| items.get_mut(key).unwrap().version += 1).await, forged);
+    }
+}
+
+/// A record of this vault's own under a key that is not its own: it says who it is, and is not believed.
+#[tokio::test]
+async fn a_record_that_names_another_than_its_key_is_not_believed() {
+    let world = world().await;
+    world.broker.add_decoy(ADMIN, DecoyKind::Handle, "").await.unwrap();
+    let agent = AgentRecord { name: "ann".to_owned(), uid: Some(2050), ..AgentRecord::default() };
+    let adapter = AdapterRecord { name: "gmail".to_owned(), uid: Some(3050), ..AdapterRecord::default() };
+    let sealed = |kind: &str| {
+        let key = world.store.keys().into_iter().find(|key| key.starts_with(kind)).expect("one of each");
+        let plain = world.broker.unseal_item(Purpose::Record, &world.store.item(&key).unwrap());
+        Plain::Sealed(Purpose::Record, plain.unwrap().to_vec())
+    };
+    for (key, plain) in [
+        ("agent/zoe", Plain::Registry(records::encode(&agent))),
+        ("adapter/zoe", Plain::Registry(records::encode(&adapter))),
+        ("secret/gmail/zoe", sealed("secret/")),
+        ("grant/gr_0000000000000000", sealed("grant/")),
+        ("grant/zoe", sealed("grant/")),
+        ("handle/hdl_00000000000000000000000000000000", sealed("handle/")),
+        ("decoy/zoe", sealed("decoy/")),
+    ] {
+        world.broker.commit(vec![Put { key: key.to_owned(), version: 0, plain }]).await.unwrap();
+        let loaded = broker(&world, 99, settings()).load().await;
+        assert_eq!(loaded, Err(UnsealError::Forged { key: key.to_owned() }));
+        world.store.tamper(|items| drop(items.remove(key)));
+    }
+    broker(&world, 99, settings()).load().await.unwrap();
+}
+
+/// Of a grant that was revoked nothing lives in the next run: its children are deleted without a word, its root's record
+/// stays with its own.
+#[tokio::test]
+async fn handles_of_a_grant_that_was_revoked_do_not_live_again() {
+    let mut world = World::new().await;
+    let grant = world.grant(&["gmail.get_message"], vec![]).await.grant;
+    let child = world.broker.narrow(&agent("ann"), grant.root, vec![], String::new()).await.unwrap().id;
+    world.broker.revoke(ADMIN, grant.id).await.unwrap();
+    let kept = |world: &World| {
+        let keys = world.store.keys();
+        [grant.root, child].map(|id| keys.contains(&format!("handle/{id}")))
+    };
+    assert_eq!(kept(&world), [true, true], "not deleted yet");
+    world.restart().await;
+    assert_eq!(world.broker.read().handles.len(), 0);
+    let told = world.audit.count(Kind::Released);
+    world.broker.tick().await;
+    assert_eq!(kept(&world), [true, false]);
+    assert_eq!(world.audit.count(Kind::Released), told);
 }

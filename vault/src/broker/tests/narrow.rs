@@ -1,6 +1,7 @@
 //! Children: never more than their parents, ended with them, counted with them, and few.
 
 mod ends;
+mod few;
 mod named;
 
 use std::sync::{Arc, Mutex};
