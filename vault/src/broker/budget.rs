@@ -142,15 +142,16 @@ mod tests {
     #[test]
     fn in_a_crowd_only_those_that_are_full_are_dropped() {
         let (ann, bob): (AgentName, AgentName) = ("ann".parse().unwrap(), "bob".parse().unwrap());
-        let crowd: Vec<AgentName> = (0..SWEEP_AT).map(|at| format!("a{at}").parse().unwrap()).collect();
+        let crowd: Vec<AgentName> = (1..SWEEP_AT).map(|at| format!("a{at}").parse().unwrap()).collect();
         let (mut budgets, mut looks) = (Budgets::default(), Looks::default());
         while budgets.spend(&ann, 1 << 20, 5) {}
         while budgets.spend(&ann, 0, 5) {}
         while looks.spend(&ann, 5) {}
         assert!(crowd.iter().all(|agent| budgets.spend(agent, 0, 5) && looks.spend(agent, 5)));
         assert!(!budgets.spend(&ann, 0, 5) && !looks.spend(&ann, 5));
-        assert_eq!((budgets.0.len(), looks.0.len()), (SWEEP_AT + 1, SWEEP_AT + 1));
-        assert!(budgets.spend(&bob, 0, DAY_US) && looks.spend(&bob, DAY_US));
-        assert_eq!((budgets.0.len(), looks.0.len()), (1, 1));
+        assert_eq!((budgets.0.len(), looks.0.len()), (SWEEP_AT, SWEEP_AT));
+        // The crowd's looks are all back then, and of the one who used up its own one is.
+        assert!(budgets.spend(&bob, 0, DAY_US) && looks.spend(&bob, 5 + LOOK_US));
+        assert_eq!((budgets.0.len(), looks.0.len()), (1, 2));
     }
 }

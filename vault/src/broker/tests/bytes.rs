@@ -178,19 +178,23 @@ async fn who_releases_its_child_while_it_reads_is_counted_above_it() {
 
 #[tokio::test]
 async fn what_is_not_counted_durably_is_not_released() {
-    let boxes = boxes(&[("t", thing(json!({})))]).await;
-    boxes.world.grant(&[READ], vec![Caveat::BytesADay(1000)]).await;
-    let read = async || boxes.call(READ, json!({ "thing_id": "t" })).await;
-    boxes.world.store.fail("counter/", Commit::Full, false);
-    assert_eq!(class(read().await), Class::Unavailable);
-    // Of what may have been counted, all counts: here the whole day, which was reserved at once.
-    boxes.world.store.fail("counter/", Commit::Unknown, true);
-    boxes.world.store.down(true);
-    assert_eq!(class(read().await), Class::Unavailable);
-    boxes.world.store.down(false);
-    assert_eq!(class(read().await), Class::RateLimited);
-    boxes.world.clock.advance(DAY_MS);
-    read().await.unwrap();
+    for (fault, happens, after) in [
+        (Commit::Full, false, None),
+        // Of what may have been counted, all counts: here the whole day, which was reserved at once.
+        (Commit::Unknown, true, Some(Class::RateLimited)),
+    ] {
+        let boxes = boxes(&[("t", thing(json!({})))]).await;
+        boxes.world.grant(&[READ], vec![Caveat::BytesADay(1000)]).await;
+        let read =
+            async || boxes.call(READ, json!({ "thing_id": "t" })).await.map_err(|refusal| refusal.class);
+        boxes.world.store.fail("counter/", fault, happens);
+        boxes.world.store.down(true);
+        assert_eq!(read().await, Err(Class::Unavailable), "{fault:?}");
+        boxes.world.store.down(false);
+        assert_eq!(read().await.err(), after, "{fault:?}");
+        boxes.world.clock.advance(DAY_MS);
+        read().await.unwrap();
+    }
 }
 
 /// A grant that goes while it reads takes with it what counted: what was bounded stays here, and nothing else does.

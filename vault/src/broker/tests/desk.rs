@@ -58,11 +58,33 @@ name = "parts"
 method = "GET"
 path = "/things/{thing_id}/parts"
 fields = ["parts"]
-yields.part_id = "/parts/*/id"
 check.folder = { probe = "facts", at = "/parents" }
 [[tool.update.step]]
 name = "put"
 method = "PUT"
+path = "/things/{thing_id}"
+fields = ["id"]
+check.folder = { probe = "facts", at = "/parents" }
+
+[tool.browse]
+summary = "Read the parts of a thing"
+effect = "read"
+requests = 5
+args.thing_id = { type = "id", required = true, summary = "" }
+[[tool.browse.look]]
+name = "thing"
+step = "facts"
+people = ["/guests/*/mail"]
+[[tool.browse.step]]
+name = "parts"
+method = "GET"
+path = "/things/{thing_id}/parts"
+fields = ["parts"]
+yields.part_id = "/parts/*/id"
+check.folder = { probe = "facts", at = "/parents" }
+[[tool.browse.step]]
+name = "get"
+method = "GET"
 path = "/things/{thing_id}/parts/{part_id}"
 fields = ["id"]
 param.part_id = { from = "answer" }
@@ -70,6 +92,7 @@ check.folder = { probe = "part", at = "/parents" }
 "#;
 
 const UPDATE: &str = "desk.update";
+const BROWSE: &str = "desk.browse";
 
 /// What the upstream answers of an owner: its status.
 type Status = Arc<Mutex<u16>>;
@@ -112,8 +135,6 @@ async fn mint(world: &World, args: Value) -> Result<Minted, Refusal> {
     world.mint(UPDATE, args).await
 }
 
-const PART: [(&str, &str); 1] = [("part_id", "p")];
-
 #[tokio::test]
 async fn only_before_what_may_change_something_the_due_looks_are_done_again() {
     let (world, _) = desk().await;
@@ -121,11 +142,11 @@ async fn only_before_what_may_change_something_the_due_looks_are_done_again() {
     let minted = mint(&world, json!({ "thing_id": "t" })).await.unwrap();
     assert_eq!(world.upstream.calls().len(), 1, "the thing, and no owner");
     assert_eq!(asked(&world, &minted, "parts", &[]).await, ["GET /things/t/parts"]);
-    assert_eq!(asked(&world, &minted, "put", &PART).await, ["GET /things/t", "PUT /things/t/parts/p"]);
+    assert_eq!(asked(&world, &minted, "put", &[]).await, ["GET /things/t", "PUT /things/t"]);
     let minted = mint(&world, json!({ "thing_id": "t", "owner_id": "o" })).await.unwrap();
     assert_eq!(asked(&world, &minted, "parts", &[]).await, ["GET /things/t/parts"]);
-    let put = asked(&world, &minted, "put", &PART).await;
-    assert_eq!(put, ["GET /things/t", "GET /owners/o", "PUT /things/t/parts/p"]);
+    let put = asked(&world, &minted, "put", &[]).await;
+    assert_eq!(put, ["GET /things/t", "GET /owners/o", "PUT /things/t"]);
     world.all_announced();
 }
 
@@ -149,13 +170,14 @@ async fn a_look_that_may_fail_reaches_somebody_unknown_and_never_hides_trouble()
 #[tokio::test]
 async fn a_probe_of_what_only_a_step_names_waits_for_that_step() {
     let (world, _) = desk().await;
-    world.grant(&[UPDATE], vec![within("folder", &["in"])]).await;
-    let minted = mint(&world, json!({ "thing_id": "t" })).await.unwrap();
+    world.grant(&[BROWSE], vec![within("folder", &["in"])]).await;
+    let minted = world.mint(BROWSE, json!({ "thing_id": "t" })).await.unwrap();
     let targets: Vec<String> = world.upstream.calls().into_iter().map(|seen| seen.target).collect();
     assert_eq!(targets, ["/things/t", "/things/t"], "a probe and a look");
-    asked(&world, &minted, "parts", &[]).await;
-    let put = asked(&world, &minted, "put", &PART).await;
-    assert_eq!(put, ["GET /things/t/parts/p", "GET /things/t", "PUT /things/t/parts/p"]);
+    let parts = asked(&world, &minted, "parts", &[]).await;
+    assert_eq!(parts, ["GET /things/t", "GET /things/t/parts"]);
+    let part = asked(&world, &minted, "get", &[("part_id", "p")]).await;
+    assert_eq!(part, ["GET /things/t/parts/p", "GET /things/t/parts/p"]);
 }
 
 #[tokio::test]
@@ -169,7 +191,7 @@ async fn looks_count_for_calls_that_come_to_nothing_and_fill_the_log_for_all() {
     let refused = told(mint(&world, json!({ "thing_id": "t" })).await);
     assert_eq!(refused, (Class::Busy, Some("looks".to_owned())));
     // What was minted is charged to its grant, its looks with it.
-    asked(&world, &minted, "put", &PART).await;
+    asked(&world, &minted, "put", &[]).await;
     // There is room in the log for the call, and not for its look.
     world.clock.advance(600_000);
     let now_us = world.clock.mono_us();
