@@ -110,7 +110,7 @@ async fn what_is_shown_is_what_the_grants_for_it_allow() {
     let narrow = schema(&tool, &[&short()]);
     assert_ne!(narrow, schema(&tool, &[]));
     world.grant(&[GET], vec![short()]).await;
-    assert_eq!(shown(&world), [narrow.clone()]);
+    assert_eq!(shown(&world), std::slice::from_ref(&narrow));
     // Another tool's, another agent's, and one that forbids some calls, say nothing of it.
     world.grant(&[LABELS], vec![]).await;
     world.grant(&["drive.read_file"], vec![]).await;
@@ -118,7 +118,7 @@ async fn what_is_shown_is_what_the_grants_for_it_allow() {
     let mut asked = ask("ann", &[GET], vec![within("label", &["Label_1"])]);
     (asked.deny, asked.approve) = (true, claviger_domain::grant::Approve::Default);
     world.broker.add_grant(ADMIN, asked).await.unwrap();
-    assert_eq!(shown(&world), [narrow.clone()]);
+    assert_eq!(shown(&world), std::slice::from_ref(&narrow));
     // Another of the same does.
     world.grant(&[GET], vec![]).await;
     assert_eq!(shown(&world), [schema(&tool, &[]), schema(&tool, &[])]);
