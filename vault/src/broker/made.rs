@@ -99,12 +99,11 @@ impl Broker {
         let plain = || Plain::Sealed(Purpose::Record, records::encode(&chunk));
         match self.put_over(&chunk.key(), version, plain).await {
             Ok(version) => {
+                // Where one of them was removed meanwhile, too: the store has it, and the next of that name is let in only
+                // when what is known here is forgotten.
                 let mut state = self.write();
-                // Whoever was removed meanwhile has made nothing.
-                if state.agents.contains_key(agent) && state.secrets.contains_key(secret) {
-                    let chunks = state.made.0.entry((agent.clone(), secret.clone())).or_default();
-                    chunks.insert(chunk.place, (version, chunk));
-                }
+                let chunks = state.made.0.entry((agent.clone(), secret.clone())).or_default();
+                chunks.insert(chunk.place, (version, chunk));
             }
             Err(error) => {
                 tracing::warn!(%agent, %secret, %error, "that the agent made an object could not be recorded");

@@ -296,14 +296,22 @@ impl Broker {
     /// Deletes what has been over for long enough, and what an agent left that is no more.
     pub(super) async fn sweep_approvals(&self) {
         let now_ms = self.now_ms();
-        let old: Vec<(ApprovalId, u64)> = {
+        let over: Vec<(ApprovalId, u64, bool)> = {
             let (state, table) = (self.read(), self.approvals.lock());
             let gone = |entry: &Entry| !state.agents.contains_key(&entry.approval.agent);
             let old = |entry: &Entry| entry.over_since(now_ms).is_some_and(|at| at + KEPT_MS <= now_ms);
             let entries = table.entries.iter().filter(|(_, entry)| entry.version > 0 && !entry.taken);
             let entries = entries.filter(|(_, entry)| gone(entry) || old(entry)).take(SWEEP);
-            entries.map(|(id, entry)| (*id, entry.version)).collect()
+            entries.map(|(id, entry)| (*id, entry.version, entry.unsure)).collect()
         };
+        let (unsure, old): (Vec<_>, Vec<_>) = over.into_iter().partition(|(_, _, unsure)| *unsure);
+        // Of these the version is not known: one of them would keep all from going. They go next time.
+        for (id, ..) in unsure {
+            if let Err(error) = self.make_sure(id).await {
+                tracing::warn!(%error, "an approval that is over could not be read again");
+            }
+        }
+        let old: Vec<(ApprovalId, u64)> = old.into_iter().map(|(id, version, _)| (id, version)).collect();
         if old.is_empty() {
             return;
         }

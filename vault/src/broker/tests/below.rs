@@ -170,3 +170,75 @@ async fn looks_for_calls_that_come_to_nothing_are_bounded() {
     refused().await;
     assert_eq!(boxes.world.upstream.calls().len(), before + 610);
 }
+
+/// Answers what lies below each folder, and nothing of anything else.
+fn folders(boxes: &Boxes, list: impl Fn(&str) -> (u16, Value) + Send + Sync + 'static) {
+    boxes.world.upstream.answer_with(move |seen| {
+        let path = seen.target.split('?').next().unwrap_or_default();
+        match path.strip_prefix("/folders/").and_then(|rest| rest.strip_suffix("/folders")) {
+            Some(folder) => {
+                let (status, list) = list(folder);
+                answer(status, &list)
+            }
+            None => answer(200, &thing(json!({ "id": "a" }))),
+        }
+    });
+}
+
+/// The folders that a call may name, as they were found.
+async fn found(boxes: &Boxes) -> Vec<String> {
+    const IN: &str = "box.in_folder";
+    boxes.world.grant(&[IN, READ], vec![nested(&["in"])]).await;
+    let minted = boxes.world.mint(IN, json!({ "folder_id": "in" })).await.unwrap();
+    minted.choices.into_iter().flat_map(|(_, ids)| ids).collect()
+}
+
+/// What an upstream calls an id, and is none, would be a piece of a path of its choosing.
+#[tokio::test]
+async fn what_is_no_id_is_not_found_below() {
+    let boxes = boxes(&[]).await;
+    folders(&boxes, |folder| match folder {
+        "in" => {
+            (200, json!({ "folders": [{ "id": "a/../b" }, { "id": "" }, { "id": "x?y" }, { "id": "ok" }] }))
+        }
+        _ => (200, json!({ "folders": [] })),
+    });
+    assert_eq!(found(&boxes).await, ["in", "ok"]);
+}
+
+/// A folder that is gone, or that somebody hides, takes nothing else along.
+#[tokio::test]
+async fn what_cannot_be_listed_below_leaves_the_rest_in_scope() {
+    for status in [403, 404] {
+        let boxes = boxes(&[]).await;
+        folders(&boxes, move |folder| match folder {
+            "in" => (200, json!({ "folders": [{ "id": "one" }, { "id": "two" }] })),
+            "one" => (status, json!({})),
+            _ => (200, json!({ "folders": [] })),
+        });
+        assert_eq!(found(&boxes).await, ["in", "one", "two"], "{status}");
+        boxes.call(READ, json!({ "thing_id": "a" })).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn so_many_folders_are_found_below_and_no_more() {
+    let boxes = boxes(&[]).await;
+    folders(&boxes, |folder| match folder {
+        "in" => {
+            let all = (0..300).map(|n| json!({ "id": format!("f{n:03}") })).collect::<Vec<_>>();
+            (200, json!({ "folders": all }))
+        }
+        _ => (200, json!({ "folders": [] })),
+    });
+    assert_eq!(found(&boxes).await.len(), 1 + 200);
+}
+
+/// A circle of pages is left when it closes, not when the requests are used up.
+#[tokio::test]
+async fn the_same_page_again_is_not_asked_for_for_ever() {
+    let boxes = boxes(&[]).await;
+    folders(&boxes, |_| (200, json!({ "folders": [], "next": "same" })));
+    assert_eq!(found(&boxes).await, ["in"]);
+    assert_eq!(boxes.world.upstream.calls().len(), 2);
+}

@@ -8,7 +8,7 @@ use super::world::{ADMIN, World, secret};
 use crate::broker::error::AdminError;
 use crate::broker::view::{ConnectAsk, ConnectBegun, Connected};
 
-fn ask(name: &str, renew: bool, client: bool) -> ConnectAsk {
+pub(super) fn ask(name: &str, renew: bool, client: bool) -> ConnectAsk {
     ConnectAsk {
         secret: secret(name),
         effects: vec![Effect::Read, Effect::Send],
@@ -20,12 +20,16 @@ fn ask(name: &str, renew: bool, client: bool) -> ConnectAsk {
     }
 }
 
-fn param(begun: &ConnectBegun, name: &str) -> String {
+pub(super) fn param(begun: &ConnectBegun, name: &str) -> String {
     let (_, query) = begun.authorize_url.split_once('?').unwrap();
     query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}="))).unwrap().to_owned()
 }
 
-async fn finish(world: &World, begun: &ConnectBegun, state: &str) -> Result<Connected, AdminError> {
+pub(super) async fn finish(
+    world: &World,
+    begun: &ConnectBegun,
+    state: &str,
+) -> Result<Connected, AdminError> {
     let code = SecretBytes::from_text("CANARY-code".to_owned());
     world.broker.finish_connect(ADMIN, &begun.session, code, state).await
 }
@@ -37,7 +41,7 @@ pub(super) async fn connect(world: &World, name: &str, renew: bool) -> Result<Co
     finish(world, &begun, &state).await
 }
 
-fn invalid<T>(result: Result<T, AdminError>) -> String {
+pub(super) fn invalid<T>(result: Result<T, AdminError>) -> String {
     match result {
         Err(AdminError::Invalid { why, hints }) => {
             assert!(!hints.is_empty());

@@ -1,5 +1,6 @@
 //! A person's word: on one exact call, once, in time; and each way to make one yes serve for something else.
 
+mod store;
 mod trouble;
 
 use std::sync::Arc;

@@ -2,12 +2,15 @@
 
 use claviger_domain::caveat::Caveat;
 use claviger_domain::grant::Approve;
+use claviger_domain::refusal::Class;
+use claviger_domain::secret::SecretBytes;
 use serde_json::json;
 
-use super::boxes::boxes;
+use super::boxes::{READ, boxes, thing};
 use super::upstream::json as answer;
-use super::world::{ADMIN, World, agent, ask, secret};
+use super::world::{ADMIN, World, agent, ask, class, secret};
 use crate::broker::error::AdminError;
+use crate::broker::view::NewValue;
 use crate::port::Commit;
 
 const GET: &str = "gmail.get_message";
@@ -64,4 +67,73 @@ async fn a_day_that_is_used_up_asks_for_nothing() {
     world.call(GET, json!({"message_id": "m1"})).await.unwrap();
     assert!(world.call(GET, json!({"message_id": "m1"})).await.is_err());
     assert_eq!(world.upstream.calls().len(), 1);
+}
+
+/// Who comes and goes takes nothing of what others made.
+#[tokio::test]
+async fn what_one_made_is_not_forgotten_for_another() {
+    let boxes = boxes(&[]).await;
+    boxes.world.grant(&["box.make"], vec![]).await;
+    boxes.world.grant(&[READ], vec![Caveat::MadeByAgent]).await;
+    let made = boxes.call("box.make", json!({})).await.unwrap()["id"].as_str().unwrap().to_owned();
+    boxes.world.broker.add_agent(ADMIN, agent("eve"), Some(2009), false, false).await.unwrap();
+    let value = NewValue::Bearer(SecretBytes::from_text("another".to_owned()));
+    boxes.world.broker.add_secret(ADMIN, secret("box/other"), value).await.unwrap();
+    boxes.call(READ, json!({ "thing_id": made })).await.unwrap();
+}
+
+/// The next of a name is not let in before the store has forgotten what the last one made.
+#[tokio::test]
+async fn what_the_store_does_not_forget_is_not_forgotten() {
+    let mut boxes = boxes(&[]).await;
+    let world = &boxes.world;
+    world.grant(&["box.make"], vec![]).await;
+    let made = boxes.call("box.make", json!({})).await.unwrap()["id"].as_str().unwrap().to_owned();
+    let world = &boxes.world;
+    world.broker.remove_agent(ADMIN, &agent("ann")).await.unwrap();
+    world.store.fail("made/ann/", Commit::Full, false);
+    let again = world.broker.add_agent(ADMIN, agent("ann"), Some(2001), false, false).await;
+    assert!(matches!(again, Err(AdminError::Store(_))), "{again:?}");
+    world.broker.add_agent(ADMIN, agent("ann"), Some(2001), false, false).await.unwrap();
+    boxes.world.restart().await;
+    boxes.world.grant(&[READ], vec![Caveat::MadeByAgent]).await;
+    assert_eq!(class(boxes.call(READ, json!({ "thing_id": made })).await), Class::OutOfScope);
+}
+
+/// An answer may come after its agent, or its secret, was removed: the next of that name has made none of it, in this run
+/// and in the next.
+#[tokio::test]
+async fn what_was_made_as_its_maker_was_removed_is_not_the_next_ones() {
+    for agent_goes in [true, false] {
+        let mut boxes = boxes(&[("made0", thing(json!({ "id": "made0" })))]).await;
+        boxes.world.grant(&["box.make"], vec![]).await;
+        let minted = boxes.world.mint("box.make", json!({})).await.unwrap();
+        boxes.world.upstream.gate(false);
+        let token = || NewValue::Bearer(SecretBytes::from_text("token".to_owned()));
+        let going = async {
+            let broker = &boxes.world.broker;
+            boxes.world.upstream.wait_for(1).await;
+            if agent_goes {
+                broker.remove_agent(ADMIN, &agent("ann")).await.unwrap();
+            } else {
+                broker.remove_secret(ADMIN, &secret("box/me"), false).await.unwrap();
+            }
+            boxes.world.upstream.gate(true);
+        };
+        let (sent, ()) = tokio::join!(boxes.world.send(&minted, "post", &[]), going);
+        drop(sent);
+        let broker = &boxes.world.broker;
+        if agent_goes {
+            broker.add_agent(ADMIN, agent("ann"), Some(2001), false, false).await.unwrap();
+        } else {
+            broker.add_secret(ADMIN, secret("box/me"), token()).await.unwrap();
+        }
+        boxes.world.grant(&[READ], vec![Caveat::MadeByAgent]).await;
+        for _ in 0..2 {
+            let read = boxes.call(READ, json!({ "thing_id": "made0" })).await;
+            assert_eq!(class(read), Class::OutOfScope, "{agent_goes}");
+            boxes.world.restart().await;
+        }
+        assert!(!boxes.world.store.keys().iter().any(|key| key.starts_with("made/")), "{agent_goes}");
+    }
 }

@@ -19,7 +19,7 @@ async fn world() -> World {
     world
 }
 
-async fn get(world: &World) -> Result<(), Class> {
+pub(super) async fn get(world: &World) -> Result<(), Class> {
     world.call(GET, json!({"message_id": "m1"})).await.map(drop).map_err(|refusal| refusal.class)
 }
 
@@ -169,7 +169,7 @@ async fn no_refresh_for_a_call_that_was_revoked() {
 }
 
 /// A secret whose scopes are known, as after a login.
-async fn connected(granted: Option<&str>) -> World {
+pub(super) async fn connected(granted: Option<&str>) -> World {
     let world = World::empty().await;
     world.broker.add_agent(ADMIN, super::world::agent("ann"), Some(2001), false, false).await.unwrap();
     world.broker.add_adapter(ADMIN, super::world::adapter("gmail"), Some(3001), None).await.unwrap();
