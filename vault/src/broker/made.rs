@@ -47,6 +47,16 @@ impl MadeRecord {
     }
 }
 
+/// How many records one commit deletes.
+const AT_ONCE: usize = 64;
+
+/// Whose a record is, by its key.
+fn whose(key: &str) -> Option<(AgentName, SecretName)> {
+    let (agent, rest) = key.strip_prefix("made/")?.split_once('/')?;
+    let (secret, _) = rest.rsplit_once('/')?;
+    Some((agent.parse().ok()?, secret.parse().ok()?))
+}
+
 /// All chunks, by agent and secret, each with the version its record has.
 #[derive(Default)]
 pub(super) struct Made(HashMap<(AgentName, SecretName), BTreeMap<u32, (u64, MadeRecord)>>);
@@ -111,33 +121,28 @@ impl Broker {
         }
     }
 
-    /// Forgets what was made by an agent, or with a secret, that is removed: the next of that name made none of it.
+    /// Forgets what was made by an earlier agent, or with an earlier secret, of a name: the next one made none of it.
+    /// Their records begin with `prefix`.
     ///
     /// # Errors
     /// The store did not take it; then they are still remembered.
     pub(super) async fn forget_made(
         &self,
+        prefix: &str,
         wanted: impl Fn(&AgentName, &SecretName) -> bool,
     ) -> Result<(), AdminError> {
         let _turn = self.making.lock().await;
-        let gone: Vec<((AgentName, SecretName), Vec<String>)> = {
-            let state = self.read();
-            let all = state.made.0.iter().filter(|((agent, secret), _)| wanted(agent, secret));
-            all.map(|(whose, chunks)| {
-                (whose.clone(), chunks.values().map(|(_, chunk)| chunk.key()).collect())
-            })
-            .collect()
-        };
-        for (whose, keys) in gone {
-            let mut deletes = Vec::with_capacity(keys.len());
-            for key in keys {
-                let item = self.ports.store.get(&key).await;
-                let item = item.map_err(|_| AdminError::Store("it does not answer"))?;
-                deletes.extend(item.map(|item| (key, item.version)));
-            }
-            self.commit_all(Vec::new(), deletes).await?;
-            self.write().made.0.remove(&whose);
+        // By what the store has: a record of unknown fate may be there and not in memory.
+        let items = self.ports.store.scan(prefix).await;
+        let (_, items) = items.map_err(|_| AdminError::Store("it does not answer"))?;
+        let gone = items
+            .into_iter()
+            .filter(|item| whose(&item.key).is_some_and(|(agent, secret)| wanted(&agent, &secret)));
+        let deletes: Vec<(String, u64)> = gone.map(|item| (item.key, item.version)).collect();
+        for some in deletes.chunks(AT_ONCE) {
+            self.commit_all(Vec::new(), some.to_vec()).await?;
         }
+        self.write().made.0.retain(|(agent, secret), _| !wanted(agent, secret));
         Ok(())
     }
 

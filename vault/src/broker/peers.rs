@@ -42,7 +42,7 @@ impl Broker {
         event.agent = Some(name.clone());
         self.ports.audit.record(event, Detail::default()).await?;
         // An earlier agent of that name made what it made; this one has made nothing.
-        self.forget_made(|agent, _| *agent == name).await?;
+        self.forget_made(&format!("made/{name}/"), |agent, _| *agent == name).await?;
         // Over what an earlier try may have left, of which it was not known whether the store took it.
         let plain = || Plain::Registry(records::encode(&record));
         let version = self.put_over(&format!("agent/{name}"), 0, plain).await?;

@@ -113,7 +113,7 @@ impl Broker {
         event.secret_version = Some(1);
         self.ports.audit.record(event, Detail::default()).await?;
         // It may be another account than the one that had this name before.
-        self.forget_made(|_, secret| *secret == name).await?;
+        self.forget_made("made/", |_, secret| *secret == name).await?;
         let sealed = |bytes| Plain::Sealed(Purpose::Record, bytes);
         let plain = zeroize::Zeroizing::new(records::encode(&value));
         self.commit(vec![

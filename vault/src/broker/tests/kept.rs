@@ -1,5 +1,7 @@
 //! What is kept, and told, of what an owner takes away and of what an agent made.
 
+use std::sync::Arc;
+
 use claviger_domain::caveat::Caveat;
 use claviger_domain::grant::Approve;
 use claviger_domain::refusal::Class;
@@ -136,4 +138,25 @@ async fn what_was_made_as_its_maker_was_removed_is_not_the_next_ones() {
         }
         assert!(!boxes.world.store.keys().iter().any(|key| key.starts_with("made/")), "{agent_goes}");
     }
+}
+
+/// A record may be in the store though nobody was told so.
+#[tokio::test]
+async fn what_may_have_been_recorded_is_forgotten_too() {
+    let boxes = boxes(&[("made0", thing(json!({ "id": "made0" })))]).await;
+    boxes.world.grant(&["box.make"], vec![]).await;
+    let kept = |world: &World| world.store.keys().iter().filter(|key| key.starts_with("made/")).count();
+    let store = Arc::clone(&boxes.world.store);
+    boxes.world.store.fail("made/", Commit::Unknown, true);
+    *boxes.world.store.hook.lock().unwrap() = Some(Box::new(move |keys| {
+        store.down(keys.iter().any(|key| key.starts_with("made/")));
+    }));
+    boxes.call("box.make", json!({})).await.unwrap();
+    *boxes.world.store.hook.lock().unwrap() = None;
+    boxes.world.store.down(false);
+    assert_eq!(kept(&boxes.world), 1, "it happened");
+    assert!(boxes.world.broker.made_ids(&agent("ann"), &secret("box/me")).is_empty(), "and is not known");
+    boxes.world.broker.remove_agent(ADMIN, &agent("ann")).await.unwrap();
+    boxes.world.broker.add_agent(ADMIN, agent("ann"), Some(2001), false, false).await.unwrap();
+    assert_eq!(kept(&boxes.world), 0);
 }
