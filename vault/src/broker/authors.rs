@@ -61,9 +61,12 @@ impl Broker {
 
 /// What an answer tells of its authors. What it holds for that alone is taken out of it.
 pub(super) fn told(step: &Step, judged: &mut Judged) -> Option<Value> {
+    let mut telling = step.authors.iter().filter(|authors| authors.step.is_none()).peekable();
+    // Most answers tell nothing, and may be long.
+    telling.peek()?;
     let told = judged.json.clone();
     if let Some(json) = &mut judged.json {
-        step.authors.iter().filter(|authors| authors.step.is_none()).for_each(|authors| authors.hide(json));
+        telling.for_each(|authors| authors.hide(json));
     }
     told
 }

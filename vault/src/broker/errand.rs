@@ -57,6 +57,7 @@ impl Errand {
 /// An answer that was judged. The default is one of which nothing is released.
 #[derive(Default)]
 pub(super) struct Judged {
+    /// What is released: as it came, or what was printed of the value when its length was counted.
     pub(super) body: Bytes,
     pub(super) json: Option<Value>,
     /// The id of what was made.

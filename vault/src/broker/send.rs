@@ -43,6 +43,21 @@ impl Broker {
         step: &str,
         params: BTreeMap<String, String>,
     ) -> Result<Sent, Refusal> {
+        self.send_holding(adapter, capability, step, params, ()).await
+    }
+
+    /// The same; what is `held` is let go of when the use has ended, whatever becomes of the caller.
+    ///
+    /// # Errors
+    /// As [`Broker::send`].
+    pub async fn send_holding(
+        self: &Arc<Self>,
+        adapter: &AdapterName,
+        capability: &[u8],
+        step: &str,
+        params: BTreeMap<String, String>,
+        held: impl Send + 'static,
+    ) -> Result<Sent, Refusal> {
         let mut about = About { adapter: Some(adapter.clone()), ..About::default() };
         let errand = match self.prepare(adapter, capability, step, &params, &mut about) {
             Ok(errand) => errand,
@@ -50,10 +65,12 @@ impl Broker {
         };
         let broker = Arc::clone(self);
         let actor = Actor::Adapter(adapter.clone());
-        let task = self.tasks.spawn(async move {
+        // In a box: what a use may have to remember is some kilobytes, which a task would move several times.
+        let task = self.tasks.spawn(Box::pin(async move {
+            let _held = held;
             let result = broker.run(&errand).await;
             result.map_err(|denial| broker.refuse(actor, errand.purpose.about.clone(), denial))
-        });
+        }));
         task.await.unwrap_or_else(|_| {
             // The task panicked: what it had sent, if anything, is an intent without an outcome.
             Err(Refusal { class: Class::Unknown, field: None, reference: None, approval: None })
@@ -146,9 +163,11 @@ impl Broker {
 
     /// What is about to be released counts against the day: as released, so that nothing out of scope can be told by it.
     async fn counted(&self, errand: &Errand, judged: Result<Judged, Denial>) -> Result<Judged, Denial> {
-        let judged = judged?;
-        let length = judged.json.as_ref().map_or(judged.body.len(), |value| value.to_string().len());
-        self.bytes_in(&errand.purpose, length).await?;
+        let mut judged = judged?;
+        if let Some(json) = &judged.json {
+            judged.body = Bytes::from(json.to_string());
+        }
+        self.bytes_in(&errand.purpose, judged.body.len()).await?;
         Ok(judged)
     }
 
@@ -195,9 +214,11 @@ impl Broker {
     ) -> Result<Sent, Denial> {
         let Judged { mut body, json, made: _, flags, onward } = judged;
         if let Some(mut value) = json {
-            self.keep_page(errand, tool, step, &mut value, onward);
+            if step.page.is_some() {
+                self.keep_page(errand, tool, step, &mut value, onward);
+                body = Bytes::from(value.to_string());
+            }
             lock(&errand.live).learn(step, &value);
-            body = Bytes::from(value.to_string());
         }
         let (status, headers) = match errand.turned(step) {
             // Whether the upstream was asked for this page at all, and how it answered, depends on what was dropped.

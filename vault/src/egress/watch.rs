@@ -62,6 +62,12 @@ impl Needles {
     fn longest(&self) -> usize {
         self.text.iter().chain(&self.lower).map(|needle| needle.len()).max().unwrap_or(0)
     }
+
+    /// Whether all of them are longer than a whole text of that many bytes. Undoing escapes makes no text longer, so
+    /// such a text need not be looked through.
+    pub(super) fn exceed(&self, length: usize) -> bool {
+        self.text.iter().chain(&self.lower).all(|needle| needle.len() > length)
+    }
 }
 
 impl std::fmt::Debug for Needles {

@@ -120,13 +120,9 @@ impl AdapterService for Adapters {
         let v1::SendRequest { capability, step, params } = request.into_inner();
         let capability = zeroize::Zeroizing::new(capability);
         let params = params.into_iter().collect();
-        let broker = Arc::clone(&self.broker);
         // The places are held to the end of the use, not of the caller: who hangs up frees none.
-        let sent = tokio::spawn(async move {
-            let _held = (inside, turn);
-            broker.send(&adapter, &capability, &step, params).await
-        });
-        let sent = sent.await.map_err(|_| bare(Class::Unknown))?;
+        let held = (inside, turn);
+        let sent = self.broker.send_holding(&adapter, &capability, &step, params, held).await;
         Ok(Response::new(answer::sent(sent.map_err(|refusal| refused(&refusal))?)))
     }
 

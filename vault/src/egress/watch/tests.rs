@@ -30,7 +30,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn forms() -> Vec<(String, String)> {
-    let s = SECRET;
+    forms_of(SECRET)
+}
+
+fn forms_of(s: &str) -> Vec<(String, String)> {
     let bytes = s.as_bytes();
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
     let mut forms = vec![
@@ -109,6 +112,22 @@ fn other_text_is_not_the_secret() {
 fn short_secrets_are_not_looked_for() {
     assert!(!sees(b"1234567", b"1234567", 7));
     assert!(sees(b"12345678", b"12345678", 7));
+}
+
+#[test]
+fn only_what_is_too_short_for_every_form_is_passed_over() {
+    let mut needles = Needles::default();
+    needles.add(b"secret-value");
+    needles.add(b"9 letters");
+    assert!(needles.exceed(8) && !needles.exceed(9), "the shorter of two decides");
+    for secret in ["12345678", "123456789", "1234567890", SECRET] {
+        let mut needles = Needles::default();
+        needles.add(secret.as_bytes());
+        for (name, form) in forms_of(secret) {
+            assert!(!needles.exceed(form.len()), "{name}");
+        }
+    }
+    assert!(Needles::default().exceed(1 << 20), "nothing is looked for");
 }
 
 #[test]
