@@ -202,6 +202,16 @@ async fn one_round(
         note(names[1], tmpfs.both_throughput(callers, many).await?);
         note(names[2], disk.both_throughput(callers, many).await?);
     }
+    let appender = Arc::new(disk::Appender::new(&disk.vault.audit)?);
+    let client = direct.clone();
+    let least = move |_| {
+        let (client, appender) = (client.clone(), Arc::clone(&appender));
+        async move {
+            appender.append().await?;
+            client.once().await
+        }
+    };
+    note("least.disk.64", throughput(MANY, many * 4, least).await?);
     disk.room(one / 2).await;
     let calls = serial(one / 2, |_| disk.vault.call()).await?;
     note("call.disk.p50", stats::median(&calls));

@@ -71,8 +71,7 @@ pub(super) fn check_headers(headers: &HeaderMap, expect: &Expect) -> Result<(), 
         return Err(UpstreamFault::Answer("its headers are too many or too long"));
     }
     let Some(needles) = &expect.needles else { return Ok(()) };
-    let echoes =
-        |value: &[u8]| !needles.exceed(value.len()) && Watcher::new(Arc::clone(needles)).feed(value);
+    let echoes = |value: &[u8]| !needles.exceed(value.len()) && Watcher::new(Arc::clone(needles)).feed(value);
     if headers.values().any(|value| echoes(value.as_bytes())) {
         return Err(UpstreamFault::Echo);
     }
