@@ -39,8 +39,16 @@ async fn a_changed_service_counts_from_the_signal_on() {
     let (head, tail) = GMAIL.split_once("[tool.list_labels]\nsummary = \"").unwrap();
     give(&format!("{head}[tool.list_labels]\nsummary = \"Now it lists something else. {tail}"));
     said(&world, "services have changed", 1).await;
-    let refused = host.try_call("gmail_list_labels", json!({})).await.unwrap_err();
-    assert!(refused.to_string().contains("unknown tool"), "{refused}");
+    // Until the list has come, the vault alone refuses it.
+    let refused = async || match host.try_call("gmail_list_labels", json!({})).await {
+        Ok(result) => {
+            assert_eq!(result.is_error, Some(true), "{result:?}");
+            None
+        }
+        Err(refused) => Some(refused.to_string()),
+    };
+    let refused = world.eventually("it is offered no more", refused).await;
+    assert!(refused.contains("unknown tool"), "{refused}");
     host.ok("gmail_search_messages", json!({"words": "plan"})).await;
     let log = world.admin(&["log", "--limit", "500"]).await;
     let kinds: Vec<&str> =
