@@ -94,7 +94,9 @@ pub enum ClientError {
         kept: bool,
     },
     /// An upload ended before its last piece: the service has made nothing of it.
-    #[error("the upload was cut before its end: nothing was made; the same call sends what is missing, or all of it")]
+    #[error(
+        "the upload was cut before its end: nothing was made; the same call sends what is missing, or all of it"
+    )]
     UploadCut,
     /// What was begun is another version than what is there now.
     #[error("the file is another than the one that was begun")]

@@ -13,8 +13,12 @@ use claviger_canonical::{Canonical, Claim, Presentation, ProofKey};
 use claviger_domain::caveat::Caveat;
 use claviger_domain::grant::{Grant, Handle, State as GrantState};
 use claviger_domain::id::{GrantId, HandleId};
+use claviger_proto::v1;
+use claviger_proto::v1::adapter_service_client::AdapterServiceClient;
+use claviger_proto::v1::adapter_service_server::AdapterServiceServer;
 use futures_util::StreamExt as _;
 use serde_json::json;
+use tonic::transport::{Endpoint, Server};
 
 use super::fakes::Seeded;
 use super::world::{World, adapter, agent, sealer, settings};
@@ -22,6 +26,9 @@ use crate::broker::persist::{Plain, Put};
 use crate::broker::records::{self, AgentRecord, GrantRecord, HandleRecord};
 use crate::broker::{Broker, Ports};
 use crate::port::{Clock, Entropy, Purpose};
+use crate::rpc::adapter::Adapters;
+use crate::rpc::gate::Gate;
+use crate::rpc::peer::Peer;
 use crate::store::sqlite::{Options, SqliteStore};
 
 const TOOL: &str = "gmail.get_message";
@@ -193,6 +200,50 @@ async fn mints(broker: &Arc<Broker>, one: &[HandleId], nonce: &mut u64, count: u
     took
 }
 
+/// The same over gRPC on a socket, asked one by one: the shortest first.
+async fn mints_by_wire(
+    broker: &Arc<Broker>,
+    one: &[HandleId],
+    nonce: &mut u64,
+    count: usize,
+) -> Vec<Duration> {
+    let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+    let name = adapter("gmail");
+    let uid = broker.read().adapters[&name].record.uid.unwrap();
+    let known = move |mut request: tonic::Request<()>| {
+        request.extensions_mut().insert(Peer::Adapter(name.clone(), uid));
+        Ok(request)
+    };
+    let service =
+        AdapterServiceServer::with_interceptor(Adapters::new(Arc::clone(broker), Gate::default()), known);
+    let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(theirs)]);
+    let serving = Server::builder().add_service(service).serve_with_incoming(incoming);
+    let serving = tokio::spawn(serving);
+    let mut ours = Some(ours);
+    let connector = tower::service_fn(move |_| {
+        let stream = ours.take().ok_or_else(|| std::io::Error::other("there is one connection"));
+        async { stream.map(hyper_util::rt::TokioIo::new) }
+    });
+    let channel = Endpoint::from_static("http://vault").connect_with_connector(connector).await.unwrap();
+    let mut client = AdapterServiceClient::new(channel);
+    let mut took = Vec::with_capacity(count);
+    for at in 0..count {
+        let number = at * 7919 % one.len();
+        *nonce += 1;
+        let (presentation, arguments) = present(broker, &format!("agent-{number}"), one[number], *nonce);
+        let start = Instant::now();
+        client.mint(v1::MintRequest { presentation, arguments }).await.unwrap();
+        took.push(start.elapsed());
+        if at % 500 == 499 {
+            crate::broker::lock(&broker.capabilities).forget(|_| true);
+        }
+    }
+    drop(client);
+    serving.await.unwrap().unwrap();
+    took.sort();
+    took
+}
+
 /// What this process has in memory, in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -221,8 +272,8 @@ async fn stages(scene: &Scene) {
     println!("floor: {records} records read in {reading:.2?}, opened on one core in {opening:.2?}");
 }
 
-/// How long a start and the median mint take, and memory for a handle, in bytes.
-async fn measured(agents: usize, mint: usize) -> (Duration, Duration, usize, Arc<Broker>, Scene) {
+/// How long a start takes and the median mint, within the process and by the wire.
+async fn measured(agents: usize, mint: usize) -> ([Duration; 3], Arc<Broker>, Scene) {
     let scene = Scene::made(agents).await;
     if mint > 100 {
         stages(&scene).await;
@@ -240,23 +291,30 @@ async fn measured(agents: usize, mint: usize) -> (Duration, Duration, usize, Arc
     let each = resident().saturating_sub(before) / handles;
     let mut nonce = 0;
     let took = mints(&broker, &scene.one, &mut nonce, mint).await;
+    let wired = mints_by_wire(&broker, &scene.one, &mut nonce, mint).await;
     println!(
         "{handles} handles, {} grants: started in {started:.2?} ({opened:.2?} of it the store), {each} bytes a handle; \
-         mint p50 {:.1?} p99 {:.1?}",
+         mint p50 {:.1?} p99 {:.1?}, by the wire p50 {:.1?} p99 {:.1?}",
         broker.read().grants.len(),
         took[took.len() / 2],
         took[took.len() * 99 / 100],
+        wired[wired.len() / 2],
+        wired[wired.len() * 99 / 100],
     );
-    (started, took[took.len() / 2], each, broker, scene)
+    ([started, took[took.len() / 2], wired[wired.len() / 2]], broker, scene)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_handles_starts_serves_and_ends() {
     let wanted: usize = std::env::var("CLAVIGER_TEST_HANDLES").map_or(700, |text| text.parse().unwrap());
     let mint = if wanted > 10_000 { 5000 } else { 20 };
-    let (_, few, _, _, _) = measured(1, mint).await;
-    let (_, many, _, broker, scene) = measured(wanted.div_ceil(OF_AGENT), mint).await;
-    println!("mint p50 is {:.2} of the small vault's", many.as_secs_f64() / few.as_secs_f64());
+    let ([_, few, few_by_wire], _, _) = measured(1, mint).await;
+    let ([_, many, many_by_wire], broker, scene) = measured(wanted.div_ceil(OF_AGENT), mint).await;
+    println!(
+        "mint p50 is {:.2} of the small vault's, by the wire {:.2}",
+        many.as_secs_f64() / few.as_secs_f64(),
+        many_by_wire.as_secs_f64() / few_by_wire.as_secs_f64()
+    );
 
     // One child in ten ends, all at one moment; calls go on meanwhile.
     let agents = scene.one.len();
