@@ -54,6 +54,23 @@ async fn get(world: &World, grant: &Grant, id: &str) -> Result<Sent, Refusal> {
     world.send(&minted, "get", &[]).await
 }
 
+/// A model that has a tool twice is told for which account each is.
+#[tokio::test]
+async fn a_tool_says_whose_it_is_where_its_account_is_not_the_usual_one() {
+    let world = world().await;
+    for account in ["gmail/me", "gmail/work"] {
+        grant(&world, account, vec![], false).await;
+    }
+    let opened = world.broker.open(&agent("ann")).unwrap();
+    let tools = opened.handles.iter().flat_map(|handle| &handle.tools);
+    let mut told: Vec<(&str, &str)> =
+        tools.map(|tool| (tool.mcp_name.as_str(), tool.summary.as_str())).collect();
+    told.sort_unstable();
+    let [(usual, plain), (other, named)] = told[..] else { panic!("{told:?}") };
+    assert_eq!((usual, other), ("gmail_get_message", "gmail_work_get_message"));
+    assert_eq!(named, format!("{plain} (account work)"));
+}
+
 #[tokio::test]
 async fn what_is_forbidden_of_one_is_not_of_the_other() {
     let world = world().await;

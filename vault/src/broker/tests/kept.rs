@@ -74,13 +74,17 @@ async fn a_day_that_is_used_up_asks_for_nothing() {
 /// Who comes and goes takes nothing of what others made.
 #[tokio::test]
 async fn what_one_made_is_not_forgotten_for_another() {
-    let boxes = boxes(&[]).await;
+    let mut boxes = boxes(&[]).await;
     boxes.world.grant(&["box.make"], vec![]).await;
     boxes.world.grant(&[READ], vec![Caveat::MadeByAgent]).await;
     let made = boxes.call("box.make", json!({})).await.unwrap()["id"].as_str().unwrap().to_owned();
     boxes.world.broker.add_agent(ADMIN, agent("eve"), Some(2009), false, false).await.unwrap();
-    let value = NewValue::Bearer(SecretBytes::from_text("another".to_owned()));
-    boxes.world.broker.add_secret(ADMIN, secret("box/other"), value).await.unwrap();
+    let value = || NewValue::Bearer(SecretBytes::from_text("another".to_owned()));
+    boxes.world.broker.add_secret(ADMIN, secret("box/other"), value()).await.unwrap();
+    boxes.world.broker.remove_secret(ADMIN, &secret("box/other"), false).await.unwrap();
+    boxes.world.broker.add_secret(ADMIN, secret("box/other"), value()).await.unwrap();
+    boxes.call(READ, json!({ "thing_id": made })).await.unwrap();
+    boxes.world.restart().await;
     boxes.call(READ, json!({ "thing_id": made })).await.unwrap();
 }
 

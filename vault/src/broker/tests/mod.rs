@@ -54,6 +54,7 @@ mod send;
 mod several;
 mod standstill;
 mod steps;
+mod swept;
 mod taint;
 mod takeaway;
 mod tokens;
