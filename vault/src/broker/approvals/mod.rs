@@ -102,6 +102,8 @@ fn subject(approval: &Approval) -> String {
 #[derive(Clone, Copy, Default)]
 struct Cool {
     denials: u32,
+    /// When the last of them was given.
+    at_ms: u64,
     until_ms: u64,
 }
 
@@ -113,6 +115,32 @@ pub(super) struct Approvals(Arc<Mutex<Table>>);
 pub(super) struct Table {
     entries: BTreeMap<ApprovalId, Entry>,
     cool: HashMap<(AgentName, String), Cool>,
+}
+
+/// What a word that was given at that time means for asking the same again. A yes that is read again may be older than a
+/// no, and then undoes nothing.
+fn cool_down(
+    cool: &mut HashMap<(AgentName, String), Cool>,
+    subject: (AgentName, String),
+    state: State,
+    denials: u32,
+    at_ms: u64,
+) {
+    match state {
+        State::Denied => {
+            let until_ms = at_ms + cool_down_ms(denials);
+            let cool = cool.entry(subject).or_default();
+            if until_ms >= cool.until_ms {
+                *cool = Cool { denials, at_ms, until_ms };
+            }
+        }
+        State::Approved => {
+            if cool.get(&subject).is_some_and(|cool| cool.at_ms <= at_ms) {
+                cool.remove(&subject);
+            }
+        }
+        State::Pending | State::Expired | State::Done => {}
+    }
 }
 
 /// An entry that nobody else changes while this lives.
@@ -164,21 +192,7 @@ impl Table {
         let (Some(entry), Ok(approval)) = (self.entries.get_mut(&id), record.to_domain()) else { return };
         *entry = Entry { taken: entry.taken, ..Entry::new(approval, record, version) };
         let (subject, state) = (entry.subject(), entry.approval.written);
-        self.cool_down(subject, state, record.denials, record.decided_at_ms);
-    }
-
-    fn cool_down(&mut self, subject: (AgentName, String), state: State, denials: u32, at_ms: u64) {
-        match state {
-            State::Denied => {
-                let until_ms = at_ms + cool_down_ms(denials);
-                let cool = self.cool.entry(subject).or_default();
-                if until_ms >= cool.until_ms {
-                    *cool = Cool { denials, until_ms };
-                }
-            }
-            State::Approved => drop(self.cool.remove(&subject)),
-            State::Pending | State::Expired | State::Done => {}
-        }
+        cool_down(&mut self.cool, subject, state, record.denials, record.decided_at_ms);
     }
 
     /// How many denials in a row there would be with one more.
@@ -250,8 +264,22 @@ impl Broker {
                 return Err(unreadable());
             }
             let entry = Entry::new(approval, &record, item.version);
-            table.cool_down(entry.subject(), entry.approval.written, entry.denials, entry.decided_at_ms);
             table.entries.insert(entry.approval.id, entry);
+        }
+        // As they were given, or an earlier yes would undo a later no: the store has them in the order of their ids. Of
+        // two of one moment the no is the last. When a yes was given that is used up is no longer known: not before it
+        // was asked for.
+        let Table { entries, cool } = &mut table;
+        let mut words: Vec<(u64, State, &Entry)> = entries
+            .values()
+            .map(|entry| match entry.approval.written {
+                State::Done => (entry.approval.created_at_ms, State::Approved, entry),
+                state => (entry.decided_at_ms, state, entry),
+            })
+            .collect();
+        words.sort_by_key(|(at_ms, state, _)| (*at_ms, *state == State::Denied));
+        for (at_ms, state, entry) in words {
+            cool_down(cool, entry.subject(), state, entry.denials, at_ms);
         }
         Ok(table)
     }

@@ -105,9 +105,7 @@ impl Broker {
             live.map(|entry| entry.grant.clone()).collect()
         };
         let mut changes = Vec::new();
-        // Names first: what has a name is never taken for something else.
-        let (named, unnamed): (Vec<_>, Vec<_>) = desired.into_iter().partition(|grant| grant.name.is_some());
-        for wanted in named.into_iter().chain(unnamed) {
+        for wanted in desired {
             let found = find(&present, &wanted).map(|at| present.remove(at));
             changes.extend(difference(found, wanted, now_ms));
         }
@@ -238,11 +236,21 @@ fn end(before: &Grant, wanted: &Grant, now_ms: u64) -> Option<u64> {
         moments.collect::<Vec<_>>()
     };
     let (then, now) = (moments(before), moments(wanted));
-    if wanted.lasts_s == before.lasts_s && then == now {
+    let same_span = wanted.lasts_s == before.lasts_s;
+    if same_span && then == now {
         return before.expires_at_ms;
     }
-    let from = if wanted.lasts_s == before.lasts_s { before.created_at_ms } else { now_ms };
-    now.into_iter().chain(wanted.lasts_s.map(|seconds| from + seconds * 1000)).min()
+    let span = wanted.lasts_s.map(|seconds| {
+        let first = before.created_at_ms + seconds * 1000;
+        match before.expires_at_ms {
+            _ if !same_span => now_ms + seconds * 1000,
+            // A moment came before the end of the span, which may have begun anew since the grant was made.
+            Some(end) if then.contains(&end) => first.max(end),
+            Some(end) => end,
+            None => first,
+        }
+    });
+    now.into_iter().chain(span).min()
 }
 
 /// When a change has its turn: what forbids comes before what allows, and goes after it, so that a plan that stops on the

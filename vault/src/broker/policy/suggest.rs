@@ -153,17 +153,18 @@ impl Broker {
                 }
             }
         }
+        // What the tool must be given, and resources that not all of its steps can be held to.
         caveats.retain(|caveat| caveat.enforceable(tool).is_ok());
         caveats
     }
 
-    /// Per resource that the tool can be held to: the ids in the arguments, or else what its grants were bounded by.
+    /// Per resource: the ids in the arguments, or else what its grants were bounded by.
     fn resources(&self, tool: &Tool, used: &Used) -> Vec<ResourceBound> {
         let catalog = self.catalog();
         let Some(service) = catalog.service(tool.name.service()) else { return Vec::new() };
         let state = self.read();
         let mut bounds = Vec::new();
-        for resource in service.resources.keys().filter(|resource| tool.bounds(resource).is_ok()) {
+        for resource in service.resources.keys() {
             let named = tool.resource_args(resource);
             let mut ids: BTreeMap<String, String> = BTreeMap::new();
             let mut whole = false;
@@ -239,9 +240,6 @@ fn given(used: &Used, names: &[&Ident]) -> BTreeSet<String> {
 /// All addresses written to, one by one.
 fn recipients(tool: &Tool, used: &Used) -> Option<Vec<Pattern>> {
     let names = tool.recipient_args();
-    if names.is_empty() {
-        return None;
-    }
     let all: BTreeSet<String> = used
         .arguments
         .iter()

@@ -1,5 +1,8 @@
 //! A person's word: on one exact call, once, in time; and each way to make one yes serve for something else.
 
+mod doubt;
+mod known;
+mod shown;
 mod store;
 mod trouble;
 

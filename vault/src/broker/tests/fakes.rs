@@ -86,6 +86,8 @@ pub(super) struct MemStore {
     inner: Mutex<Records>,
     faults: Mutex<Vec<Fault>>,
     down: AtomicBool,
+    /// How many reads are still to fail.
+    blinks: AtomicU64,
     /// Called with the keys of each commit, before it is done.
     pub(super) hook: Mutex<Option<Hook<Vec<String>>>>,
 }
@@ -108,6 +110,11 @@ impl MemStore {
     /// Reads fail too.
     pub(super) fn down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// The next read fails, and no other.
+    pub(super) fn blink(&self) {
+        self.blinks.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn keys(&self) -> Vec<String> {
@@ -152,7 +159,9 @@ impl MemStore {
     }
 
     fn up(&self) -> Result<(), StoreFault> {
-        if self.down.load(Ordering::SeqCst) {
+        let fewer = |blinks: u64| blinks.checked_sub(1);
+        let blinked = self.blinks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok();
+        if blinked || self.down.load(Ordering::SeqCst) {
             Err(StoreFault::Unavailable("down".to_owned()))
         } else {
             Ok(())

@@ -1,13 +1,6 @@
 //! The broker's tests: each promise, and each way somebody could try to get round it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod boxes;
-mod fakes;
-mod google;
-mod lists;
-mod upstream;
-mod world;
-
 mod accounts;
 mod alerts;
 mod asked;
@@ -15,6 +8,7 @@ mod authors;
 mod below;
 mod between;
 mod bounds;
+mod boxes;
 mod bytes;
 mod canary;
 mod clock;
@@ -26,12 +20,15 @@ mod decoys;
 mod desk;
 mod downloads;
 mod drive;
+mod fakes;
 mod forbidden;
 mod gmail;
+mod google;
 mod granting;
 mod grants;
 mod kept;
 mod limits;
+mod lists;
 mod load;
 mod local;
 mod logins;
@@ -42,9 +39,11 @@ mod objects;
 mod offered;
 mod owner;
 mod pages;
+mod plans;
 mod policy;
 mod promise;
 mod reload;
+mod replay;
 mod rotate;
 mod same;
 mod scale;
@@ -54,6 +53,7 @@ mod send;
 mod several;
 mod standstill;
 mod steps;
+mod suggest;
 mod swept;
 mod taint;
 mod takeaway;
@@ -61,4 +61,8 @@ mod tokens;
 mod told;
 mod trees;
 mod uploads;
+mod upstream;
+mod verdicts;
 mod wishes;
+mod world;
+

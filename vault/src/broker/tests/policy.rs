@@ -15,7 +15,7 @@ use crate::broker::view::GrantAsk;
 const GET: &str = "gmail.get_message";
 const SEND: &str = "gmail.send_message";
 
-fn call(tool: &str, args: Value) -> CanAsk {
+pub(super) fn call(tool: &str, args: Value) -> CanAsk {
     CanAsk {
         agent: agent("ann"),
         tool: tool.parse().unwrap(),
@@ -24,24 +24,24 @@ fn call(tool: &str, args: Value) -> CanAsk {
     }
 }
 
-fn rate(text: &str) -> Caveat {
+pub(super) fn rate(text: &str) -> Caveat {
     Caveat::Rate(text.parse().unwrap())
 }
 
-fn to(addresses: &[&str]) -> Caveat {
+pub(super) fn to(addresses: &[&str]) -> Caveat {
     Caveat::Recipients(addresses.iter().map(|address| address.parse().unwrap()).collect())
 }
 
-fn mail(address: &str) -> Value {
+pub(super) fn mail(address: &str) -> Value {
     json!({"to": [address], "subject": "s", "body": "b"})
 }
 
-fn called(name: &str, mut grant: GrantAsk) -> GrantAsk {
+pub(super) fn called(name: &str, mut grant: GrantAsk) -> GrantAsk {
     grant.name = Some(name.to_owned());
     grant
 }
 
-async fn plan(world: &World, grants: Vec<GrantAsk>, apply: bool) -> Result<Planned, AdminError> {
+pub(super) async fn plan(world: &World, grants: Vec<GrantAsk>, apply: bool) -> Result<Planned, AdminError> {
     let ask = PlanAsk { grants, tests: Vec::new(), prune: false, apply: None };
     let planned = world.broker.plan(ADMIN, ask.clone()).await?;
     if !apply {
@@ -50,7 +50,7 @@ async fn plan(world: &World, grants: Vec<GrantAsk>, apply: bool) -> Result<Plann
     world.broker.plan(ADMIN, PlanAsk { apply: Some(planned.digest), ..ask }).await
 }
 
-fn kinds(planned: &Planned) -> Vec<ChangeKind> {
+pub(super) fn kinds(planned: &Planned) -> Vec<ChangeKind> {
     planned.changes.iter().map(|change| change.kind).collect()
 }
 

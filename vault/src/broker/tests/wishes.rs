@@ -1,13 +1,14 @@
 //! What an agent asks its owner for: inert until somebody agrees, bounded in number, and never more than was shown.
 
 use claviger_domain::approval::{ASK_LIFE_MS, State};
-use claviger_domain::caveat::Caveat;
+use claviger_domain::caveat::{Caveat, ResourceBound};
 use claviger_domain::event::Kind;
 use claviger_domain::grant::Approve;
 use claviger_domain::id::{ApprovalId, HandleId};
 use claviger_domain::refusal::{Class, Refusal};
 use serde_json::{Value, json};
 
+use super::fakes::Door;
 use super::world::{ADMIN, World, adapter, agent, ask, class, within};
 use crate::broker::error::AdminError;
 use crate::broker::view::{Asked, GrantAsk, Minted, Wish};
@@ -284,4 +285,53 @@ async fn a_frozen_agent_and_a_denied_one_ask_nothing() {
     world.wish(task(root)).await.unwrap();
     world.broker.freeze(ADMIN, &agent("ann"), "test").await.unwrap();
     assert_eq!(class(world.wish(draft()).await), Class::Frozen);
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_was_not_asked() {
+    let world = World::new().await;
+    world.audit.break_door(Door::Record);
+    assert_eq!(class(world.wish(question("q")).await), Class::Unavailable);
+    world.audit.mend();
+    world.store.fail("approval/", crate::port::Commit::Full, false);
+    assert_eq!(class(world.wish(question("q")).await), Class::Unavailable);
+    assert!(world.broker.approvals(None, true).await.unwrap().is_empty());
+    world.wish(question("q")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_under_a_grant_that_is_over_is_not_begun() {
+    let world = World::new().await;
+    let mut short = GrantAsk { approve: Approve::Always, ..ask("ann", &[SEND], vec![]) };
+    short.expires_in_s = Some(3600);
+    let root = world.broker.add_grant(ADMIN, short).await.unwrap().grant.root;
+    let asked = world.wish(task(root)).await.unwrap();
+    world.clock.advance(3_600_000);
+    assert!(matches!(world.yes(asked.id).await, Err(AdminError::Invalid { .. })));
+    assert_eq!(world.audit.count(Kind::Narrowed), 0);
+    world.broker.decide(ADMIN, asked.id, false, String::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_is_not_begun_where_its_grant_goes_while_names_are_looked_up() {
+    let world = World::new().await;
+    let root = world.root().await;
+    let label = Caveat::Resource(ResourceBound {
+        resource: "label".parse().unwrap(),
+        ids: vec!["AI".to_owned()],
+        shown: vec![],
+        nested: false,
+    });
+    let wish = Wish { tools: vec![GET.parse().unwrap()], caveats: vec![label], ..task(root) };
+    let asked = world.wish(wish).await.unwrap();
+    let grant = world.broker.grants(None, false).unwrap()[0].grant.id;
+    world.upstream.gate(false);
+    let revoke = async {
+        world.upstream.wait_for(1).await;
+        world.broker.revoke(ADMIN, grant).await.unwrap();
+        world.upstream.gate(true);
+    };
+    let (said, ()) = tokio::join!(world.yes(asked.id), revoke);
+    assert!(matches!(said, Err(AdminError::Invalid { .. })), "{said:?}");
+    assert_eq!(world.audit.count(Kind::Narrowed), 0);
 }

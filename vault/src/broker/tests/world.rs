@@ -115,6 +115,20 @@ impl World {
         self.broker.load().await.unwrap();
     }
 
+    /// With two agents, one service more than the catalog has, its adapter and a secret of it that is called `me`.
+    pub(super) async fn serving(name: &str, service: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(format!("{name}.toml")), service).unwrap();
+        let catalog = crate::catalog::load(Some(folder.path()), &BTreeMap::new(), &BTreeMap::new()).unwrap();
+        let world = Self::with(catalog).await;
+        for (name, uid) in [("ann", 2001), ("bob", 2002)] {
+            world.broker.add_agent(ADMIN, agent(name), Some(uid), false, false).await.unwrap();
+        }
+        world.broker.add_adapter(ADMIN, adapter(name), Some(3001), None).await.unwrap();
+        world.broker.add_secret(ADMIN, secret(&format!("{name}/me")), bearer()).await.unwrap();
+        world
+    }
+
     pub(super) async fn try_grant(
         &self,
         who: &str,
@@ -235,6 +249,10 @@ pub(super) fn adapter(name: &str) -> AdapterName {
 
 pub(super) fn secret(name: &str) -> SecretName {
     name.parse().unwrap()
+}
+
+pub(super) fn bearer() -> NewValue {
+    NewValue::Bearer(SecretBytes::from_text("token".to_owned()))
 }
 
 pub(super) fn oauth(refresh: &str) -> NewValue {
