@@ -196,25 +196,49 @@ async fn a_provider_that_ends_single_tokens_is_asked_to() {
     assert_eq!(world.upstream.calls().pop().unwrap().field("token").as_deref(), Some("refresh-new"));
 }
 
-/// A renewed token waits for the store: the one in the store is spent, and stands for nothing.
-#[tokio::test]
-async fn a_spent_token_is_neither_ended_in_the_place_of_the_new_one_nor_replaced() {
-    let spent = async || {
-        let world = alone().await;
-        world.google.lock().unwrap().renews = true;
+/// A secret whose renewed token the store did not take: the one in the store is spent, and stands for nothing. So often
+/// more the store does not take it.
+async fn spent(more: usize) -> World {
+    let world = alone().await;
+    world.google.lock().unwrap().renews = true;
+    for _ in 0..=more {
         world.store.fail("secret-value/gmail/me", Commit::Full, false);
-        assert_eq!(get(&world).await, Err(Class::Unavailable));
-        world
+    }
+    assert_eq!(get(&world).await, Err(Class::Unavailable));
+    assert_eq!(world.upstream.token_requests().len(), 1);
+    world
+}
+
+#[tokio::test]
+async fn a_spent_token_is_not_ended_in_the_place_of_the_new_one() {
+    let remove = async |world: &World| {
+        world.broker.remove_secret(ADMIN, &secret("gmail/me"), true).await.unwrap().0
     };
-    let world = spent().await;
-    let (told, _) = world.broker.remove_secret(ADMIN, &secret("gmail/me"), true).await.unwrap();
+    let world = spent(1).await;
+    let told = remove(&world).await;
     assert!(told.starts_with("failed"), "{told}");
     assert!(world.upstream.calls().is_empty(), "the old one was ended, and the new one lives on");
-    let world = spent().await;
-    assert!(rotate(&world, "refresh-0").await.is_err());
+    // The store is well again: the new one is ended.
+    let world = spent(0).await;
+    assert_eq!(remove(&world).await, "revoked");
+    let ended = world.upstream.calls().pop().unwrap();
+    assert_eq!(ended.field("token").as_deref(), Some("refresh-1"));
+    assert!(world.store.keys().iter().all(|key| !key.starts_with("secret")), "{:?}", world.store.keys());
+}
+
+#[tokio::test]
+async fn a_new_value_replaces_a_renewed_token_that_is_durable_and_no_other() {
+    let world = spent(1).await;
+    assert!(rotate(&world, "refresh-new").await.is_err());
     assert_eq!(states(&world), [(1, "current")]);
     get(&world).await.unwrap();
     assert_eq!(world.upstream.token_requests().len(), 2, "the renewed one was kept");
+    // Nobody uses it meanwhile, and the store is well again.
+    let world = spent(0).await;
+    rotate(&world, "refresh-new").await.unwrap();
+    assert_eq!(states(&world), [(1, "retired"), (2, "current")]);
+    world.google.lock().unwrap().refresh.push("refresh-new".to_owned());
+    get(&world).await.unwrap();
 }
 
 /// A token that was refused late is not the one that is there now.
