@@ -113,7 +113,7 @@ name = "post"
 method = "POST"
 path = "/batch"
 body = { codec = "json", fields = { ids = "{books}" } }
-authors = { step = "who", people = ["/people"] }
+authors = { step = "who", people = ["/people/*"] }
 check.folder = { probe = "facts", at = "/parents", each = "books", as = "book_id" }
 "#;
 
