@@ -42,6 +42,7 @@ async fn begin_rotation(world: &Arc<World>, refresh: &'static str) -> tokio::tas
     let other = Arc::clone(world);
     let rotation = tokio::spawn(async move { rotate(&other, refresh).await.unwrap() });
     while world.broker.secret(&secret("gmail/me")).unwrap().version == before {
+        assert!(!rotation.is_finished(), "it failed");
         tokio::task::yield_now().await;
     }
     settle().await;
@@ -211,13 +212,20 @@ async fn spent(more: usize) -> World {
 
 #[tokio::test]
 async fn a_spent_token_is_not_ended_in_the_place_of_the_new_one() {
-    let remove = async |world: &World| {
-        world.broker.remove_secret(ADMIN, &secret("gmail/me"), true).await.unwrap().0
-    };
+    let remove =
+        async |world: &World| world.broker.remove_secret(ADMIN, &secret("gmail/me"), true).await.unwrap().0;
     let world = spent(1).await;
     let told = remove(&world).await;
     assert!(told.starts_with("failed"), "{told}");
     assert!(world.upstream.calls().is_empty(), "the old one was ended, and the new one lives on");
+    // Nor where somebody is just about to save it.
+    let world = spent(0).await;
+    let entry = world.broker.secret_entry(&secret("gmail/me")).unwrap();
+    let alone = entry.tokens.refreshing.lock().await;
+    let told = remove(&world).await;
+    assert!(told.starts_with("failed"), "{told}");
+    assert!(world.upstream.calls().is_empty());
+    drop(alone);
     // The store is well again: the new one is ended.
     let world = spent(0).await;
     assert_eq!(remove(&world).await, "revoked");

@@ -161,6 +161,25 @@ async fn a_call_is_one_source_however_often_it_reads() {
     assert_eq!(sources().len(), 3);
 }
 
+/// The mark comes before the request, and so does what it is for: an answer that never came is named too.
+#[tokio::test]
+async fn who_is_marked_is_marked_by_something() {
+    let mut world = mail().await;
+    let google = super::google::serve(&world.google);
+    world.upstream.answer_with(move |seen| match seen.is_token() {
+        true => google(seen),
+        false => answer(500, &json!({})),
+    });
+    assert_eq!(class(world.call(GET, get()).await), Class::Upstream);
+    for _ in 0..2 {
+        let view = world.broker.show_agent(&agent("ann")).unwrap();
+        let tools: Vec<&str> = view.taint.iter().map(|source| source.tool.as_str()).collect();
+        assert_eq!((view.tainted, tools), (true, vec![GET]));
+        world.broker.tick().await;
+        world.restart().await;
+    }
+}
+
 /// Signs in a text are for the owner to see: what cannot be recorded is not passed on.
 #[tokio::test]
 async fn a_text_whose_signs_cannot_be_recorded_is_not_released() {
