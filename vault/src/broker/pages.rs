@@ -225,6 +225,30 @@ mod tests {
     }
 
     #[test]
+    fn what_fits_exactly_is_kept() {
+        let mut pages = Tried(Pages::default());
+        // Eight agents that each fill their own room fill all there is.
+        for agent in 0..IN_ALL / PER_AGENT {
+            pages.keep(&format!("a{agent}"), 1, 0, PER_AGENT - WEIGHT);
+            pages.sound();
+        }
+        for agent in 0..IN_ALL / PER_AGENT {
+            assert!(pages.has(&format!("a{agent}"), 1, 0), "{agent}");
+        }
+        pages.keep("one-more", 1, 0, 1);
+        assert!(pages.has("one-more", 1, 0));
+        pages.sound();
+    }
+
+    #[test]
+    fn all_texts_of_a_page_weigh() {
+        let (bare, mut full) = (page(3), page(3));
+        full.onward.token = Some("t".repeat(20));
+        full.params = [("folder_id".parse().unwrap(), "x".repeat(5000))].into();
+        assert_eq!((bare.weight(), full.weight()), (WEIGHT + 3, WEIGHT + 3 + 20 + 5009));
+    }
+
+    #[test]
     fn who_has_most_makes_room() {
         let mut pages = Tried(Pages::default());
         pages.keep("small", 1, 0, 10);

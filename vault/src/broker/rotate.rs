@@ -56,7 +56,7 @@ impl Broker {
         let entry = self.secret_entry(name)?;
         let upstream = match value {
             Some(value) => {
-                let old = self.open_value(&entry).map_err(AdminError::from_denial)?;
+                let old = self.open_durable(&entry).await.map_err(AdminError::from_denial)?;
                 let fresh = value_record(service, value, Some(&old))?;
                 self.put_version(&admin, name, &entry, entry.record.clone(), fresh, None).await?;
                 None
@@ -235,6 +235,16 @@ impl Broker {
         Ok(())
     }
 
+    /// Opens a secret's value. A renewed one that the store did not take yet is offered to it again first: the one before
+    /// is spent, and a secret that nobody uses would wait for ever.
+    async fn open_durable(&self, secret: &SecretEntry) -> Result<ValueRecord, Denial> {
+        // Whoever refreshes it at this moment saves it too.
+        if let Ok(_alone) = secret.tokens.refreshing.try_lock() {
+            self.save_renewed(secret).await?;
+        }
+        self.open_value(secret)
+    }
+
     /// Another secret that stands on the same account at the same provider, as far as is known.
     fn shares_account(&self, old: &SecretEntry) -> Option<SecretName> {
         let provider = |record: &SecretRecord| record.provider.as_ref().map(|pin| pin.id.clone());
@@ -268,7 +278,7 @@ impl Broker {
         if let Some(other) = self.shares_account(old).filter(|_| pinned.revokes_account) {
             return format!("not done: {} would end {other} too", pinned.id);
         }
-        let value = match self.open_value(old) {
+        let value = match self.open_durable(old).await {
             Ok(value) => value,
             Err(denial) => return format!("failed: {}", denial.class),
         };

@@ -7,7 +7,7 @@ use claviger_domain::refusal::{Class, Refusal};
 use serde_json::{Value, json};
 
 use super::world::{ADMIN, World, adapter, agent, ask, class, oauth, secret, within};
-use crate::broker::view::{Minted, Sent};
+use crate::broker::view::{GrantAsk, Minted, Sent};
 use crate::port::{Clock, Entropy};
 
 const GET: &str = "gmail.get_message";
@@ -106,4 +106,28 @@ async fn each_use_is_of_its_own_account() {
     get(&world, &home, "m1").await.unwrap();
     let used: Vec<String> = world.upstream.calls().into_iter().map(|call| call.secret).collect();
     assert_eq!(used, ["gmail/work", "gmail/me"]);
+}
+
+/// What was revoked, what is over, and what stands on another account does not stand on this one.
+#[tokio::test]
+async fn a_secret_counts_the_grants_that_stand_on_it() {
+    let world = world().await;
+    for _ in 0..2 {
+        grant(&world, "gmail/me", vec![], false).await;
+    }
+    for _ in 0..3 {
+        let gone = grant(&world, "gmail/me", vec![], false).await;
+        world.broker.revoke(ADMIN, gone.id).await.unwrap();
+    }
+    for _ in 0..4 {
+        grant(&world, "gmail/work", vec![], false).await;
+    }
+    let short = GrantAsk { expires_in_s: Some(1), ..ask("ann", &[GET], vec![]) };
+    world.broker.add_grant(ADMIN, short).await.unwrap();
+    let counted = || {
+        ["gmail/me", "gmail/work", "drive/me"].map(|name| world.broker.secret(&secret(name)).unwrap().grants)
+    };
+    assert_eq!(counted(), [3, 4, 0]);
+    world.clock.advance(1000);
+    assert_eq!(counted(), [2, 4, 0]);
 }

@@ -5,7 +5,9 @@ use claviger_domain::rate::Rate;
 use claviger_domain::refusal::Class;
 use serde_json::json;
 
+use super::fakes::Door;
 use super::world::{ADMIN, World, agent, ask};
+use crate::broker::error::AdminError;
 use crate::broker::view::GrantAsk;
 
 const GET: &str = "gmail.get_message";
@@ -92,4 +94,63 @@ async fn a_wrong_time_ahead_is_undone_by_the_owner_alone() {
     world.broker.reset_clock(ADMIN).await.unwrap();
     mint(&world).await.unwrap();
     assert_eq!(mint(&world).await, Err(Class::RateLimited), "a call was given back");
+}
+
+fn mark(world: &World) -> u64 {
+    world.store.item("meta/clock").map_or(0, |item| item.version)
+}
+
+/// The mark follows the time, half a minute behind it at most, and is not written at each tick.
+#[tokio::test]
+async fn the_time_is_made_durable_now_and_then() {
+    let world = World::new().await;
+    world.broker.tick().await;
+    let first = mark(&world);
+    assert!(first > 0);
+    for _ in 0..3 {
+        world.broker.tick().await;
+    }
+    world.clock.advance(29_999);
+    world.broker.tick().await;
+    assert_eq!(mark(&world), first);
+    world.clock.advance(1);
+    world.broker.tick().await;
+    world.broker.tick().await;
+    assert_eq!(mark(&world), first + 1);
+    // A time of which nobody knows whether it was right is not kept for the next run.
+    world.clock.step(40_000);
+    let ahead = world.broker.now_ms();
+    world.clock.step(-SLACK - 40_000);
+    world.broker.tick().await;
+    assert!(world.broker.clock_refuses());
+    assert_eq!((world.broker.now_ms(), mark(&world)), (ahead, first + 1));
+}
+
+/// What the log of an earlier run says of the time counts, where the mark is older: and it never sets the time back.
+#[tokio::test]
+async fn it_is_never_earlier_than_the_log_says() {
+    let world = World::new().await;
+    let now = world.broker.now_ms();
+    world.broker.was_as_late_as(now - 1);
+    assert_eq!(world.broker.now_ms(), now);
+    world.broker.was_as_late_as(now + 60_000);
+    assert_eq!((world.broker.now_ms(), world.broker.clock_refuses()), (now + 60_000, false));
+    world.broker.was_as_late_as(now + 60_001);
+    assert_eq!((world.broker.now_ms(), world.broker.clock_refuses()), (now + 60_001, true));
+}
+
+#[tokio::test]
+async fn a_clock_is_not_believed_again_before_that_is_on_record() {
+    let world = World::new().await;
+    world.clock.step(-SLACK - 1);
+    assert!(world.broker.clock_refuses());
+    let (now, kept) = (world.broker.now_ms(), mark(&world));
+    world.audit.break_door(Door::Record);
+    let refused = world.broker.reset_clock(ADMIN).await;
+    assert!(matches!(refused, Err(AdminError::Audit(_))), "{refused:?}");
+    assert_eq!((world.broker.now_ms(), mark(&world)), (now, kept));
+    assert!(world.broker.clock_refuses());
+    world.audit.mend();
+    world.broker.reset_clock(ADMIN).await.unwrap();
+    assert!(!world.broker.clock_refuses() && world.broker.now_ms() < now);
 }

@@ -9,6 +9,8 @@ use super::fakes::Door;
 use super::oauth::{connected, get};
 use super::upstream::json as answer;
 use super::world::{ADMIN, World, adapter, agent, oauth, secret};
+use crate::broker::token_answer::{error, parse, scope};
+use crate::port::Answer;
 
 const GET: &str = "gmail.get_message";
 const SEND: &str = "gmail.send_message";
@@ -171,4 +173,46 @@ async fn an_end_upstream_is_told_as_what_it_is() {
     world.audit.break_door(Door::Outcome);
     let (told, _) = world.broker.remove_secret(ADMIN, &secret("gmail/me"), true).await.unwrap();
     assert!(told.starts_with("failed"), "{told}");
+}
+
+fn told(status: u16, body: &serde_json::Value) -> Answer {
+    answer(status, body).unwrap()
+}
+
+/// RFC 6749, section 5.2: what is shown to the owner, and decides what is done next, is one of the RFC's words.
+#[test]
+fn a_word_that_could_be_none_of_the_rfcs_is_no_reason() {
+    let (longest, longer) = ("a".repeat(64), "a".repeat(65));
+    for (word, taken) in [
+        ("invalid_grant", true),
+        (longest.as_str(), true),
+        (longer.as_str(), false),
+        ("invalid grant", false),
+        ("invalid\u{1b}[31m", false),
+        ("Invalid_grant", false),
+        ("\u{e9}", false),
+    ] {
+        assert_eq!(error(&told(400, &json!({ "error": word }))).as_deref(), taken.then_some(word), "{word}");
+    }
+}
+
+/// What is said to be granted by an answer that granted nothing is not recorded as granted.
+#[test]
+fn an_answer_of_failure_names_no_scope() {
+    let body = json!({ "access_token": "t0", "token_type": "Bearer", "scope": "a b" });
+    assert_eq!(scope(&told(200, &body)).as_deref(), Some("a b"));
+    for status in [201, 400, 401, 500] {
+        assert_eq!(scope(&told(status, &body)), None, "{status}");
+    }
+}
+
+#[test]
+fn as_many_scopes_are_taken_as_there_may_be() {
+    let scopes = |text: &str| {
+        let body = json!({ "access_token": "t0", "token_type": "Bearer", "scope": text });
+        parse(&told(200, &body)).ok().and_then(|answer| answer.scopes).map(|scopes| scopes.len())
+    };
+    assert_eq!(scopes(&vec!["a"; 100].join(" ")), Some(100));
+    assert_eq!(scopes(&vec!["a"; 101].join(" ")), None);
+    assert_eq!((scopes(&"a".repeat(256)), scopes(&"a".repeat(257))), (Some(1), None));
 }
