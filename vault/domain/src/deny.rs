@@ -112,7 +112,8 @@ pub fn check(grant: &Grant) -> Result<(), String> {
 /// `+tag` in the part of an address before the `@`.
 ///
 /// # Errors
-/// Class `not-granted`, field `deny`. A deny grant that cannot be meant forbids its tools altogether.
+/// Class `not-granted`, field `deny`. A deny grant that cannot be meant forbids its tools altogether; and so does one that a
+/// tool can no longer be held to, because its definition is another than when the grant was made.
 pub fn forbids(grant: &Grant, tool: &Tool, args: &Arguments) -> Result<(), Denial> {
     if !grant.deny || grant.tool(&tool.name).is_none() {
         return Ok(());
@@ -120,6 +121,8 @@ pub fn forbids(grant: &Grant, tool: &Tool, args: &Arguments) -> Result<(), Denia
     let no = |value: String| Err(denial(grant, value));
     match Forbids::of(grant) {
         Err(_) | Ok(Forbids::Tools) => no(tool.name.to_string()),
+        // Whether this call is one of those that are meant cannot be told.
+        Ok(what) if what.enforceable(tool).is_err() => no(tool.name.to_string()),
         Ok(Forbids::Recipients(patterns)) => {
             for name in tool.recipient_args() {
                 match args.get(name) {

@@ -63,7 +63,7 @@ impl Broker {
         let mut event = self.event(Kind::AgentRemoved, admin);
         event.agent = Some(name.clone());
         self.ports.audit.record(event, Detail::default()).await?;
-        self.commit_all(Vec::new(), vec![(format!("agent/{name}"), seen.version)]).await?;
+        self.delete_over(vec![(format!("agent/{name}"), seen.version)]).await?;
         self.write().agents.remove(name);
         self.forget_habits(name).await;
         self.changed();
@@ -135,7 +135,7 @@ impl Broker {
         let mut event = self.event(Kind::AdapterRemoved, admin);
         event.adapter = Some(name.clone());
         self.ports.audit.record(event, Detail::default()).await?;
-        self.commit_all(Vec::new(), vec![(format!("adapter/{name}"), version)]).await?;
+        self.delete_over(vec![(format!("adapter/{name}"), version)]).await?;
         self.write().adapters.remove(name);
         self.changed();
         Ok(())

@@ -93,6 +93,36 @@ impl Broker {
         }
     }
 
+    /// Deletes records that only this process writes, together or not at all. Where an earlier commit had happened without
+    /// our knowing, what is still there is looked up and it is tried once more; what is gone needs no deleting.
+    ///
+    /// # Errors
+    /// As for [`Broker::commit_all`].
+    pub(super) async fn delete_over(&self, deletes: Vec<(String, u64)>) -> Result<(), AdminError> {
+        match self.commit_all(Vec::new(), deletes.clone()).await {
+            Err(AdminError::Conflict) => {}
+            done => return done,
+        }
+        let mut left = Vec::with_capacity(deletes.len());
+        for (key, _) in deletes {
+            match self.version_of(&key).await? {
+                0 => {}
+                version => left.push((key, version)),
+            }
+        }
+        if left.is_empty() { Ok(()) } else { self.commit_all(Vec::new(), left).await }
+    }
+
+    /// The version that the store has of a record; 0 where it has none.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(super) async fn version_of(&self, key: &str) -> Result<u64, AdminError> {
+        let item = self.ports.store.get(key).await;
+        let item = item.map_err(|_| AdminError::Store("it does not answer"))?;
+        Ok(item.map_or(0, |item| item.version))
+    }
+
     /// Unknown is not failure: the store itself knows whether the transaction happened.
     async fn look_up(&self, id: [u8; 16]) -> Result<(), AdminError> {
         for _ in 0..LOOK_UPS {

@@ -165,12 +165,19 @@ impl Broker {
         self.ports.audit.record(event, Detail::default()).await?;
         let plain = Zeroizing::new(records::encode(&value));
         let sealed = |bytes| Plain::Sealed(Purpose::Record, bytes);
+        // Over what an earlier try may have left, of which it was not known whether the store took it.
+        let (key, value_key) = (secrets::key(name), secrets::value_key(name, number));
+        let version = self.version_of(&key).await?;
+        let value_version = self.version_of(&value_key).await?;
+        if version == 0 {
+            return Err(AdminError::Conflict);
+        }
         self.commit(vec![
-            Put { key: secrets::key(name), version: entry.version, plain: sealed(records::encode(&record)) },
-            Put { key: secrets::value_key(name, number), version: 0, plain: sealed(plain.to_vec()) },
+            Put { key, version, plain: sealed(records::encode(&record)) },
+            Put { key: value_key, version: value_version, plain: sealed(plain.to_vec()) },
         ])
         .await?;
-        let new = self.entry(record, entry.version + 1, name, number, 1, &plain)?;
+        let new = self.entry(record, version + 1, name, number, value_version + 1, &plain)?;
         if let Some(token) = token {
             new.tokens.keep(String::new(), token);
         }

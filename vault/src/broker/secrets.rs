@@ -116,12 +116,16 @@ impl Broker {
         self.forget_made("made/", |_, secret| *secret == name).await?;
         let sealed = |bytes| Plain::Sealed(Purpose::Record, bytes);
         let plain = zeroize::Zeroizing::new(records::encode(&value));
+        // Over what an earlier try may have left, of which it was not known whether the store took it.
+        let (key, value_key) = (key(&name), value_key(&name, 1));
+        let version = self.version_of(&key).await?;
+        let value_version = self.version_of(&value_key).await?;
         self.commit(vec![
-            Put { key: key(&name), version: 0, plain: sealed(records::encode(&record)) },
-            Put { key: value_key(&name, 1), version: 0, plain: sealed(plain.to_vec()) },
+            Put { key, version, plain: sealed(records::encode(&record)) },
+            Put { key: value_key, version: value_version, plain: sealed(plain.to_vec()) },
         ])
         .await?;
-        let entry = self.entry(record, 1, &name, 1, 1, &plain)?;
+        let entry = self.entry(record, version + 1, &name, 1, value_version + 1, &plain)?;
         self.write().secrets.insert(name.clone(), Arc::new(entry));
         self.changed();
         self.secret(&name)
@@ -232,7 +236,7 @@ impl Broker {
             let item = item.map_err(|_| AdminError::Store("it does not answer"))?;
             deletes.extend(item.map(|item| (key, item.version)));
         }
-        self.commit_all(Vec::new(), deletes).await?;
+        self.delete_over(deletes).await?;
         self.write().secrets.remove(name);
         self.ports.upstream.forget(name);
         self.changed();

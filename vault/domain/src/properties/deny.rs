@@ -128,6 +128,33 @@ fn what_is_forbidden_has_no_other_spelling() {
     assert!(forbids(&other, &tool, &args).is_ok() && excluded(&other, &tool).is_none());
 }
 
+/// The services change while grants stand: what a tool can no longer be held to is not what it may do.
+#[test]
+fn a_tool_that_can_no_longer_be_held_to_it_is_forbidden() {
+    let given =
+        json!({ "folder_id": "z", "boxes": ["z"], "needed": "a", "path": "z", "line": "z", "cc": [] });
+    let args = parse(&everything(), &given).unwrap();
+    let to = Caveat::Recipients(vec!["a@b.cd".parse().unwrap()]);
+    let line = Caveat::Argument(ident("line"), Bound::OneOf(words(&["a"])));
+    let mut mute = everything();
+    mute.looks.clear();
+    mute.steps.iter_mut().for_each(|step| step.recipients.clear());
+    let mut without_line = everything();
+    without_line.args.remove(&ident("line"));
+    let mut unbounded = everything();
+    unbounded.steps.iter_mut().for_each(|step| step.checks.clear());
+    for (caveat, changed) in [
+        (to, mute),
+        (line, without_line),
+        (Caveat::Resource(folder(&["a"])), unbounded.clone()),
+        (Caveat::Paths(vec!["a".parse().unwrap()]), unbounded),
+    ] {
+        let grant = deny(vec![caveat]);
+        assert!(forbids(&grant, &everything(), &args).is_ok(), "{:?}", grant.caveats);
+        assert!(forbids(&grant, &changed, &args).is_err(), "{:?}", grant.caveats);
+    }
+}
+
 #[test]
 fn people_who_are_only_seen_are_forbidden_too() {
     let grant = deny(vec![Caveat::Recipients(vec!["*@evil.com".parse().unwrap()])]);

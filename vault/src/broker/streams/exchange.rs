@@ -147,3 +147,42 @@ impl Broker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::records::{SecretRecord, VersionRecord};
+    use crate::broker::state::{SealedValue, ValueEntry};
+    use claviger_domain::origin::Pin;
+
+    fn entry(current: u32, versions: &[(u32, u64)]) -> SecretEntry {
+        let version = |(number, created_at_ms): &(u32, u64)| VersionRecord {
+            number: *number,
+            state: 0,
+            created_at_ms: *created_at_ms,
+        };
+        let versions = versions.iter().map(version).collect();
+        SecretEntry {
+            record: SecretRecord { current, versions, ..SecretRecord::default() },
+            version: 1,
+            pin: Pin { origins: Vec::new(), private: false, roots_pem: None },
+            provider: None,
+            value: Arc::new(ValueEntry {
+                number: current,
+                sealed: SealedValue { version: 1, bytes: Vec::new(), unsaved: None }.into(),
+                renewals: 0.into(),
+            }),
+            needs_login: Arc::default(),
+            tokens: Arc::default(),
+            leases: tokio_util::task::TaskTracker::new(),
+        }
+    }
+
+    #[test]
+    fn a_version_is_its_number_and_when_it_came() {
+        assert_eq!(Version::of(&entry(2, &[(1, 10), (2, 20)])), Version::new(2, 20));
+        assert_eq!(Version::of(&entry(1, &[(1, 10), (2, 20)])), Version::new(1, 10));
+        // A secret of the same name was removed, and made again.
+        assert_ne!(Version::of(&entry(1, &[(1, 10)])), Version::of(&entry(1, &[(1, 30)])));
+    }
+}

@@ -123,6 +123,12 @@ mod tests {
             }
             prop_assert_eq!(running.finish(), *Digest::of(&all).as_bytes());
             prop_assert_eq!(running.length(), all.len() as u64);
+            // And so wherever an upload may go on, it is known how.
+            let every = usize::try_from(EVERY).unwrap();
+            for mark in (every..=all.len()).step_by(every) {
+                let back = running.clone().back_to(mark as u64);
+                prop_assert!(back.is_some_and(|back| back.finish() == *Digest::of(&all[..mark]).as_bytes()));
+            }
         }
     }
 }

@@ -133,4 +133,17 @@ mod tests {
         drop(held);
         assert!(lock(&places.0).is_empty());
     }
+
+    /// The last but one that ends leaves one place taken.
+    #[test]
+    fn whoever_ends_frees_its_own_place_alone() {
+        let places = Places::default();
+        let ann: AgentName = "ann".parse().unwrap();
+        for held in 1..=PER_AGENT {
+            let mut taken: Vec<Place> = (0..held).map(|_| places.begin(&ann).unwrap()).collect();
+            taken.pop();
+            taken.extend((held..=PER_AGENT).map(|_| places.begin(&ann).unwrap()));
+            assert!(places.begin(&ann).is_err(), "{held}");
+        }
+    }
 }

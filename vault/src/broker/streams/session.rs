@@ -126,6 +126,8 @@ mod tests {
             // EXPOSE: a test looks.
             assert!(text.ends_with(std::str::from_utf8(url.target.expose_secret()).unwrap()), "{text}");
         }
+        let long = |length: usize| format!("{:x<length$}", "https://up.example/upload/v3/files?");
+        assert!(parse(&long(LONGEST)).is_some() && parse(&long(LONGEST + 1)).is_none());
     }
 
     #[test]

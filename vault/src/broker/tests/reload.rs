@@ -2,15 +2,20 @@
 
 use bytes::Bytes;
 use claviger_domain::catalog::Catalog;
+use claviger_domain::caveat::Caveat;
 use claviger_domain::event::Kind;
+use claviger_domain::grant::Approve;
 use claviger_domain::refusal::Class;
+use claviger_domain::tool::Definition;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, adapter, agent, catalog, class};
+use super::boxes::boxes;
+use super::fakes::Door;
+use super::world::{ADMIN, World, adapter, agent, ask, catalog, class};
 use crate::broker::Flow;
-use crate::port::Head;
+use crate::port::{AuditFault, Head};
 
 const GET: &str = "gmail.get_message";
 
@@ -55,6 +60,42 @@ async fn the_same_services_end_nothing() {
     assert!(!world.broker.reload(catalog()).await.unwrap());
     world.send(&minted, "get", &[]).await.unwrap();
     assert_eq!(world.audit.count(Kind::Reloaded), 0);
+}
+
+/// They are in force at once; that the log could not say so is told.
+#[tokio::test]
+async fn other_services_that_are_not_recorded_are_told_as_such() {
+    let world = world().await;
+    world.audit.break_door(Door::Record);
+    assert_eq!(world.broker.reload(without(GET)).await, Err(AuditFault::Broken));
+    world.audit.mend();
+    assert_eq!(class(world.mint(GET, json!({"message_id": "m1"})).await), Class::ToolChanged);
+    assert_eq!(world.broker.reload(without(GET)).await, Ok(false));
+}
+
+/// A step that the services no longer hold to a path does not go where a deny grant says it must not.
+#[tokio::test]
+async fn what_is_forbidden_stays_so_where_the_services_no_longer_tell_it() {
+    let boxes = boxes(&[]).await;
+    let world = &boxes.world;
+    let paths = Caveat::Paths(vec!["private".parse().unwrap()]);
+    let mut deny = ask("ann", &["nas.read"], vec![paths]);
+    (deny.deny, deny.approve) = (true, Approve::Default);
+    let no = world.broker.add_grant(ADMIN, deny).await.unwrap().grant.id;
+    world.grant(&["nas.read"], vec![]).await;
+    world.call("nas.read", json!({ "path": "notes" })).await.unwrap();
+    assert_eq!(class(world.call("nas.read", json!({ "path": "private/a" })).await), Class::NotGranted);
+    let mut other = (*world.broker.catalog()).clone();
+    let nas = other.services.get_mut(&"nas".parse().unwrap()).unwrap();
+    let read = nas.tools.get_mut(&"read".parse().unwrap()).unwrap();
+    read.steps.iter_mut().for_each(|step| step.checks.clear());
+    read.definition = Definition([9; 32]);
+    world.broker.reload(other).await.unwrap();
+    world.grant(&["nas.read"], vec![]).await;
+    let forbidden = class(world.call("nas.read", json!({ "path": "private/a" })).await);
+    assert_eq!(forbidden, Class::NotGranted);
+    world.broker.revoke(ADMIN, no).await.unwrap();
+    world.call("nas.read", json!({ "path": "private/a" })).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use claviger_canonical::Canonical;
+use claviger_domain::event::Kind;
 use claviger_domain::id::{ApprovalId, DecoyId, GrantId, HandleId, Ref};
 use claviger_domain::refusal::{Class, Refusal};
 use claviger_domain::secret::SecretBytes;
@@ -80,6 +81,7 @@ async fn to_an_admin_it_says_that_it_is_sealed_and_nothing_else() {
         ("rotate_secret", shut(broker.rotate_secret(ADMIN, &me, Some(oauth("r"))).await)),
         ("trust_authors", shut(broker.trust_authors(ADMIN, &me, vec![]).await)),
         ("remove_secret", shut(broker.remove_secret(ADMIN, &me, false).await)),
+        ("remove_secret of no use", shut(broker.remove_secret(ADMIN, &secret("drive/me"), false).await)),
         ("begin_connect", shut(broker.begin_connect(ADMIN, connect).await)),
         ("finish_connect", shut(broker.finish_connect(ADMIN, "s", code, "t").await)),
         ("add_grant", shut(broker.add_grant(ADMIN, ask("ann", &[GET], vec![])).await)),
@@ -87,6 +89,7 @@ async fn to_an_admin_it_says_that_it_is_sealed_and_nothing_else() {
         ("grant", shut(broker.grant(grant.id))),
         ("forget_known", shut(broker.forget_known(ADMIN, grant.id, None).await)),
         ("revoke_handle", shut(broker.revoke_handle(ADMIN, grant.root).await)),
+        ("revoke_handle of none", shut(broker.revoke_handle(ADMIN, HandleId::from_bytes([0; 16])).await)),
         ("revoke", shut(broker.revoke(ADMIN, grant.id).await)),
         ("revoke of none", shut(broker.revoke(ADMIN, GrantId::from_bytes([0; 8])).await)),
         ("plan", shut(broker.plan(ADMIN, plan).await)),
@@ -152,6 +155,10 @@ async fn to_an_agent_and_its_adapter_it_says_that_it_is_sealed_and_nothing_else(
         assert_eq!(refusal, sealed, "{what}");
     }
     assert!(world.upstream.calls().is_empty());
+    // Nothing can be sealed for the owner, and whoever knocks would fill the log: there is no record, and none to name.
+    assert_eq!(world.audit.count(Kind::Refused), 0);
+    let refusal = broker.mint(&gmail, &text, &bytes).await.err().unwrap();
+    assert_eq!((refusal.reference, refusal.approval), (None, None));
 }
 
 #[tokio::test]

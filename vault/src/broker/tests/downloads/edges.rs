@@ -206,6 +206,40 @@ async fn what_cannot_be_decoded_cuts_at_once() {
     assert!(!why.1.contains("complete"), "{why:?}");
 }
 
+/// What waited for its turn when the peer went away was not passed on.
+#[tokio::test]
+async fn a_piece_that_nobody_took_does_not_count() {
+    let world = world(vec![]).await;
+    let senders = flowing(&world, 200, Some(10), None);
+    let downloading = start(&world).await.unwrap();
+    // One lies ready to be taken, the next one waits for its place.
+    send(&senders, "a");
+    send(&senders, "bc");
+    settle().await;
+    drop(downloading);
+    settle().await;
+    assert_eq!(finished(&world), ("peer".to_owned(), 1));
+}
+
+/// Its head came, and stays here: what is not recorded as released is not.
+#[tokio::test]
+async fn a_release_that_is_not_recorded_is_none() {
+    let world = world(vec![]).await;
+    for recorded in [true, false] {
+        let senders = flowing(&world, 200, Some(4), None);
+        if recorded {
+            let downloading = start(&world).await.unwrap();
+            send(&senders, "1234");
+            end(&senders);
+            ending(downloading).await.unwrap();
+        } else {
+            world.audit.break_door(Door::Outcome);
+            assert_eq!(told(start(&world).await), field(Class::Unavailable, "audit"));
+        }
+    }
+    assert_eq!((contents(&world), world.audit.count(Kind::Finished)), (2, 1));
+}
+
 /// A place that is free again is one place.
 #[tokio::test]
 async fn for_one_that_ended_one_more_begins() {

@@ -188,6 +188,25 @@ async fn made_before_its_last_byte_went_is_unknown() {
     }
 }
 
+/// Where an upload went is forgotten with the services that it was begun by.
+#[tokio::test]
+async fn an_upload_that_was_cut_does_not_outlive_its_services() {
+    let all = content(3 * MARK);
+    for other in [false, true] {
+        let (world, drive) = world(vec![]).await;
+        cut_at(&world, &all, 2 * MARK).await;
+        drive.lock().unwrap().asked = Reply::Kept(MARK as u64);
+        let mut catalog = super::super::world::catalog();
+        if other {
+            catalog.services.remove(&"contacts".parse().unwrap()).unwrap();
+        }
+        assert_eq!(world.broker.reload(catalog).await, Ok(other));
+        let uploading = start(&world, args(&all)).await.unwrap();
+        assert_eq!(uploading.offset, if other { 0 } else { MARK as u64 });
+        assert_eq!(acts(&world).iter().filter(|act| *act == "POST").count(), 1 + usize::from(other));
+    }
+}
+
 /// Trouble at the last byte leaves a session to ask about; a refusal leaves none.
 #[tokio::test]
 async fn after_the_last_byte_trouble_is_asked_about() {
