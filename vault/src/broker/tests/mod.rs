@@ -76,5 +76,3 @@ mod values;
 mod verdicts;
 mod wishes;
 mod world;
-
-

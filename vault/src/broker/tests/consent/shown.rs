@@ -5,39 +5,6 @@ use claviger_domain::effect::Effect;
 use super::*;
 use crate::broker::tests::boxes::{UPDATE, boxes, thing};
 
-const PUT: &str = "post.put";
-
-const POST: &str = r#"
-id = "post"
-title = "Post"
-origin = "https://post.example"
-auth = { kind = "bearer" }
-
-[tool.put]
-summary = "Put a text"
-effect = "write"
-args.text = { type = "text", max = 1000000, required = true, summary = "" }
-[[tool.put.step]]
-name = "put"
-method = "POST"
-path = "/texts"
-body = { codec = "json", fields = { text = "{text}" } }
-"#;
-
-#[tokio::test]
-async fn what_is_too_large_to_be_shown_is_not_asked_for() {
-    let world = World::serving("post", POST).await;
-    world.grant_with("ann", &[PUT], Approve::Always, vec![]).await;
-    let of_bytes = |bytes: usize| json!({ "text": "x".repeat(bytes - r#"{"text":""}"#.len()) });
-    let most = 700 * 1024;
-    let refusal = world.mint(PUT, of_bytes(most + 1)).await.err().unwrap();
-    assert_eq!((refusal.class, refusal.field.as_deref()), (Class::BadArguments, Some("approval")));
-    assert!(world.broker.approvals(None, true).await.unwrap().is_empty());
-    let id = pending(world.mint(PUT, of_bytes(most)).await);
-    let shown = world.broker.show_approval(ADMIN, id).await.unwrap().shown;
-    assert!(shown.iter().any(|(_, text)| text.len() >= most - 11), "it was cut");
-}
-
 /// Somebody among the guests who cannot be read: the person sees that, before a restart and after it.
 #[tokio::test]
 async fn somebody_who_cannot_be_named_is_shown_as_such() {
