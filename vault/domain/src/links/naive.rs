@@ -78,7 +78,8 @@ impl Scan<'_> {
         }
         // Dots at the end of a sentence; one of them may be the host's own.
         let name: String = rest[..host].iter().collect();
-        if name.starts_with(['-', '_']) || !self.allows(name.trim_end_matches('.')) {
+        let name = name.trim_end_matches('.');
+        if name.starts_with(['-', '_']) || name.ends_with('-') || !self.allows(name) {
             return refuse();
         }
         let mut end = begin + host;

@@ -98,8 +98,10 @@ impl Scan<'_> {
         }
         let host = &rest[..token::run_length(rest)];
         // Dots at the end of a sentence; one of them may be the host's own.
-        // Marks around a bare word are no part of it; right behind the slashes they are.
-        if host.is_empty() || host.starts_with(['-', '_']) || !self.allows(host.trim_end_matches('.')) {
+        let name = host.trim_end_matches('.');
+        // Marks around a bare word are no part of it; right behind the slashes they are, and a dash at the end is for every
+        // reader of URLs.
+        if name.starts_with(['-', '_']) || name.ends_with('-') || !self.allows(name) {
             return refuse();
         }
         let mut end = begin + host.len();
