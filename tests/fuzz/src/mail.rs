@@ -217,6 +217,11 @@ pub fn mime_parse(data: &[u8]) {
     let Some(facts) = letter::of_raw(&base64url::encode(data)) else { return };
     bounded(&facts);
     let read = MessageParser::default().parse(data).expect("another reader reads it, too");
+    // RFC 5322, section 2.1: an empty line ends the headers. That reader passes over it behind a date that it cannot read,
+    // and takes lines of the body for headers.
+    if read.root_part().offset_body as usize > body(data) {
+        return;
+    }
     for (name, found) in [
         ("from", read.from()),
         ("to", read.to()),
@@ -231,6 +236,18 @@ pub fn mime_parse(data: &[u8]) {
             same(&ours.concat(), found, name);
         }
     }
+}
+
+/// Where the body begins: behind the first empty line.
+fn body(data: &[u8]) -> usize {
+    let mut at = 0;
+    for line in data.split_inclusive(|byte| *byte == b'\n') {
+        at += line.len();
+        if matches!(line, b"\n" | b"\r\n") {
+            break;
+        }
+    }
+    at
 }
 
 /// One header of addresses.
