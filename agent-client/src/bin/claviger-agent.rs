@@ -28,8 +28,13 @@ fn main() -> ExitCode {
         Some(_) => match Cli::of_environment() {
             Ok(cli) => cli,
             Err(fault) => {
-                let _ = write!(io::stderr(), "{fault}");
-                return ExitCode::from(Exit::Failed as u8);
+                // Its first line names the option that the variable stands for.
+                let fault = fault.to_string();
+                let err = format!(
+                    "{}\nnext: correct the CLAVIGER_ variables of the environment\n",
+                    fault.lines().next().unwrap_or_default()
+                );
+                return tell(&shim::Told { out: String::new(), err, exit: Exit::Failed });
             }
         },
     };

@@ -336,7 +336,7 @@ mod tests {
             ),
             (
                 &["call", "a.b", "--args", "@canary"],
-                "Denied: `--args` is not JSON that can be sent: expected a value at byte 0; it is the object itself, and \
+                "Denied: `--args` is not JSON that can be sent: unexpected byte at byte 0; it is the object itself, and \
                  neither a file nor standard input\n",
             ),
         ] {

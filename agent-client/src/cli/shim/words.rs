@@ -75,8 +75,8 @@ struct CallWords {
     /// Its arguments
     #[arg(value_name = "KEY=VALUE")]
     words: Vec<String>,
-    /// Arguments as a JSON object, beside those that are KEY=VALUE (also --json, as in mcporter)
-    #[arg(long = "args", alias = "json", value_name = "OBJECT")]
+    /// Arguments as a JSON object, beside those that are KEY=VALUE
+    #[arg(long = "args", visible_alias = "json", value_name = "OBJECT")]
     object: Option<String>,
     /// auto, text and markdown: the answer's text; json: its structured part
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
