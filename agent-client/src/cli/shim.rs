@@ -23,7 +23,6 @@ use serde_json::json;
 use super::{Cli, CliError, Exit, call, print};
 use crate::clock::Clock;
 use crate::error::ClientError;
-use crate::grants::Grants;
 use crate::outcome::{CallOutcome, Refusal};
 use crate::session::Session;
 use crate::suggest;
@@ -53,12 +52,6 @@ enum ShimError {
     /// Absent, not granted and misspelt are one.
     #[error("nothing of that name is granted{}", meant(.suggestions))]
     NotGranted { suggestions: Vec<String> },
-}
-
-impl From<ClientError> for ShimError {
-    fn from(error: ClientError) -> Self {
-        Self::Cli(error.into())
-    }
 }
 
 impl From<io::Error> for ShimError {
@@ -144,7 +137,10 @@ async fn list(
     let names = Names::of(&grants);
     let shown = names.under(&wanted.below);
     if shown.is_empty() && !wanted.below.is_all() {
-        return Err(not_granted(&grants, &names, &wanted.below.to_string()));
+        if grants.frozen() {
+            return Ok(refused(out, err, &Refusal::frozen(), false)?);
+        }
+        return Err(not_granted(&names, &wanted.below.to_string()));
     }
     list::write(out, &shown, wanted)?;
     // Not among the names: a program that reads them takes every line for one.
@@ -153,7 +149,7 @@ async fn list(
         writeln!(err, "{}", super::list::NOTHING)?;
     }
     if names.unnamed > 0 {
-        writeln!(err, "{} tools have no name here; `claviger-agent ls` shows them", names.unnamed)?;
+        writeln!(err, "without a name here: {}; `claviger-agent ls` shows all tools", names.unnamed)?;
     }
     Ok(Exit::Ok)
 }
@@ -174,7 +170,7 @@ async fn make(
     let name = {
         let names = Names::of(&grants);
         let tool = names.tool(&selector).map(|tool| tool.mcp_name.clone());
-        tool.ok_or_else(|| not_granted(&grants, &names, &selector.to_string()))?
+        tool.ok_or_else(|| not_granted(&names, &selector.to_string()))?
     };
     // Only the session holds the grants during the call, so a key that it replaces is erased at once.
     drop(grants);
@@ -214,10 +210,7 @@ fn refused(out: &mut dyn Write, err: &mut dyn Write, refusal: &Refusal, json: bo
 }
 
 /// The error for a name that names nothing; what looks like it is shown, and not used.
-fn not_granted(grants: &Grants, names: &Names<'_>, name: &str) -> ShimError {
-    if grants.frozen() {
-        return ClientError::Refused(Refusal::frozen()).into();
-    }
+fn not_granted(names: &Names<'_>, name: &str) -> ShimError {
     let known: Vec<String> = names.iter().flat_map(Named::both).collect();
     let mut suggestions = suggest::similar(name, known.iter().map(String::as_str));
     suggestions.dedup();

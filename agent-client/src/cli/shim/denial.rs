@@ -79,11 +79,7 @@ fn context(fault: &clap::Error, kind: ContextKind) -> String {
         Some(ContextValue::Strings(words)) => words.first().map(String::as_str).unwrap_or_default(),
         _ => "",
     };
-    let name = match word.split_once('=') {
-        Some((name, _)) if word.starts_with('-') => name,
-        _ => word,
-    };
-    let name: String = name.chars().take(SHOWN).collect();
+    let name: String = word.chars().take_while(|letter| *letter != '=').take(SHOWN).collect();
     print::line(&name)
 }
 
@@ -327,6 +323,7 @@ mod tests {
                 &["call", "a.b(c: 1)"],
                 "Denied: a tool is SERVER.TOOL, by its exact name; no address, command, path or expression\n",
             ),
+            (&["list", "a", "b=canary"], "Denied: `b` is one word too many\n"),
             (&["call"], "Denied: <SERVER.TOOL> is missing\n"),
             (&["call", "a.b", "--output", "raw"], "Denied: `--output <FORMAT>` cannot be taken so\n"),
             (&["list", "a", "b\u{1b}[2J\nc"], "Denied: `b\\u{1b}[2J c` is one word too many\n"),
