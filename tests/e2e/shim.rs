@@ -67,7 +67,8 @@ async fn shim_does_what_the_list_of_names_did() {
     let mut ours: Vec<&str> =
         ours["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     let mut joined: Vec<String> = names.iter().map(|name| name.replace('.', "_")).collect();
-    (ours.sort_unstable(), joined.sort_unstable());
+    ours.sort_unstable();
+    joined.sort_unstable();
     assert_eq!(joined, ours);
     let json = mcp(&world, &["list", "gmail_work", "--json"]).await.success().json();
     assert_eq!((&json["mode"], &json["name"]), (&Value::from("server"), &Value::from("gmail_work")));
