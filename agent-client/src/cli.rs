@@ -6,6 +6,7 @@ mod call;
 mod list;
 mod narrow;
 mod print;
+pub mod shim;
 mod waiting;
 
 use std::io::Write;
@@ -50,6 +51,14 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// What the environment alone says: where the vault is, where files are, how much is logged.
+    ///
+    /// # Errors
+    /// A variable of [`environment`] that cannot be read.
+    pub fn of_environment() -> Result<Self, clap::Error> {
+        Self::try_parse_from(["claviger-agent", "call", "-"])
+    }
+
     /// Whether it serves until told to stop.
     #[must_use]
     pub fn is_server(&self) -> bool {
@@ -60,6 +69,21 @@ impl Cli {
     #[must_use]
     pub fn watched(self, watched: bool) -> Self {
         Self { watched, ..self }
+    }
+
+    /// Where the vault is, and what of it is opened.
+    fn at(&self) -> Result<At, CliError> {
+        let socket = self.socket.clone().ok_or(CliError::NoSocket)?;
+        let server = self.vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid);
+        let folder = match &self.command {
+            Command::Mcp { place } | Command::Call { place, .. } | Command::Result { place, .. } => {
+                place.folder.as_deref()
+            }
+            _ => None,
+        };
+        let folder = folder.map(|path| Folder::open(path).map(Arc::new));
+        let folder = folder.transpose().map_err(ClientError::Folder)?;
+        Ok(At { socket, server, only: self.only.clone(), folder })
     }
 
     /// How much is to be logged.
@@ -73,6 +97,23 @@ impl Cli {
             Level::Info => LevelFilter::INFO,
             Level::Debug => LevelFilter::DEBUG,
         }
+    }
+}
+
+/// Where the vault is, and what of it is opened.
+struct At {
+    socket: PathBuf,
+    server: Server,
+    only: Vec<String>,
+    folder: Option<Arc<Folder>>,
+}
+
+impl At {
+    /// Opens it.
+    async fn open(self, clock: Arc<dyn Clock>) -> Result<Session, CliError> {
+        let Self { socket, server, only, folder } = self;
+        let session = Session::open_handles(&socket, server, &only, clock).await?.with_folder(folder);
+        if session.is_complete() { Ok(session) } else { Err(ClientError::NoSuchHandle.into()) }
     }
 }
 
@@ -283,33 +324,24 @@ async fn dispatch(
     out: &mut dyn Write,
     shutdown: CancellationToken,
 ) -> Result<Exit, CliError> {
-    let Cli { socket, vault_uid, only, watched, log: _, command } = cli;
-    if let Command::Completions { shell } = command {
+    if let Command::Completions { shell } = cli.command {
         // Written at once: the generator ends the process when its reader goes away.
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "claviger-agent", &mut script);
         out.write_all(&script)?;
         return Ok(Exit::Ok);
     }
-    let socket = socket.ok_or(CliError::NoSocket)?;
-    let server = vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid);
-    let folder = match &command {
-        Command::Mcp { place } | Command::Call { place, .. } | Command::Result { place, .. } => &place.folder,
-        _ => &None,
-    };
-    let folder = folder.as_deref().map(|path| Folder::open(path).map(Arc::new));
-    let folder = folder.transpose().map_err(ClientError::Folder)?;
+    let at = cli.at()?;
+    let Cli { watched, command, .. } = cli;
     if matches!(command, Command::Mcp { .. }) {
+        let At { socket, server, only, folder } = at;
         let settings =
             bridge::Settings { clock, handles: only, folder, ..bridge::Settings::new(socket, server) };
         bridge::serve(settings, (tokio::io::stdin(), tokio::io::stdout()), shutdown).await?;
         return Ok(Exit::Ok);
     }
     let now_ms = clock.now_ms();
-    let session = Session::open_handles(&socket, server, &only, clock).await?.with_folder(folder);
-    if !session.is_complete() {
-        return Err(ClientError::NoSuchHandle.into());
-    }
+    let session = at.open(clock).await?;
     match command {
         Command::Ls { json, verbose } => list::tools(out, &session.grants(), json, verbose)?,
         Command::Handles { json } => list::handles(out, &session.grants(), json, now_ms)?,

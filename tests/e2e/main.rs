@@ -25,6 +25,7 @@ mod reload;
 mod renewal;
 mod rotation;
 mod sealing;
+mod shim;
 mod story;
 mod streams;
 mod theft;

@@ -12,6 +12,7 @@ fn pages() -> BTreeMap<String, String> {
     let programs = [
         claviger_vault::cli::args::Cli::command(),
         claviger_agent::cli::Cli::command(),
+        claviger_agent::cli::shim::Words::command(),
         claviger_mcp::settings::Settings::command(),
     ];
     let mut pages = BTreeMap::new();
@@ -69,6 +70,7 @@ fn every_option_that_can_be_typed_is_explained() {
     let programs = [
         claviger_vault::cli::args::Cli::command(),
         claviger_agent::cli::Cli::command(),
+        claviger_agent::cli::shim::Words::command(),
         claviger_mcp::settings::Settings::command(),
     ];
     for program in programs {

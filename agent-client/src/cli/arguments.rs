@@ -147,15 +147,32 @@ fn meant(suggestions: &[String]) -> String {
 /// # Errors
 /// Any word that does not fit, before anything is sent.
 pub fn parse(schema: &Map<String, Value>, words: &[String]) -> Result<Map<String, Value>, ArgumentError> {
+    parse_with(schema, Map::new(), words)
+}
+
+/// As [`parse`], beside arguments that are there as they stand; a key is in one of the two.
+///
+/// # Errors
+/// As [`parse`]; and a key that the tool does not take.
+pub(super) fn parse_with(
+    schema: &Map<String, Value>,
+    object: Map<String, Value>,
+    words: &[String],
+) -> Result<Map<String, Value>, ArgumentError> {
     let arguments = Arguments::of(schema);
+    for key in object.keys() {
+        arguments.get(key)?;
+    }
     let mut given: BTreeMap<&str, Vec<Word<'_>>> = BTreeMap::new();
     for (index, word) in words.iter().enumerate() {
         let (key, value) = split(word).ok_or(ArgumentError::NotAPair(index + 1))?;
         given.entry(key).or_default().push(value);
     }
-    let mut parsed = Map::new();
+    let mut parsed = object;
     for (key, values) in given {
-        parsed.insert(key.to_owned(), value(arguments.get(key)?, &values)?);
+        if parsed.insert(key.to_owned(), value(arguments.get(key)?, &values)?).is_some() {
+            return Err(ArgumentError::Twice(key.to_owned()));
+        }
     }
     let missing: Vec<String> = arguments
         .iter()
@@ -239,6 +256,14 @@ fn wrong(key: &str, kind: Kind) -> ArgumentError {
         Kind::Object => "a JSON object",
     };
     ArgumentError::Kind { key: key.to_owned(), expected }
+}
+
+/// The members of a JSON object that stands for all arguments, or for some; `key` is what it is told as.
+pub(super) fn object(key: &str, text: &str) -> Result<Map<String, Value>, ArgumentError> {
+    match json(key, text)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(wrong(key, Kind::Object)),
+    }
 }
 
 /// Strict JSON: no duplicate keys, nothing that would be rounded.
@@ -342,6 +367,32 @@ mod tests {
             let error = with(words).unwrap_err();
             assert!(error.contains(expected), "{words:?}: {error}");
             assert!(!error.contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_object_and_words_make_one() {
+        let schema =
+            json!({"properties": {"a": {"type": "integer"}, "b": {}, "c=:d": {}}, "required": ["a"]});
+        let with = |text: &str, words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let parsed = object("--args", text)
+                .and_then(|members| parse_with(schema.as_object().unwrap(), members, &words));
+            parsed.map(Value::Object).map_err(|error| error.to_string())
+        };
+        assert_eq!(with(r#"{"a":1}"#, &["b=@x"]).unwrap(), json!({"a": 1, "b": "@x"}));
+        assert_eq!(with(r#"{"a":1,"c=:d":"x"}"#, &[]).unwrap(), json!({"a": 1, "c=:d": "x"}));
+        for (text, words, expected) in [
+            (r#"{"a":1}"#, &["a=1"][..], "`a` is given more than once"),
+            (r#"{"b":1}"#, &[], "the tool also needs a"),
+            (r#"{"z":1}"#, &["a=1"], "no argument of that name"),
+            (r#"{"a":1,"a":2}"#, &[], "`--args` is not JSON that can be sent: duplicate key"),
+            ("[]", &["a=1"], "`--args` takes a JSON object"),
+            ("@/etc/passwd", &["a=1"], "`--args` is not JSON"),
+            ("-", &["a=1"], "`--args` is not JSON"),
+        ] {
+            let error = with(text, words).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 

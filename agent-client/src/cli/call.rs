@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use rmcp::model::{CallToolResult, ContentBlock};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{CliError, Exit, arguments, bar, print};
 use crate::outcome::{CallOutcome, Refusal};
@@ -29,19 +29,29 @@ pub(super) async fn call(
     words: &[String],
     how: How,
 ) -> Result<Exit, CliError> {
-    let How { json, timeout, watched } = how;
+    tell(out, make(session, name, Map::new(), words, how).await?, how.json)
+}
+
+/// Calls a tool once, with the arguments of an object and those of words.
+pub(super) async fn make(
+    session: &Session,
+    name: &str,
+    object: Map<String, Value>,
+    words: &[String],
+    how: How,
+) -> Result<CallOutcome, CliError> {
+    let How { json: _, timeout, watched } = how;
     let grants = session.grants();
     if grants.frozen() {
-        return refused(out, &Refusal::frozen(), json);
+        return Ok(CallOutcome::Refused(Refusal::frozen()));
     }
     let (tool, _) = grants.tool(name)?;
-    let arguments = arguments::parse(&tool.input_schema, words)?;
+    let arguments = arguments::parse_with(&tool.input_schema, object, words)?;
     // Only the session holds the grants during the call, so a key that it replaces is erased at once.
     drop(grants);
     let (progress, bar) = bar::watch(watched);
     let options = CallOptions { timeout: Some(timeout), progress };
-    let outcome = bar.during(session.call_with(name, arguments, &options)).await?;
-    tell(out, outcome, json)
+    Ok(bar.during(session.call_with(name, arguments, &options)).await?)
 }
 
 /// Writes what came of a call.
@@ -52,28 +62,30 @@ pub(super) fn tell(out: &mut dyn Write, outcome: CallOutcome, json: bool) -> Res
             if json {
                 answer_json(out, &result, !failed)?
             } else {
-                answer(out, &result)?
+                answer(out, &result, "--json")?
             }
             Ok(if failed { Exit::Failed } else { Exit::Ok })
         }
-        CallOutcome::Refused(refusal) => refused(out, &refusal, json),
+        CallOutcome::Refused(refusal) => {
+            if json {
+                refused_json(out, &refusal)?
+            } else {
+                writeln!(out, "{refusal}")?
+            }
+            Ok(exit(&refusal))
+        }
     }
 }
 
-/// Writes a refusal.
-fn refused(out: &mut dyn Write, refusal: &Refusal, json: bool) -> Result<Exit, CliError> {
-    if json {
-        let (class, field, reference) = (refusal.class(), refusal.field(), refusal.reference());
-        let mut told =
-            json!({"class": class, "field": field, "reference": reference, "message": refusal.to_string()});
-        if let Some(approval) = refusal.approval() {
-            told["approval"] = json!(approval);
-        }
-        print::json(out, &json!({"ok": false, "refusal": told}))?;
-    } else {
-        writeln!(out, "{refusal}")?;
+/// Writes a refusal: `{"ok": false, "refusal": {…}}`.
+pub(super) fn refused_json(out: &mut dyn Write, refusal: &Refusal) -> io::Result<()> {
+    let (class, field, reference) = (refusal.class(), refusal.field(), refusal.reference());
+    let mut told =
+        json!({"class": class, "field": field, "reference": reference, "message": refusal.to_string()});
+    if let Some(approval) = refusal.approval() {
+        told["approval"] = json!(approval);
     }
-    Ok(exit(refusal))
+    print::json(out, &json!({"ok": false, "refusal": told}))
 }
 
 fn exit(refusal: &Refusal) -> Exit {
@@ -91,22 +103,23 @@ fn answer_json(out: &mut dyn Write, result: &CallToolResult, ok: bool) -> io::Re
     print::json(out, &json!({"ok": ok, "content": content, "structured": structured}))
 }
 
-fn answer(out: &mut dyn Write, result: &CallToolResult) -> io::Result<()> {
+/// Writes an answer for people; `whole` is the option that would show what is left out.
+pub(super) fn answer(out: &mut dyn Write, result: &CallToolResult, whole: &str) -> io::Result<()> {
     for block in &result.content {
         match block {
             ContentBlock::Text(text) => {
                 writeln!(out, "{}", print::visible(text.text.trim_end_matches('\n')))?
             }
             ContentBlock::Image(image) => {
-                writeln!(out, "[image, {}; use --json]", print::line(&image.mime_type))?;
+                writeln!(out, "[image, {}; use {whole}]", print::line(&image.mime_type))?;
             }
             ContentBlock::Audio(audio) => {
-                writeln!(out, "[audio, {}; use --json]", print::line(&audio.mime_type))?;
+                writeln!(out, "[audio, {}; use {whole}]", print::line(&audio.mime_type))?;
             }
             ContentBlock::Resource(_) | ContentBlock::ResourceLink(_) => {
-                writeln!(out, "[resource; use --json]")?
+                writeln!(out, "[resource; use {whole}]")?
             }
-            _ => writeln!(out, "[content of another kind; use --json]")?,
+            _ => writeln!(out, "[content of another kind; use {whole}]")?,
         }
     }
     if result.content.is_empty() {

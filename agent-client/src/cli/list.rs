@@ -8,6 +8,9 @@ use super::arguments::Arguments;
 use super::print;
 use crate::grants::{Grants, Tool};
 
+/// What an agent without a grant is told.
+pub(super) const NOTHING: &str = "nothing is granted to this agent; the owner can run `claviger grant add`";
+
 /// Writes the granted tools: one line each, or as JSON.
 pub(super) fn tools(out: &mut dyn Write, grants: &Grants, json: bool, verbose: bool) -> io::Result<()> {
     if json {
@@ -23,16 +26,22 @@ pub(super) fn tools(out: &mut dyn Write, grants: &Grants, json: bool, verbose: b
         let (name, effect) = (&tool.mcp_name, tool.effect.as_str());
         writeln!(out, "{name:width$}  {effect:6}  {}", print::line(tool.summary()))?;
         if verbose {
-            for argument in Arguments::of(&tool.input_schema).iter() {
-                let need = if argument.required { ", required" } else { "" };
-                let meaning = print::line(argument.description);
-                let (key, kind) = (print::line(argument.key), argument.kind.as_str());
-                writeln!(out, "    {}", format!("{key} ({kind}{need})  {meaning}").trim_end())?;
-            }
+            arguments(out, tool)?;
         }
     }
     if grants.tools().next().is_none() {
-        writeln!(out, "nothing is granted to this agent; the owner can run `claviger grant add`")?;
+        writeln!(out, "{NOTHING}")?;
+    }
+    Ok(())
+}
+
+/// Writes what a tool takes: one line each.
+pub(super) fn arguments(out: &mut dyn Write, tool: &Tool) -> io::Result<()> {
+    for argument in Arguments::of(&tool.input_schema).iter() {
+        let need = if argument.required { ", required" } else { "" };
+        let meaning = print::line(argument.description);
+        let (key, kind) = (print::line(argument.key), argument.kind.as_str());
+        writeln!(out, "    {}", format!("{key} ({kind}{need})  {meaning}").trim_end())?;
     }
     Ok(())
 }
@@ -90,12 +99,12 @@ pub(super) fn handles(out: &mut dyn Write, grants: &Grants, json: bool, now_ms: 
         writeln!(out, "{id}  {grant}  {secret}  {tools}  {}{of}", expiry(handle.expires_at_ms(), now_ms))?;
     }
     if grants.handles().is_empty() {
-        writeln!(out, "nothing is granted to this agent; the owner can run `claviger grant add`")?;
+        writeln!(out, "{NOTHING}")?;
     }
     Ok(())
 }
 
-fn frozen(out: &mut dyn Write, grants: &Grants) -> io::Result<()> {
+pub(super) fn frozen(out: &mut dyn Write, grants: &Grants) -> io::Result<()> {
     if grants.frozen() {
         writeln!(out, "this agent is frozen: its calls are refused until the owner runs `claviger thaw`")?;
     }

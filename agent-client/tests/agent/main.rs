@@ -6,5 +6,6 @@ mod cli;
 mod files;
 mod narrow;
 mod session;
+mod shim;
 mod waiting;
 mod world;
