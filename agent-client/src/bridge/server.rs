@@ -12,7 +12,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::describe::INSTRUCTIONS;
 use super::link::{Link, State};
@@ -24,10 +24,13 @@ use crate::session::CallOptions;
 /// How many reports of progress may wait for a slow host.
 const PROGRESS_WAITING: usize = 16;
 
+/// What one host sees. Any number of them share one link.
 pub(super) struct Bridge {
     link: Link,
     patience: Duration,
+    /// Ends what tells this host of changes: when the program is to end, and when the host is gone.
     stop: CancellationToken,
+    _stop_at_end: DropGuard,
     /// Whether the host is being told of changes in the older way; it may announce itself only once.
     telling: AtomicBool,
     /// What the host has seen last, if it has asked.
@@ -36,7 +39,9 @@ pub(super) struct Bridge {
 
 impl Bridge {
     pub(super) fn new(link: Link, patience: Duration, stop: CancellationToken) -> Self {
-        Self { link, patience, stop, telling: AtomicBool::new(false), listed: Arc::default() }
+        let stop = stop.child_token();
+        let _stop_at_end = stop.clone().drop_guard();
+        Self { link, patience, stop, _stop_at_end, telling: AtomicBool::new(false), listed: Arc::default() }
     }
 
     /// How it stands with the vault, once that is known: the first attempt has its own time limit.
