@@ -310,7 +310,9 @@ async fn dispatch(
     let socket = socket.ok_or(CliError::NoSocket)?;
     let server = vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid);
     let folder = match &command {
-        Command::Mcp { place, .. } | Command::Call { place, .. } | Command::Result { place, .. } => &place.folder,
+        Command::Mcp { place, .. } | Command::Call { place, .. } | Command::Result { place, .. } => {
+            &place.folder
+        }
         _ => &None,
     };
     let folder = folder.as_deref().map(|path| Folder::open(path).map(Arc::new));

@@ -19,6 +19,8 @@ mod gate;
 mod peer;
 mod sessions;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 pub use address::{Loopback, NotLoopback};
 
 use super::{BridgeError, Settings, link, server};
-use connections::Served;
+use connections::{Pace, Served};
 use gate::Gate;
 use peer::Owners;
 use sessions::Sessions;
@@ -109,6 +111,11 @@ pub async fn serve(
     listener: Listener,
     shutdown: CancellationToken,
 ) -> Result<(), BridgeError> {
+    serve_at(Pace::default(), settings, listener, shutdown).await;
+    Ok(())
+}
+
+async fn serve_at(pace: Pace, settings: Settings, listener: Listener, shutdown: CancellationToken) {
     let Listener { tcp, address, owners } = listener;
     let (patience, clock) = (settings.patience, settings.clock.clone());
     let stop = shutdown.child_token();
@@ -138,6 +145,5 @@ pub async fn serve(
         move || Ok(server::Bridge::new(link.clone(), patience, stop.clone()))
     };
     let service = StreamableHttpService::new(each, sessions, config);
-    connections::serve(tcp, owners, Arc::new(Served { gate, service }), stop).await;
-    Ok(())
+    connections::serve(tcp, owners, Arc::new(Served { gate, pace, service }), stop).await;
 }

@@ -11,7 +11,9 @@ pub struct Loopback(SocketAddr);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotLoopback {
     /// It is not an address with a port.
-    #[error("an address and a port is wanted, such as 127.0.0.1:8808 or [::1]:8808 (port 0: any that is free)")]
+    #[error(
+        "an address and a port is wanted, such as 127.0.0.1:8808 or [::1]:8808 (port 0: any that is free)"
+    )]
     Form,
     /// Others could reach it.
     #[error(

@@ -28,11 +28,20 @@ use crate::bridge::server::Bridge;
 /// How many there may be at once. Each carries one request at a time.
 pub(super) const MAX_CONNECTIONS: usize = 64;
 
-/// How long a request's head may take, counted from the end of the request before it; so an idle connection ends as well.
-const HEAD: Duration = Duration::from_secs(30);
+/// How slow a client may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// How long a request's head may take, counted from the end of the request before it: an idle connection ends, too.
+    pub(super) head: Duration,
+    /// How long a request's body may take.
+    pub(super) body: Duration,
+}
 
-/// How long a request's body may take.
-const BODY: Duration = Duration::from_secs(30);
+impl Default for Pace {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(30), body: Duration::from_secs(30) }
+    }
+}
 
 /// The most bytes of a request's head, and the most headers.
 const MAX_HEAD: (usize, usize) = (64 << 10, 100);
@@ -48,6 +57,7 @@ type Answer = Response<BoxBody<Bytes, Infallible>>;
 /// What is served on each connection.
 pub(super) struct Served {
     pub(super) gate: Gate,
+    pub(super) pace: Pace,
     pub(super) service: StreamableHttpService<Bridge, Sessions>,
 }
 
@@ -106,7 +116,7 @@ async fn keep(
     let (bytes, headers) = MAX_HEAD;
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(served.pace.head)
         .max_buf_size(bytes)
         .max_headers(headers)
         .serve_connection(
@@ -153,7 +163,7 @@ impl Served {
         if head.method != Method::POST {
             return Ok(Request::from_parts(head, Full::default()));
         }
-        let whole = tokio::time::timeout(BODY, Limited::new(body, MAX_MESSAGE).collect()).await;
+        let whole = tokio::time::timeout(self.pace.body, Limited::new(body, MAX_MESSAGE).collect()).await;
         match whole {
             Ok(Ok(whole)) => Ok(Request::from_parts(head, Full::new(whole.to_bytes()))),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),

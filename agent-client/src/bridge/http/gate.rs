@@ -281,6 +281,9 @@ mod tests {
         ] {
             assert_eq!(ask_at(address, "POST", "/mcp", &[("host", host)]), expected, "{address} {host}");
         }
-        assert_eq!(ask_at("127.0.0.1:80", "POST", "/mcp", &[("host", "localhost"), ("origin", "http://localhost")]), OK);
+        assert_eq!(
+            ask_at("127.0.0.1:80", "POST", "/mcp", &[("host", "localhost"), ("origin", "http://localhost")]),
+            OK
+        );
     }
 }

@@ -187,6 +187,9 @@ mod tests {
         let listener = Listener::bind(loopback()).await.unwrap();
         let again = listener.address.to_string().parse().unwrap();
         let error = Listener::bind(again).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("{} is taken: another process listens there", listener.address));
+        assert_eq!(
+            error.to_string(),
+            format!("{} is taken: another process listens there", listener.address)
+        );
     }
 }

@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn rows_that_disagree_name_nobody() {
-        let rows = [line(THEIRS, OURS, "01", "1000", "1"), line(MAPPED_THEIRS, MAPPED_OURS, "01", "1001", "2")];
+        let rows =
+            [line(THEIRS, OURS, "01", "1000", "1"), line(MAPPED_THEIRS, MAPPED_OURS, "01", "1001", "2")];
         assert_eq!(check(&rows), None);
         let table = rows.concat();
         let halves: Vec<&str> = table.lines().collect();
