@@ -224,12 +224,12 @@ mod tests {
     #[tokio::test]
     async fn there_is_always_room_for_one_more() {
         let (sessions, _) = sessions();
-        let mut all = Vec::new();
-        for _ in 0..MAX_SESSIONS {
+        let mut all = vec![sessions.create_session().await.unwrap()];
+        let stream = sessions.held(&all[0].0, futures_util::stream::empty());
+        while all.len() < MAX_SESSIONS {
             all.push(sessions.create_session().await.unwrap());
         }
         // The first is in use, the second has just been; so the third makes room.
-        let stream = sessions.held(&all[0].0, futures_util::stream::empty());
         sessions.touch(&all[1].0);
         let new = sessions.create_session().await.unwrap();
         assert!(there(&sessions, &all[0].0).await && there(&sessions, &all[1].0).await);
