@@ -8,7 +8,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -24,6 +24,7 @@ const OVERFLOW: &str = "/proc/sys/kernel/overflowuid";
 /// The kernel's tables, and who may come in.
 #[derive(Debug, Clone)]
 pub(super) struct Owners {
+    /// That of IPv4, and that of IPv6.
     tables: [PathBuf; 2],
     uid: u32,
 }
@@ -66,11 +67,18 @@ impl Owners {
     /// Whether the other end is the same user's. Nothing has been read of it.
     pub(super) async fn check(&self, stream: &TcpStream, peer: SocketAddr) -> Result<(), Stranger> {
         let ours = stream.local_addr().map_err(|_| Stranger::Unknown)?;
-        let tables = self.tables.clone();
+        let [four, six] = self.tables.clone();
         let found = tokio::task::spawn_blocking(move || {
-            let [first, second] = tables;
-            let (first, second) = (read(&first, true)?, read(&second, false)?);
-            io::Result::Ok(owner([first.as_str(), second.as_str()], peer, ours))
+            if peer.ip().to_canonical().is_ipv4() {
+                // Each table costs some milliseconds; most are found in the first. A process that came by an IPv6 socket
+                // is in the other, where there is IPv6.
+                match owner(&read(&four)?, peer, ours) {
+                    None => Ok(owner(&read_if_there(&six)?, peer, ours)),
+                    found => Ok(found),
+                }
+            } else {
+                Ok::<_, io::Error>(owner(&read(&six)?, peer, ours))
+            }
         });
         let uid = found.await.ok().and_then(Result::ok).flatten();
         // The row was that of this connection only if this connection still stands. Somebody could send a request, end
@@ -86,12 +94,14 @@ impl Owners {
     }
 }
 
-/// A table; one that need not be there is empty where it is not.
-fn read(path: &PathBuf, needed: bool) -> io::Result<String> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !needed => Ok(String::new()),
-        Err(error) => Err(error),
+fn read(table: &Path) -> io::Result<String> {
+    std::fs::read(table).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn read_if_there(table: &Path) -> io::Result<String> {
+    match read(table) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
     }
 }
 
