@@ -203,3 +203,27 @@ impl ServerHandler for Bridge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Settings, link};
+    use super::*;
+    use claviger_proto::connect::Server;
+
+    /// Over HTTP, hosts come and go while the program runs: what tells one of them must not outlive it.
+    #[tokio::test]
+    async fn with_its_host_a_bridge_ends_what_it_began_and_nothing_else() {
+        let stop = CancellationToken::new();
+        let settings = Settings::new("/nowhere/agent.sock".into(), Server::OwnerOfDirectory);
+        let link = link::keep(settings, stop.clone());
+        let (first, second) = (
+            Bridge::new(link.clone(), Duration::ZERO, stop.clone()),
+            Bridge::new(link, Duration::ZERO, stop.clone()),
+        );
+        let told = first.stop.clone();
+        drop(first);
+        assert!(told.is_cancelled() && !second.stop.is_cancelled() && !stop.is_cancelled());
+        stop.cancel();
+        assert!(second.stop.is_cancelled());
+    }
+}

@@ -111,7 +111,7 @@ async fn keep(
     served: Arc<Served>,
     stop: CancellationToken,
 ) {
-    // Without it, small messages wait for each other; with it, at worst they do not.
+    // Small messages are not held back until there are more. Where that cannot be set, they are only later.
     let _ = stream.set_nodelay(true);
     let (bytes, headers) = MAX_HEAD;
     let connection = hyper::server::conn::http1::Builder::new()
