@@ -1,4 +1,4 @@
-//! An MCP server for any host: the tools of all grants, over one stream.
+//! An MCP server for any host: the tools of all grants, over one stream, or for many hosts over [`http`].
 //!
 //! It serves whether the vault is there or not. While it is not, the list of tools is empty and calls say why; when it
 //! is back, or grants have changed, the host is told that the list has changed.
@@ -6,6 +6,7 @@
 pub(crate) mod asking;
 mod children;
 mod describe;
+pub mod http;
 mod link;
 mod own;
 mod server;

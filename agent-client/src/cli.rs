@@ -19,6 +19,7 @@ use claviger_proto::connect::Server;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge;
+use crate::bridge::http::{self, HttpError, Listener, Loopback};
 use crate::clock::Clock;
 use crate::environment;
 use crate::error::ClientError;
@@ -76,7 +77,7 @@ impl Cli {
         let socket = self.socket.clone().ok_or(CliError::NoSocket)?;
         let server = self.vault_uid.map_or(Server::OwnerOfDirectory, Server::Uid);
         let folder = match &self.command {
-            Command::Mcp { place } | Command::Call { place, .. } | Command::Result { place, .. } => {
+            Command::Mcp { place, .. } | Command::Call { place, .. } | Command::Result { place, .. } => {
                 place.folder.as_deref()
             }
             _ => None,
@@ -136,8 +137,16 @@ struct Place {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the granted tools to an MCP host over standard input and output
+    /// Serve the granted tools to MCP hosts: over standard input and output, or with --http to any number of them
     Mcp {
+        /// Over streamable HTTP at this loopback address, such as 127.0.0.1:8808, to processes of this same user alone
+        ///
+        /// Prints one line, the URL to give to hosts: http://127.0.0.1:8808/mcp. Port 0 takes any that is free. Connections
+        /// of other users, root too, are closed; so is whatever a page in a browser sends. Every process of this user can
+        /// use what is granted, as with the vault's socket. There is no TLS and no other address: for a host on another
+        /// machine, run claviger-agent there.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        http: Option<Loopback>,
         #[command(flatten)]
         place: Place,
     },
@@ -239,6 +248,8 @@ enum CliError {
     Argument(#[from] ArgumentError),
     #[error(transparent)]
     Bridge(#[from] bridge::BridgeError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -263,7 +274,7 @@ impl CliError {
                 ),
             ) => Exit::Usage,
             Self::Client(ClientError::Sealed) => Exit::Sealed,
-            Self::Client(_) | Self::Bridge(_) | Self::Output(_) => Exit::Failed,
+            Self::Client(_) | Self::Bridge(_) | Self::Http(_) | Self::Output(_) => Exit::Failed,
         }
     }
 
@@ -273,6 +284,10 @@ impl CliError {
             Self::Client(error) => error.next_step(),
             Self::Argument(_) => "`claviger-agent ls -v` lists the arguments of each tool",
             Self::Bridge(_) => "start it from an MCP host; see `claviger-agent mcp --help`",
+            Self::Http(HttpError::Taken(_)) => "choose another port, or 0 for any that is free",
+            Self::Http(HttpError::Bind(..)) => "choose another address or port; below 1024 takes a privilege",
+            Self::Http(HttpError::NoOwners) => "serve over standard input and output: leave out --http",
+            Self::Http(HttpError::Overflow) => "run it as a user that has a number of its own here",
             Self::Output(_) => "look where standard output goes",
         }
     }
@@ -285,7 +300,8 @@ impl CliError {
 
 /// Runs one command, writing to `out` and `err`; returns what to exit with.
 ///
-/// `mcp` alone uses the process's own standard input and output; it ends when `shutdown` is cancelled.
+/// `mcp` alone uses the process's own standard input and output, but for the URL of `--http`; it ends when `shutdown` is
+/// cancelled.
 pub async fn run(
     cli: Cli,
     clock: Arc<dyn Clock>,
@@ -333,11 +349,18 @@ async fn dispatch(
     }
     let at = cli.at()?;
     let Cli { watched, command, .. } = cli;
-    if matches!(command, Command::Mcp { .. }) {
+    if let Command::Mcp { http, .. } = command {
         let At { socket, server, only, folder } = at;
         let settings =
             bridge::Settings { clock, handles: only, folder, ..bridge::Settings::new(socket, server) };
-        bridge::serve(settings, (tokio::io::stdin(), tokio::io::stdout()), shutdown).await?;
+        let Some(address) = http else {
+            bridge::serve(settings, (tokio::io::stdin(), tokio::io::stdout()), shutdown).await?;
+            return Ok(Exit::Ok);
+        };
+        let listener = Listener::bind(address).await?;
+        writeln!(out, "{}", listener.url())?;
+        out.flush()?;
+        http::serve(settings, listener, shutdown).await?;
         return Ok(Exit::Ok);
     }
     let now_ms = clock.now_ms();

@@ -13,6 +13,7 @@ mod disk;
 mod exposures;
 mod faults;
 mod hostile;
+mod http;
 mod hygiene;
 mod kills;
 mod lessons;

@@ -12,7 +12,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::describe::INSTRUCTIONS;
 use super::link::{Link, State};
@@ -24,10 +24,13 @@ use crate::session::CallOptions;
 /// How many reports of progress may wait for a slow host.
 const PROGRESS_WAITING: usize = 16;
 
+/// What one host sees. Any number of them share one link.
 pub(super) struct Bridge {
     link: Link,
     patience: Duration,
+    /// Ends what tells this host of changes: when the program is to end, and when the host is gone.
     stop: CancellationToken,
+    _stop_at_end: DropGuard,
     /// Whether the host is being told of changes in the older way; it may announce itself only once.
     telling: AtomicBool,
     /// What the host has seen last, if it has asked.
@@ -36,7 +39,9 @@ pub(super) struct Bridge {
 
 impl Bridge {
     pub(super) fn new(link: Link, patience: Duration, stop: CancellationToken) -> Self {
-        Self { link, patience, stop, telling: AtomicBool::new(false), listed: Arc::default() }
+        let stop = stop.child_token();
+        let _stop_at_end = stop.clone().drop_guard();
+        Self { link, patience, stop, _stop_at_end, telling: AtomicBool::new(false), listed: Arc::default() }
     }
 
     /// How it stands with the vault, once that is known: the first attempt has its own time limit.
@@ -196,5 +201,29 @@ impl ServerHandler for Bridge {
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Settings, link};
+    use super::*;
+    use claviger_proto::connect::Server;
+
+    /// Over HTTP, hosts come and go while the program runs: what tells one of them must not outlive it.
+    #[tokio::test]
+    async fn with_its_host_a_bridge_ends_what_it_began_and_nothing_else() {
+        let stop = CancellationToken::new();
+        let settings = Settings::new("/nowhere/agent.sock".into(), Server::OwnerOfDirectory);
+        let link = link::keep(settings, stop.clone());
+        let (first, second) = (
+            Bridge::new(link.clone(), Duration::ZERO, stop.clone()),
+            Bridge::new(link, Duration::ZERO, stop.clone()),
+        );
+        let told = first.stop.clone();
+        drop(first);
+        assert!(told.is_cancelled() && !second.stop.is_cancelled() && !stop.is_cancelled());
+        stop.cancel();
+        assert!(second.stop.is_cancelled());
     }
 }

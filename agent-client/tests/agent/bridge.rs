@@ -14,6 +14,7 @@ use rmcp::model::{
 use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt as _, NotificationContext, PeerRequestOptions, RunningService,
 };
+use rmcp::transport::IntoTransport;
 use rmcp::{ClientHandler, RoleClient, ServiceError, ServiceExt as _};
 use serde_json::json;
 use tokio::sync::{Mutex, mpsc};
@@ -63,6 +64,15 @@ pub(crate) async fn connect_by(world: &World, version: ProtocolVersion, handles:
         ..Settings::new(world.vault_socket(), Server::OwnerOfDirectory)
     };
     tokio::spawn(serve(settings, tokio::io::split(far), CancellationToken::new()));
+    introduce(near, version).await
+}
+
+/// An MCP host of that version, on whatever leads to a bridge.
+pub(crate) async fn introduce<T, E, A>(near: T, version: ProtocolVersion) -> Connected
+where
+    T: IntoTransport<RoleClient, E, A>,
+    E: std::error::Error + Send + Sync + 'static,
+{
     let (changed, changed_out) = mpsc::unbounded_channel();
     let (progress, progress_out) = mpsc::unbounded_channel();
     let host = Host { version: version.clone(), changed, progress };
@@ -87,7 +97,17 @@ impl Connected {
         tools.into_iter().map(|tool| tool.name.into_owned()).collect()
     }
 
-    async fn call(&self, name: &str) -> Result<CallToolResult, ServiceError> {
+    /// Waits until the host is told that the list of tools has changed.
+    pub(crate) async fn told_of_change(&self) {
+        self.changed.lock().await.recv().await.unwrap();
+    }
+
+    /// The next report of how far a call is.
+    pub(crate) async fn told_of_progress(&self) -> ProgressNotificationParam {
+        self.progress.lock().await.recv().await.unwrap()
+    }
+
+    pub(crate) async fn call(&self, name: &str) -> Result<CallToolResult, ServiceError> {
         self.client.call_tool(CallToolRequestParams::new(name.to_owned())).await
     }
 }
@@ -205,7 +225,7 @@ async fn changes_are_told_up_to_2025_11_25() {
         let before = host.names().await;
         let name = format!("demo.new{}", before.len());
         world.change(|truth| truth.tools.push(tool(&name, "read")));
-        host.changed.lock().await.recv().await.unwrap();
+        host.told_of_change().await;
         assert!(host.names().await.contains(&name.replace('.', "_")));
     }
 }
@@ -239,11 +259,11 @@ async fn the_vault_goes_and_comes_back() {
     assert!(text(&result).contains("Next: "), "{}", text(&result));
 
     let vault = world.start_vault();
-    host.changed.lock().await.recv().await.unwrap();
+    host.told_of_change().await;
     assert_ne!(host.call("demo_answer").await.unwrap().is_error, Some(true));
 
     vault.cancel();
-    host.changed.lock().await.recv().await.unwrap();
+    host.told_of_change().await;
     assert!(host.all_names().await.is_empty());
 
     world.truth.lock().unwrap().sealed = true;
@@ -257,7 +277,7 @@ async fn the_vault_goes_and_comes_back() {
     }
     world.truth.lock().unwrap().sealed = false;
     world.restart();
-    host.changed.lock().await.recv().await.unwrap();
+    host.told_of_change().await;
     assert_ne!(host.call("demo_answer").await.unwrap().is_error, Some(true));
     drop(sealed);
 }
@@ -272,7 +292,7 @@ async fn progress_goes_to_the_hosts_token() {
     let sent = host.client.send_request_with_option(request, options).await.unwrap();
     let token = sent.progress_token.clone();
     sent.await_response().await.unwrap();
-    let report = host.progress.lock().await.recv().await.unwrap();
+    let report = host.told_of_progress().await;
     assert_eq!((report.progress_token, report.message.as_deref()), (token, Some("half")));
 }
 

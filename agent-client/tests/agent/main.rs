@@ -4,6 +4,7 @@
 mod bridge;
 mod cli;
 mod files;
+mod http;
 mod narrow;
 mod session;
 mod shim;

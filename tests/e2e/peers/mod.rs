@@ -3,10 +3,12 @@
 //! - [`emulator`]: `mcporter` and the emulator, from the host to the upstream without a line of ours between.
 //! - [`every_tool`]: each tool of each service, and the bridge's own, by three clients.
 //! - [`clients`]: those clients.
+//! - [`conformance`]: MCP's own suite, against the server on a port.
 //!
 //! They need Node and Python, and what `npm ci` and `pip install` bring; `cargo xtask test` does both.
 
 mod clients;
+mod conformance;
 mod emulator;
 mod every_tool;
 

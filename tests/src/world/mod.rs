@@ -2,7 +2,7 @@
 //!
 //! - [`World`]: a vault that runs, its adapters, an agent, and what an admin and an agent can type.
 //! - [`ran`]: what a program that ended has said. [`called`]: what became of a tool call.
-//! - [`users`]: who runs as whom. [`host`]: an MCP host over `claviger-agent mcp`.
+//! - [`users`]: who runs as whom. [`host`]: an MCP host over `claviger-agent mcp`. [`port`]: the same over HTTP.
 //! - [`raw`]: peers that speak to the sockets without any of our programs, as thieves do.
 //! - [`bulk`]: files that pass beside the model.
 //! - [`upstream`]: requests that go around the vault.
@@ -16,6 +16,7 @@ pub mod called;
 pub mod disk;
 pub mod host;
 pub mod memory;
+pub mod port;
 mod process;
 pub mod ran;
 pub mod raw;

@@ -19,7 +19,7 @@ use rmcp::model::{
 use rmcp::service::{PeerRequestOptions, RunningService};
 use rmcp::{RoleClient, ServiceExt as _};
 use serde_json::Value;
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
@@ -32,14 +32,37 @@ use super::users::{Users, Who};
 /// The system does not let that user connect.
 pub fn dial_as(path: &Path, uid: u32) -> io::Result<StdStream> {
     let path = path.to_owned();
+    become_and(uid, move || {
+        let stream = StdStream::connect(path)?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    })
+}
+
+/// Connects to a port as that user, in the same way.
+///
+/// # Errors
+/// Nobody listens there.
+pub fn dial_port_as(authority: &str, uid: u32) -> io::Result<TcpStream> {
+    let authority = authority.to_owned();
+    let stream = become_and(uid, move || {
+        let stream = std::net::TcpStream::connect(authority)?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    })?;
+    TcpStream::from_std(stream)
+}
+
+fn become_and<T: Send + 'static>(
+    uid: u32,
+    act: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     std::thread::spawn(move || {
         if uid != rustix::process::geteuid().as_raw() {
             let uid = rustix::process::Uid::from_raw(uid);
             rustix::thread::set_thread_res_uid(uid, uid, uid)?;
         }
-        let stream = StdStream::connect(path)?;
-        stream.set_nonblocking(true)?;
-        Ok(stream)
+        act()
     })
     .join()
     .unwrap()

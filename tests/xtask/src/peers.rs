@@ -25,7 +25,9 @@ pub(crate) fn install() -> Result<Ending> {
         return Ok(Ending::Skipped(format!("{lack}; nothing was tested against foreign programs")));
     }
     run(there("npm").arg("ci"))?;
-    run(there("npm").arg("ci").current_dir(root().join("tests/peers/inspector")))?;
+    for folder in ["tests/peers/inspector", "tests/peers/conformance"] {
+        run(there("npm").arg("ci").current_dir(root().join(folder)))?;
+    }
     Ok(Ending::Passed)
 }
 
