@@ -47,6 +47,9 @@ pub struct Plan {
     /// The port on 127.0.0.1 in the cage that leads to the listener. Without a network namespace (a weak cage) it is a port
     /// of the machine, and has to be free there.
     pub port: u16,
+    /// The user outside that the cage is if root starts it: anybody but root, best one that nobody else is. Others start cages
+    /// as the user they are.
+    pub user: u32,
     /// The program that has the stages: one whose `main` calls [`super::stage::run`] on
     /// [`super::stage::WORD`]. `None`: this program.
     pub stage: Option<PathBuf>,
@@ -64,6 +67,7 @@ impl Plan {
             limits: Limits::default(),
             weak: false,
             port: 3128,
+            user: NOBODY,
             stage: None,
         }
     }
@@ -129,8 +133,8 @@ pub enum PlanError {
     /// An argument with a zero byte.
     #[error("an argument has a zero byte")]
     Argument,
-    /// A limit or port of zero.
-    #[error("a limit, or the port, is zero")]
+    /// A limit, the port or the user is zero.
+    #[error("a limit, the port or the user is zero")]
     Zero,
 }
 
@@ -171,8 +175,15 @@ pub(super) fn order(plan: &Plan, check: bool) -> Result<Order, PlanError> {
         }
     }
     let limits = &plan.limits;
-    let zero =
-        [limits.processes, limits.files, limits.memory, limits.file, limits.scratch, u64::from(plan.port)];
+    let zero = [
+        limits.processes,
+        limits.files,
+        limits.memory,
+        limits.file,
+        limits.scratch,
+        plan.port.into(),
+        plan.user.into(),
+    ];
     if zero.contains(&0) || limits.cpu == Some(0) {
         return Err(PlanError::Zero);
     }
@@ -191,7 +202,7 @@ pub(super) fn order(plan: &Plan, check: bool) -> Result<Order, PlanError> {
     code.extend(reals);
     let scratch = match &plan.scratch {
         Scratch::Memory => Scratch::Memory,
-        Scratch::Directory(path) => Scratch::Directory(scratch(path, me, &code)?),
+        Scratch::Directory(path) => Scratch::Directory(scratch(path, me, plan.user, &code)?),
     };
     Ok(Order {
         command,
@@ -202,7 +213,7 @@ pub(super) fn order(plan: &Plan, check: bool) -> Result<Order, PlanError> {
         limits: plan.limits.clone(),
         weak: plan.weak,
         port: plan.port,
-        user: NOBODY,
+        user: plan.user,
         check,
         footing: Footing::Missing(String::new()),
         by_root: false,
@@ -272,7 +283,12 @@ fn code_path(path: &Path, me: Uid) -> Result<PathBuf, PlanError> {
     Ok(real)
 }
 
-fn scratch(path: &Path, me: Uid, code: &BTreeSet<(PathBuf, PathBuf)>) -> Result<PathBuf, PlanError> {
+fn scratch(
+    path: &Path,
+    me: Uid,
+    user: u32,
+    code: &BTreeSet<(PathBuf, PathBuf)>,
+) -> Result<PathBuf, PlanError> {
     let refuse = |why| PlanError::Scratch(path.display().to_string(), why);
     plain(path)?;
     let found = path.symlink_metadata().map_err(|_| refuse("it cannot be looked at"))?;
@@ -280,7 +296,7 @@ fn scratch(path: &Path, me: Uid, code: &BTreeSet<(PathBuf, PathBuf)>) -> Result<
         return Err(refuse("it is not a directory"));
     }
     let owner = found.uid();
-    if owner != me.as_raw() && !(me.is_root() && owner == NOBODY) {
+    if owner != me.as_raw() && !(me.is_root() && owner == user) {
         return Err(refuse("it belongs to another user"));
     }
     if found.permissions().mode() & 0o077 != 0 {

@@ -43,7 +43,7 @@ pub(super) fn close(alone: bool) -> Result<String, Fault> {
     // The denials last: where both say no, it is their answer that is given.
     for (rules, otherwise, then) in [
         (allowed(alone)?, SeccompAction::Errno(libc::ENOSYS as u32), SeccompAction::Allow),
-        (denied()?, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32)),
+        (denied(alone)?, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32)),
     ] {
         let architecture = ARCH.try_into().during("system calls of this processor are not known")?;
         let filter = SeccompFilter::new(rules, otherwise, then, architecture).during("no filter")?;
@@ -78,7 +78,7 @@ fn allowed(alone: bool) -> Result<Rules, Fault> {
     Ok(rules)
 }
 
-fn denied() -> Result<Rules, Fault> {
+fn denied(alone: bool) -> Result<Rules, Fault> {
     let mut rules: Rules = list::DENIED.iter().map(|call| (*call, Vec::new())).collect();
     let mut deny = |call: i64, conditions: &[Condition]| -> Result<(), Fault> {
         rules.entry(call).or_default().push(rule(conditions)?);
@@ -89,6 +89,10 @@ fn denied() -> Result<Rules, Fault> {
         deny(libc::SYS_socket, &[kind(of)])?;
     }
     deny(libc::SYS_socket, &[isnt(2, 0), isnt(2, libc::IPPROTO_TCP), isnt(2, libc::IPPROTO_UDP)])?;
+    if !alone {
+        // Nobody but Landlock stands between this and the network, and it knows TCP only.
+        deny(libc::SYS_socket, &[kind(libc::SOCK_DGRAM)])?;
+    }
     deny(libc::SYS_socketpair, &[isnt(0, libc::AF_UNIX)])?;
     for of in [libc::SOCK_DGRAM, libc::SOCK_RAW, libc::SOCK_RDM] {
         deny(libc::SYS_socketpair, &[kind(of)])?;

@@ -250,7 +250,8 @@ fn show(real: &Path, path: &Path, flags: MountFlags) -> Result<(), Fault> {
 
 /// Adds flags to a mount and to all that are mounted in it. A flag that was there stays: the kernel insists on that.
 fn restrict(at: &Path, flags: MountFlags) -> Result<(), Fault> {
-    let mounts = fs::read_to_string(old(Path::new("/proc/self/mountinfo"))).during("cannot see the mounts")?;
+    let mounts =
+        fs::read_to_string(old(Path::new("/proc/self/mountinfo"))).during("cannot see the mounts")?;
     let mounts = mounts_in(&mounts, at);
     // A link on the way would have led somewhere else.
     if !mounts.iter().any(|(path, _)| path == at) {
