@@ -34,6 +34,6 @@ pub(super) fn set(limits: &Limits) -> Result<(), Fault> {
             .during(format_args!("cannot set the limit {resource:?}"))?;
     }
     // Whoever else wants the processor has it first.
-    let _ = nice(10);
+    let _ = nice(5);
     Ok(())
 }

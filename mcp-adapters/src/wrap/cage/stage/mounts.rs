@@ -107,6 +107,8 @@ pub(super) fn build(order: &Order) -> Result<(View, Result<(), Fault>), Fault> {
     let mut code = system()?;
     settings()?;
     devices(order)?;
+    // First: some of the code may be in the machine's /tmp.
+    scratch(order)?;
     for (shown, real) in &order.code {
         // What is in a directory that is shown is shown, and a link there leads to what is shown beside it.
         if !code.iter().any(|above| shown.starts_with(above)) {
@@ -115,7 +117,6 @@ pub(super) fn build(order: &Order) -> Result<(View, Result<(), Fault>), Fault> {
         }
     }
     let proc = proc::own(Path::new(OLD), &Path::new(NEW).join("proc"));
-    scratch(order)?;
     leave()?;
     let view = View {
         code,
