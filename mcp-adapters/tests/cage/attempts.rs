@@ -71,7 +71,7 @@ fn no_files_of_others() {
         let secret = rig.own_directory("secret");
         let file = secret.join("id_ed25519");
         fs::write(&file, "terces-yrecnac").unwrap();
-        open(&file, 0o644);
+        open(&file, 0o666);
         let file = file.to_str().unwrap();
         rig.only_outside(&["read", file], "ENOENT");
         rig.only_outside(&["write", file], "ENOENT");

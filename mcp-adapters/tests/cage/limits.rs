@@ -12,11 +12,11 @@ fn a_fork_bomb_is_a_small_one() {
         assert_eq!(rig.outside(&["forkbomb", "0"]), "GOT 0");
         let output = rig.hostile(&["--processes", "40"], &["forkbomb", "1000"]).output().unwrap();
         let made = String::from_utf8_lossy(&output.stdout).into_owned();
-        // The first process, the server and the rest.
-        assert!(made.contains("made 38"), "{made}");
+        // The first process, the server and the rest; without root, the supervisor is of that user, too.
+        assert!(made.contains("made 38") || made.contains("made 37"), "{made}");
         assert!(said(output).starts_with("NO EAGAIN"));
         // What bombs in one cage leaves room in another, of the same user.
-        let mut bomb = rig.hostile(&["--processes", "40"], &["forkbomb", "38"]).spawn().unwrap();
+        let mut bomb = rig.hostile(&["--processes", "40"], &["forkbomb", "30"]).spawn().unwrap();
         assert_eq!(rig.inside_with(&["--processes", "40"], &["forkbomb", "30"]), "GOT 30");
         bomb.kill().unwrap();
         bomb.wait().unwrap();

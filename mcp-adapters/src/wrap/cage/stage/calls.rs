@@ -101,7 +101,7 @@ fn denied(alone: bool) -> Result<Rules, Fault> {
         deny(libc::SYS_clone, &[(0, SeccompCmpOp::MaskedEq(bits(flag)), bits(flag))])?;
     }
     // Keys for a terminal that is not ours, its selection, and another discipline for it.
-    for request in [libc::TIOCSTI, TIOCLINUX, TIOCSETD] {
+    for request in [TIOCSTI, TIOCLINUX, TIOCSETD] {
         deny(libc::SYS_ioctl, &[(1, SeccompCmpOp::Eq, request)])?;
     }
     // To ask is allowed, and to be as one is.
@@ -127,8 +127,9 @@ fn denied(alone: bool) -> Result<Rules, Fault> {
 }
 
 /// Linux's `include/uapi/asm-generic/ioctls.h`, the same number on the processors that are known here.
-const TIOCLINUX: libc::Ioctl = 0x541c;
-const TIOCSETD: libc::Ioctl = 0x5423;
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
+const TIOCSETD: u64 = 0x5423;
 /// socket(7); libc calls it deprecated.
 const SOCK_PACKET: libc::c_int = 10;
 /// Linux's `include/uapi/asm-generic/socket.h`.
@@ -162,4 +163,41 @@ fn rule(conditions: &[Condition]) -> Result<SeccompRule, Fault> {
         })
         .collect();
     SeccompRule::new(conditions.during("no rule")?).during("no rule")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    /// A name in both lists would be refused, and only a reader of both would know.
+    #[test]
+    fn what_is_refused_by_name_is_not_allowed() {
+        let allowed: Vec<_> = list::ALLOWED.iter().copied().flatten().collect();
+        for call in list::DENIED {
+            assert!(!allowed.contains(&call), "{call}");
+        }
+        // These come with conditions, and without one they would be allowed whole.
+        for call in [
+            libc::SYS_socket,
+            libc::SYS_socketpair,
+            libc::SYS_clone,
+            libc::SYS_clone3,
+            libc::SYS_memfd_create,
+        ] {
+            assert!(!allowed.contains(&&call), "{call}");
+        }
+    }
+
+    #[test]
+    fn without_a_network_namespace_there_is_less() {
+        assert!(
+            allowed(false).unwrap()[&libc::SYS_socket].len()
+                < allowed(true).unwrap()[&libc::SYS_socket].len()
+        );
+        assert!(
+            denied(false).unwrap()[&libc::SYS_socket].len() > denied(true).unwrap()[&libc::SYS_socket].len()
+        );
+    }
 }

@@ -361,3 +361,30 @@ fn write_file(path: &Path, text: &str) -> Result<(), Fault> {
     fs::set_permissions(path, PermissionsExt::from_mode(0o644))
         .during(format_args!("cannot make {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_found_with_their_flags() {
+        let text = "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n\
+            31 22 0:5 / /new/usr ro,nosuid,noexec - ext4 x rw\n\
+            32 31 0:6 /a /new/usr/my\\040share rw,nodev,noatime shared:3 - tmpfs tmpfs rw\n\
+            33 22 0:7 / /new/usrlocal rw - tmpfs tmpfs rw\n\nshort line\n";
+        let found = mounts_in(text, Path::new("/new/usr"));
+        assert_eq!(
+            found,
+            [
+                ("/new/usr".into(), MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOEXEC),
+                ("/new/usr/my share".into(), MountFlags::NODEV | MountFlags::NOATIME),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_kernel_escapes_is_read_back_once() {
+        assert_eq!(unescape("a\\040b\\011c\\012d\\134e"), "a b\tc\nd\\e");
+        assert_eq!(unescape("\\134040"), "\\040");
+    }
+}
