@@ -25,3 +25,5 @@ pub mod service;
 pub mod settings;
 pub mod text;
 pub mod transfer;
+#[cfg(target_os = "linux")]
+pub mod wrap;

@@ -1,4 +1,4 @@
-//! `claviger-mcp NAME`: serves one service's tools over MCP.
+//! `claviger-mcp NAME`: serves one service's tools over MCP. `claviger-mcp cage`: runs a command in a cage.
 
 use std::io::{Write, stderr};
 use std::process::ExitCode;
@@ -12,6 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    // Before anything is read, opened or started: a stage of a cage gives itself up, and has to be one thread.
+    #[cfg(target_os = "linux")]
+    if let Some(code) = caged() {
+        return code;
+    }
     // Wrong usage ends here, with exit code 2 and a line on what to do.
     let settings = Settings::parse();
     // A filter of our own making, not of the environment's: no variable can make a library log what it carries.
@@ -24,6 +29,20 @@ fn main() -> ExitCode {
             let _ = writeln!(stderr(), "claviger-mcp: {fault:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What is not an adapter: a command in a cage, and the stages of one. No adapter has these names.
+#[cfg(target_os = "linux")]
+fn caged() -> Option<ExitCode> {
+    use claviger_mcp::wrap::cage::{command, stage};
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let (word, rest) = arguments.split_first()?;
+    match word.as_str() {
+        stage::WORD => Some(stage::run(rest)),
+        command::WORD => Some(command::run(&arguments)),
+        _ => None,
     }
 }
 
