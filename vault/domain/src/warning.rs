@@ -27,7 +27,9 @@ pub fn warnings(grant: &Grant) -> Vec<String> {
     let secret = &grant.secret;
     say(
         has(Effect::Read) && !bounded,
-        format!("it reads everything that {secret} can see; bound it by a label, a folder or people"),
+        format!(
+            "it reads everything that {secret} can see; bound it by a label, a folder, a repository or people"
+        ),
     );
     let anybody = |patterns: &&Vec<Pattern>| patterns.iter().any(|pattern| pattern.to_string() == "*");
     let to_anybody = !recipients.is_empty() && recipients.iter().all(anybody);
@@ -35,7 +37,7 @@ pub fn warnings(grant: &Grant) -> Vec<String> {
     let unbounded = recipients.is_empty();
     say(
         (sends || deletes) && unbounded && !bounded,
-        "it sends or deletes without a bound; bound it by recipients or a folder".to_owned(),
+        "it sends or deletes without a bound; bound it by recipients, a folder or a repository".to_owned(),
     );
     say(
         sends && unbounded && bounded,
