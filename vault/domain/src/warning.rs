@@ -39,8 +39,16 @@ pub fn warnings(grant: &Grant) -> Vec<String> {
         (sends || deletes) && unbounded && !bounded,
         "it sends or deletes without a bound; bound it by recipients, a folder or a repository".to_owned(),
     );
+    // Who sees what is sent there, is decided there.
+    let in_repository = any(|caveat| {
+        matches!(caveat, Caveat::Resource(bound) if bound.resource.as_str() == "repository")
+    });
     say(
-        sends && unbounded && bounded,
+        sends && unbounded && in_repository,
+        "whoever sees a repository sees what it sends there; a public one everybody sees".to_owned(),
+    );
+    say(
+        sends && unbounded && bounded && !in_repository,
         "it is bounded in what it touches, but not in whom it sends to; --recipients bounds that".to_owned(),
     );
     let some = grant.caveats.iter().find_map(|caveat| match caveat {

@@ -91,12 +91,11 @@ impl Broker {
     }
 }
 
-/// An answer that cannot be taken (too long, too deep, or only from elsewhere) cannot be judged either. Where the answer alone says what the
+/// An answer that cannot be taken (too long, too deep) cannot be judged either. Where the answer alone says what the
 /// object belongs to, such an object is told like one that is not there: that it is there may be out of scope.
 pub(super) fn veil(errand: &Errand, step: &Step, denial: Denial) -> Denial {
     let judged_by_answer = step.checks.values().any(|check| check.response.is_some());
-    let unreadable =
-        denial.class == Class::Upstream && matches!(denial.field.as_deref(), Some("answer" | "redirect"));
+    let unreadable = denial.class == Class::Upstream && denial.field.as_deref() == Some("answer");
     if unreadable && judged_by_answer && errand.purpose.effect.is_read() && !errand.scope.is_unbounded() {
         Denial { class: Class::OutOfScope, ..denial.field("object") }
     } else {

@@ -27,6 +27,7 @@ mod desk;
 mod downloads;
 mod drive;
 mod forbidden;
+mod github;
 mod gmail;
 mod granting;
 mod grants;
