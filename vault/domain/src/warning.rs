@@ -40,9 +40,8 @@ pub fn warnings(grant: &Grant) -> Vec<String> {
         "it sends or deletes without a bound; bound it by recipients, a folder or a repository".to_owned(),
     );
     // Who sees what is sent there, is decided there.
-    let in_repository = any(|caveat| {
-        matches!(caveat, Caveat::Resource(bound) if bound.resource.as_str() == "repository")
-    });
+    let in_repository =
+        any(|caveat| matches!(caveat, Caveat::Resource(bound) if bound.resource.as_str() == "repository"));
     say(
         sends && unbounded && in_repository,
         "whoever sees a repository sees what it sends there; a public one everybody sees".to_owned(),

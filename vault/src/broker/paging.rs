@@ -88,7 +88,7 @@ impl Reading {
         }
         let before: u64 = self.token.as_ref()?.parse().ok()?;
         let (_, size) = self.size.as_mut()?;
-        while *size > 1 && before % size.unsigned_abs() != 0 {
+        while *size > 1 && !before.is_multiple_of(size.unsigned_abs()) {
             *size /= 2;
         }
         Some((before / size.unsigned_abs().max(1) + 1).to_string())

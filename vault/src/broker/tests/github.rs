@@ -27,7 +27,7 @@ struct Repo {
 type Repos = Arc<Mutex<BTreeMap<&'static str, Repo>>>;
 
 fn admin() -> Value {
-    json!({ "login": "me", "id": 1, "role_name": "admin" })
+    json!({ "login": "me", "id": 1, "permissions": { "admin": true } })
 }
 
 /// By name in lower case, as GitHub finds them.
@@ -373,7 +373,7 @@ async fn what_others_can_see_waits_for_a_person() {
 }
 
 fn writer() -> Value {
-    json!({ "login": "ann", "id": 2, "role_name": "write" })
+    json!({ "login": "ann", "id": 2, "permissions": { "admin": false } })
 }
 
 /// As many wait as may: that is asking, too.
@@ -391,7 +391,7 @@ async fn what_was_decided_for_a_private_repository_is_not_done_in_a_public_one()
     type Change = fn(&mut Repo);
     let changes: [Change; 3] = [
         |repo| repo.visibility = json!("public"),
-        |repo| repo.people = Some(vec![admin(), json!({ "id": 2, "role_name": "read" })]),
+        |repo| repo.people = Some(vec![admin(), json!({ "id": 2, "permissions": { "admin": false } })]),
         |repo| repo.id = 11,
     ];
     for change in changes {

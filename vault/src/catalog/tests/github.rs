@@ -217,7 +217,7 @@ fn what_others_can_see_is_a_send_unless_the_vault_sees_that_nobody_does() {
                 .any(|look| look.private.as_ref().is_some_and(|holds| holds.at == place.parse().unwrap()))
         };
         assert_eq!(
-            private("/visibility") && private("/collaborators/0/role_name"),
+            private("/visibility") && private("/collaborators/0/permissions/admin"),
             declared == Some(Effect::Write),
             "{name}"
         );
