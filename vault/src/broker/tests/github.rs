@@ -99,7 +99,9 @@ fn serve(repos: &Repos, seen: &Seen) -> Reply {
 
 /// A vault whose token sees three repositories: two of `me`'s own, and a public one of a company.
 async fn world() -> (World, Repos) {
-    let world = World::new().await;
+    let world = World::empty().await;
+    // It reads nothing but what comes by the vault, so that it shows what taints it.
+    world.broker.add_agent(ADMIN, agent("ann"), Some(2001), false, true).await.unwrap();
     world.broker.add_adapter(ADMIN, adapter("github"), Some(3003), None).await.unwrap();
     let token = NewValue::Bearer(SecretBytes::from_text("CANARY-github-pat".to_owned()));
     world.broker.add_secret(ADMIN, secret("github/me"), token).await.unwrap();
@@ -470,6 +472,7 @@ async fn a_deny_holds_by_the_number_too() {
     allow(&world, &all_tools(), vec![], Approve::Never).await;
     let mut never = ask("ann", &all_tools(), vec![within("repository", &["20"])]);
     never.deny = true;
+    never.approve = Approve::Default;
     world.broker.add_grant(ADMIN, never).await.unwrap();
     for (tool, more) in calls() {
         world

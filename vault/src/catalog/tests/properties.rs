@@ -165,6 +165,9 @@ proptest! {
         let Ok(args) = Arguments::parse(&tool.args, Canonical::from_json(&given).unwrap().value()) else {
             return Ok(());
         };
+        // What an argument is called, no parameter is: the catalog and the capability see to that.
+        let params: BTreeMap<Ident, String> =
+            params.into_iter().filter(|(name, _)| !tool.args.contains_key(name)).collect();
         for step in &tool.steps {
             // What the vault saw when the call was decided comes along by itself; nobody else gives a parameter.
             let seen = step.params.values().all(|source| matches!(source, ParamSource::Look { .. }));
