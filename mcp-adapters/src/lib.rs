@@ -19,6 +19,7 @@ pub mod drive;
 pub mod failure;
 pub mod files;
 pub mod generic;
+pub mod github;
 pub mod gmail;
 pub mod host;
 pub mod service;

@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::contacts::Contacts;
 use crate::drive::Drive;
 use crate::failure::Failure;
+use crate::github::Github;
 use crate::gmail::Gmail;
 use crate::transfer::Transfer;
 
@@ -61,6 +62,7 @@ pub fn service(name: &str) -> Option<&'static dyn Service> {
         "drive" => Some(&Drive),
         "calendar" => Some(&Calendar),
         "contacts" => Some(&Contacts),
+        "github" => Some(&Github),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@ mod calendar;
 mod disk;
 mod exposures;
 mod faults;
+mod github;
 mod hostile;
 mod http;
 mod hygiene;

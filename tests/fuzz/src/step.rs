@@ -130,6 +130,8 @@ fn value(kind: &ArgKind, input: &mut Input<'_>) -> Value {
             let (name, kind) = (text(input), text(input));
             json!({ "name": name, "type": kind, "data": base64(input.bytes()) })
         }),
+        ArgKind::Name => of_letters(b"abcABC019_.-", input).into(),
+        ArgKind::Branch => of_letters(b"abc019_.-/@#+=", input).into(),
         ArgKind::Path | ArgKind::Url if input.flag() => text(input).into(),
         ArgKind::Path => of_letters(b"abc./ _-%?#\\", input).into(),
         ArgKind::Url => format!("https://example.org/{}", of_letters(b"abc./?#%2eF&=@", input)).into(),
@@ -200,22 +202,37 @@ impl Check<'_> {
         for value in request.content_type.iter().chain(&request.if_match) {
             http::HeaderValue::from_str(value).expect("a header's value");
         }
-        assert!(request.headers.is_empty() && request.if_match.is_none());
+        assert!(request.if_match.is_none());
+        assert_eq!(request.headers.len(), self.step.headers.len());
+        for ((name, value), known) in request.headers.iter().zip(&self.step.headers) {
+            assert_eq!((name.as_ref(), value), (known.0.as_str(), &known.1));
+            http::HeaderValue::from_str(value).expect("a header's value");
+        }
         self.body(request);
     }
 
     fn path(&self, url: &Url) {
         let segments: Vec<&str> = url.path_segments().expect("a path").collect();
-        assert_eq!(segments.len(), self.step.path.len(), "{url}");
-        for (found, segment) in segments.into_iter().zip(&self.step.path) {
-            let expected = match segment {
-                Segment::Literal(text) => text.clone(),
-                Segment::Param(name) => match self.args.get(name) {
-                    Some(ArgValue::Upload(upload)) => upload.name().to_owned(),
-                    Some(value) => value.texts().pop().expect("a value"),
-                    None => self.params[name].clone(),
-                },
-            };
+        let value = |name: &Ident| match self.args.get(name) {
+            Some(ArgValue::Upload(upload)) => Some(upload.name().to_owned()),
+            Some(value) => value.texts().pop(),
+            None => self.params.get(name).cloned(),
+        };
+        let expected: Vec<String> = self
+            .step
+            .path
+            .iter()
+            .flat_map(|segment| match segment {
+                Segment::Literal(text) => vec![text.clone()],
+                Segment::Param(name) => vec![value(name).expect("a value")],
+                Segment::Rest(name) => {
+                    let text = value(name).filter(|text| !text.is_empty());
+                    text.iter().flat_map(|text| text.split('/')).map(str::to_owned).collect()
+                }
+            })
+            .collect();
+        assert_eq!(segments.len(), expected.len(), "{url}");
+        for (found, expected) in segments.into_iter().zip(expected) {
             let decoded = decoded(found);
             assert_eq!(decoded, expected);
             assert!(!decoded.split(['/', '\\', ';']).any(|part| matches!(part, "." | "..")), "{decoded}");

@@ -14,6 +14,7 @@ use crate::path::RelativePath;
 use crate::refusal::{Class, Denial};
 use crate::upload::Upload;
 use crate::url::Url;
+pub use crate::version::{parse_branch, parse_name};
 use crate::when::When;
 
 /// What an argument may be.
@@ -76,6 +77,10 @@ pub enum ArgKind {
     },
     /// A path below the service's root, in its one form.
     Path,
+    /// The name of something that has no id in addresses, such as a repository: see [`parse_name`].
+    Name,
+    /// The name of a branch, a tag or a commit: see [`parse_branch`].
+    Branch,
     /// A web address, in its one form.
     Url,
     /// A file that is sent beside the arguments, `{name, sha256, size}`, of up to so many bytes.
@@ -338,6 +343,8 @@ impl ArgKind {
             ArgKind::Path => text()?.parse().map(ArgValue::Path).map_err(|_| {
                 "is a relative path such as notes/plan.txt, without . or .. or empty parts".to_owned()
             }),
+            ArgKind::Name => parse_name(text()?).map(ArgValue::Text),
+            ArgKind::Branch => parse_branch(text()?).map(ArgValue::Text),
             ArgKind::Url => text()?.parse().map(ArgValue::Url).map_err(|_| {
                 "is a web address such as https://example.org/page, in plain ASCII, without a user or dot segments"
                     .to_owned()

@@ -49,6 +49,7 @@ pub mod step;
 pub mod tool;
 pub mod upload;
 pub mod url;
+pub mod version;
 pub mod warning;
 pub mod when;
 

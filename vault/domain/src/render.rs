@@ -1,7 +1,10 @@
 //! Rendering: a step, the presented arguments and a few checked parameters become one request, byte for byte.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::address::Address;
@@ -28,8 +31,8 @@ pub struct Request {
     pub content_type: Option<String>,
     /// The etag that the object must still have (RFC 9110 section 13.1.1).
     pub if_match: Option<String>,
-    /// Headers of the vault's own making: a range, an upload that is announced.
-    pub headers: Vec<(&'static str, String)>,
+    /// The step's headers, and those of the vault's own making: a range, an upload that is announced.
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: Vec<u8>,
     /// What stands around the file that comes beside the arguments, where the file is not the body itself.
@@ -60,12 +63,23 @@ pub struct Filling<'a> {
 pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
     let mut path = String::new();
     for segment in &step.path {
-        path.push('/');
         match segment {
-            Segment::Literal(text) => path.push_str(text),
+            Segment::Literal(text) => {
+                path.push('/');
+                path.push_str(text);
+            }
             Segment::Param(name) => {
                 let text = filling.text(name).ok_or_else(|| missing(name))?;
+                path.push('/');
                 path.push_str(&percent::path_segment(&text).map_err(|_| bad(name))?);
+            }
+            Segment::Rest(name) => {
+                for part in
+                    filling.text(name).filter(|text| !text.is_empty()).iter().flat_map(|t| t.split('/'))
+                {
+                    path.push('/');
+                    path.push_str(&percent::path_segment(part).map_err(|_| bad(name))?);
+                }
             }
         }
     }
@@ -108,7 +122,7 @@ pub fn render(step: &Step, filling: Filling<'_>) -> Result<Request, Denial> {
         path_and_query,
         content_type,
         if_match: None,
-        headers: Vec::new(),
+        headers: step.headers.iter().map(|(name, value)| (Cow::Owned(name.clone()), value.clone())).collect(),
         body,
         around,
     })
@@ -217,6 +231,16 @@ impl Filling<'_> {
                 Part::Bytes { bytes, .. } => Part::Text(base64url::encode(&bytes)),
                 Part::Text(text) => Part::Text(base64url::encode(text.as_bytes())),
                 Part::Json(_) => return Err(unfit()),
+            },
+            Codec::Base64 => match fields.part("of")? {
+                Part::Absent => Part::Absent,
+                Part::Bytes { bytes, .. } => Part::Text(STANDARD.encode(bytes)),
+                Part::Text(text) => Part::Text(STANDARD.encode(text)),
+                Part::Json(_) => return Err(unfit()),
+            },
+            Codec::BranchRef => match fields.text("of")? {
+                None => Part::Absent,
+                Some(branch) => Part::Text(format!("refs/heads/{branch}")),
             },
             Codec::Rfc5322 => {
                 Part::Bytes { content_type: MAIL.to_owned(), bytes: fields.write(rfc5322::render)? }

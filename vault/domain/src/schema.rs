@@ -163,6 +163,8 @@ fn base(arg: &Arg) -> Map<String, Value> {
                 },
             })
         }
+        ArgKind::Name => json!({ "type": "string", "minLength": 1, "maxLength": 100 }),
+        ArgKind::Branch => json!({ "type": "string", "minLength": 1, "maxLength": 200 }),
         ArgKind::Path => json!({ "type": "string", "maxLength": 4096 }),
         ArgKind::Url => json!({ "type": "string", "format": "uri", "maxLength": 2048 }),
         // The model names a file; its client puts the object in its place that binds it, and says so to nobody else.

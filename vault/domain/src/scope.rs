@@ -310,7 +310,7 @@ impl Scope {
         }
         if let AnswerKind::Json { fields } = &step.answer {
             match &mut answer {
-                Value::Object(object) => object.retain(|name, _| fields.iter().any(|field| field == name)),
+                answer @ Value::Object(_) => keep(answer, fields),
                 _ => {
                     return Err(
                         Denial::new(Class::Upstream).fix("the upstream did not answer with a JSON object")
@@ -388,33 +388,66 @@ pub(crate) fn tells(check: &Check) -> bool {
     check.arg.is_some() || check.response.is_some() || check.elements.is_some() || check.probe.is_some()
 }
 
-/// What an object says it belongs to, where it says nothing but texts; `None` where any of it is missing or of another
+/// What an object says it belongs to, where it says nothing but ids; `None` where any of it is missing or of another
 /// type, for that could be what is looked for.
 fn told(object: &Value, at: &Pointer) -> Option<Vec<String>> {
     let mut found = Vec::new();
     for value in at.every(object)? {
         match value {
-            Value::String(text) => found.push(text.clone()),
             Value::Array(items) => {
                 for item in items {
-                    found.push(item.as_str()?.to_owned());
+                    found.push(id(item)?);
                 }
             }
-            _ => return None,
+            value => found.push(id(value)?),
         }
     }
     Some(found)
 }
 
-/// What an object says it belongs to: the text at that place, or each text of the list at that place.
+/// What an object says it belongs to: the id at that place, or each id of the list at that place.
 fn belongs(object: &Value, at: &Pointer) -> Vec<String> {
     let mut found = Vec::new();
     for value in at.select(object) {
         match value {
-            Value::String(text) => found.push(text.clone()),
-            Value::Array(items) => found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned)),
-            _ => {}
+            Value::Array(items) => found.extend(items.iter().filter_map(id)),
+            value => found.extend(id(value)),
         }
     }
     found
+}
+
+/// An id as it stands in an answer: a text, or a whole number, which is its digits.
+#[must_use]
+pub fn id(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => number.as_u64().map(|number| number.to_string()),
+        _ => None,
+    }
+}
+
+/// Leaves of an answer what its step releases: of each object the named members, of each list the same of its elements.
+fn keep(answer: &mut Value, fields: &[String]) {
+    let ways: Vec<Vec<&str>> = fields.iter().map(|field| field.split('.').collect()).collect();
+    keep_below(answer, &ways.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
+
+fn keep_below(value: &mut Value, ways: &[&[&str]]) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| keep_below(item, ways)),
+        Value::Object(members) => members.retain(|name, member| {
+            let below: Vec<&[&str]> = ways
+                .iter()
+                .filter_map(|way| way.split_first().filter(|(first, _)| *first == name).map(|(_, rest)| rest))
+                .collect();
+            if !below.iter().any(|rest| rest.is_empty()) {
+                keep_below(member, &below);
+            }
+            !below.is_empty()
+        }),
+        Value::Null => {}
+        // A member of what has no members: nothing of it was named.
+        other => *other = Value::Null,
+    }
 }

@@ -46,6 +46,9 @@ pub enum Segment {
     Literal(String),
     /// One parameter, percent-encoded, never `.` or `..` or empty.
     Param(Ident),
+    /// The end of the path: a parameter that is a path itself. Each of its parts is a segment, percent-encoded, never `.`
+    /// or `..` or empty; where it is absent, or the empty path, the request's path ends before it.
+    Rest(Ident),
 }
 
 /// What a part of a request is made of.
@@ -70,6 +73,10 @@ pub enum Codec {
     Json,
     /// Base64url of `of`.
     Base64url,
+    /// Base64 of `of`, with padding (RFC 4648 section 4).
+    Base64,
+    /// Git's full name of the branch `of`: `refs/heads/` before it.
+    BranchRef,
     /// A mail (RFC 5322) of `to`, `cc`, `bcc`, `reply_to`, `subject`, `body`, `attachments`; of `in_reply_to` and
     /// `references` (message ids), `quote` (text below the body) and `original` (a whole mail in base64url, attached as it
     /// is). With `unaddressed` it needs no recipient.
@@ -99,9 +106,11 @@ pub enum Codec {
 
 impl Codec {
     /// The codec's name in the catalog, and the fields it takes.
-    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 13] = [
+    pub const ALL: [(Codec, &'static str, &'static [&'static str]); 15] = [
         (Codec::Json, "json", &["fields"]),
         (Codec::Base64url, "base64url", &["of"]),
+        (Codec::Base64, "base64", &["of"]),
+        (Codec::BranchRef, "branch_ref", &["of"]),
         (
             Codec::Rfc5322,
             "rfc5322",
@@ -192,7 +201,8 @@ pub enum LookedUp {
 pub enum AnswerKind {
     /// A JSON object; only these fields of it are released.
     Json {
-        /// Names of top-level fields.
+        /// Names of top-level fields. `issues.user.login` is of `issues` the member `user`, and of that the member `login`;
+        /// of a list on the way, each element's.
         fields: Vec<String>,
     },
     /// Bytes as they are.
@@ -251,6 +261,8 @@ pub struct Paging {
     pub query: String,
     /// The argument, a whole number, that says how many elements a page has.
     pub size: Option<Ident>,
+    /// The upstream counts its pages and gives no token: the vault counts along, until one is empty.
+    pub numbered: bool,
     /// The list whose elements a bound may drop: the vault then turns the upstream's pages itself, for how full they are
     /// tells of what was dropped. `None` where nothing is dropped element by element.
     pub list: Option<Pointer>,
@@ -393,6 +405,8 @@ pub struct Step {
     pub path: Vec<Segment>,
     /// Query parameters in order; a list gives one pair an element.
     pub query: Vec<(String, Template)>,
+    /// Headers of the catalog's, each with its one value.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Template>,
     /// Parameters that are no arguments.
@@ -405,6 +419,8 @@ pub struct Step {
     pub yields: BTreeMap<Ident, Vec<Pointer>>,
     /// What its answer may be.
     pub answer: AnswerKind,
+    /// The upstream answers with a bare list, which stands under this name from then on.
+    pub list: Option<String>,
     /// How its pages are turned.
     pub page: Option<Paging>,
     /// The OAuth scopes of which any one suffices; the first is the narrowest. Empty for a tool's step, which uses
@@ -431,6 +447,22 @@ impl Step {
     #[must_use]
     pub fn is_streamed(&self) -> bool {
         self.upload.is_some() || matches!(self.answer, AnswerKind::Stream(_))
+    }
+
+    /// An answer as the rest of the step speaks of it: a bare list stands under its name.
+    ///
+    /// # Errors
+    /// Class `upstream`, field `answer`, where a list was declared and something else came.
+    pub fn named(&self, answer: Value) -> Result<Value, Denial> {
+        match (&self.list, answer) {
+            (None, answer) => Ok(answer),
+            (Some(name), list @ Value::Array(_)) => {
+                Ok(Value::Object(serde_json::Map::from_iter([(name.clone(), list)])))
+            }
+            (Some(_), _) => Err(Denial::new(Class::Upstream)
+                .field("answer")
+                .fix("the upstream did not answer with a list")),
+        }
     }
 
     /// An answer with the facts of the mail in it, as its member `letter`, where the step says that there is one.
@@ -467,6 +499,10 @@ impl Step {
     #[must_use]
     pub fn names(&self) -> Vec<&Ident> {
         let mut names = self.path_names();
+        names.extend(self.path.iter().filter_map(|segment| match segment {
+            Segment::Rest(name) => Some(name),
+            Segment::Literal(_) | Segment::Param(_) => None,
+        }));
         self.query.iter().for_each(|(_, template)| template.names(&mut names));
         self.body.iter().for_each(|template| template.names(&mut names));
         if let Some(upload) = &self.upload {
@@ -480,7 +516,7 @@ impl Step {
     #[must_use]
     pub fn path_names(&self) -> Vec<&Ident> {
         let name = |segment| match segment {
-            &Segment::Literal(_) => None,
+            &Segment::Literal(_) | &Segment::Rest(_) => None,
             Segment::Param(name) => Some(name),
         };
         self.path.iter().filter_map(name).collect()

@@ -27,7 +27,9 @@ pub fn warnings(grant: &Grant) -> Vec<String> {
     let secret = &grant.secret;
     say(
         has(Effect::Read) && !bounded,
-        format!("it reads everything that {secret} can see; bound it by a label, a folder or people"),
+        format!(
+            "it reads everything that {secret} can see; bound it by a label, a folder, a repository or people"
+        ),
     );
     let anybody = |patterns: &&Vec<Pattern>| patterns.iter().any(|pattern| pattern.to_string() == "*");
     let to_anybody = !recipients.is_empty() && recipients.iter().all(anybody);
@@ -35,10 +37,17 @@ pub fn warnings(grant: &Grant) -> Vec<String> {
     let unbounded = recipients.is_empty();
     say(
         (sends || deletes) && unbounded && !bounded,
-        "it sends or deletes without a bound; bound it by recipients or a folder".to_owned(),
+        "it sends or deletes without a bound; bound it by recipients, a folder or a repository".to_owned(),
+    );
+    // Who sees what is sent there, is decided there.
+    let in_repository =
+        any(|caveat| matches!(caveat, Caveat::Resource(bound) if bound.resource.as_str() == "repository"));
+    say(
+        sends && unbounded && in_repository,
+        "whoever sees a repository sees what it sends there; a public one everybody sees".to_owned(),
     );
     say(
-        sends && unbounded && bounded,
+        sends && unbounded && bounded && !in_repository,
         "it is bounded in what it touches, but not in whom it sends to; --recipients bounds that".to_owned(),
     );
     let some = grant.caveats.iter().find_map(|caveat| match caveat {

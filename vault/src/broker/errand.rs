@@ -60,6 +60,8 @@ pub(super) struct Judged {
     /// What is released: as it came, or what was printed of the value when its length was counted.
     pub(super) body: Bytes,
     pub(super) json: Option<Value>,
+    /// How many elements a list with counted pages had, before any was dropped.
+    pub(super) came: usize,
     /// The id of what was made.
     pub(super) made: Option<String>,
     /// Signs in it that it speaks to the model.
@@ -125,7 +127,9 @@ impl Broker {
         scope.checks(step)?;
         let page = self.turn_page(&minted, tool, step, &args, &mut params)?;
         let turned = step.page.is_some()
-            && (scope.drops(step)? || page.as_ref().is_some_and(|page| page.onward.is_kept()));
+            && (scope.drops(step)?
+                || step.page.as_ref().is_some_and(|paging| paging.numbered)
+                || page.as_ref().is_some_and(|page| page.onward.is_kept()));
         let token = page.as_ref().and_then(|page| page.onward.token.as_deref());
         let filling = Filling { args: &args, params: &params, page_token: token };
         let request = match step.local || is_filled_later(step) {

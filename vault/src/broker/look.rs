@@ -281,6 +281,7 @@ impl Broker {
         let performed = self.perform(&looker.secret, scopes, &purpose, request).await;
         let (begun, answer) = performed.map_err(unseen)?;
         let judged = parse(&answer, true)
+            .and_then(|value| step.named(value))
             .and_then(|mut value| refuse(step, &mut value).map(|()| value))
             .inspect(|value| looker.glances.keep(asked, value))
             .and_then(|value| judge(&value).map(|()| value))

@@ -79,6 +79,21 @@ impl Reading {
         Self { found: Vec::new(), waiting: VecDeque::new(), token, size, wanted, left: REACH }
     }
 
+    /// What the upstream is given to go on: its own token; or, where it counts its pages, the number of the page that begins
+    /// with the next element. What is kept of such a list is how many elements came before: pages may be of another size
+    /// the next time.
+    fn page(&mut self, paging: &Paging) -> Option<String> {
+        if !paging.numbered {
+            return self.token.clone();
+        }
+        let before: u64 = self.token.as_ref()?.parse().ok()?;
+        let (_, size) = self.size.as_mut()?;
+        while *size > 1 && !before.is_multiple_of(size.unsigned_abs()) {
+            *size /= 2;
+        }
+        Some((before / size.unsigned_abs().max(1) + 1).to_string())
+    }
+
     /// Asks for half as many from now on; `false` where that cannot be.
     fn shrink(&mut self) -> bool {
         match &mut self.size {
@@ -91,18 +106,28 @@ impl Reading {
     }
 
     /// Takes in a page of the upstream's that was judged.
-    fn take_in(&mut self, paging: &Paging, list: &Pointer, mut page: Value) {
-        let next = match paging.take.get_mut(&mut page).map(Value::take) {
+    ///
+    /// `came` is how many elements it had before it was judged.
+    fn take_in(&mut self, paging: &Paging, list: &Pointer, mut page: Value, came: usize) {
+        self.token = match paging.take.get_mut(&mut page).map(Value::take) {
+            _ if paging.numbered => self.counted(came),
             // Another page under the same token would be this one again.
             Some(Value::String(next)) if !next.is_empty() && next.len() <= pages::LONGEST => {
                 Some(next).filter(|next| self.token.as_ref() != Some(next))
             }
             _ => None,
         };
-        self.token = next;
         if let Some(Value::Array(items)) = list.get_mut(&mut page).map(Value::take) {
             self.waiting.extend(items);
         }
+    }
+
+    /// Where a list with counted pages goes on. One that is empty is behind the last; one that is not full may still be
+    /// followed by others, where the upstream leaves out what may not be seen.
+    fn counted(&self, came: usize) -> Option<String> {
+        let (_, size) = self.size.as_ref().filter(|_| came > 0)?;
+        let before: u64 = self.token.as_ref().map_or(Some(0), |before| before.parse().ok())?;
+        before.checked_add(size.unsigned_abs()).map(|next| next.to_string())
     }
 
     /// How many of those found make a page: as many as are wanted, and no longer an answer than an upstream's may be.
@@ -238,12 +263,12 @@ impl Broker {
         purpose.about.step = Some(word.to_owned());
         loop {
             reading.left = reading.left.saturating_sub(1);
+            let page = step.page.as_ref().and_then(|paging| reading.page(paging));
             let args = match &reading.size {
                 Some((name, size)) => errand.args.asking_for(name, *size),
                 None => errand.args.clone(),
             };
-            let filling =
-                Filling { args: &args, params: &errand.params, page_token: reading.token.as_deref() };
+            let filling = Filling { args: &args, params: &errand.params, page_token: page.as_deref() };
             let request = render(step, filling)?;
             self.bytes_out(&purpose, request.body.len()).await?;
             match self.perform(&errand.secret, &tool.scope, &purpose, request).await {
@@ -263,7 +288,7 @@ impl Broker {
     ) -> Result<(), Denial> {
         let judged = self.judge(errand, step, answer).map_err(|denial| veil(errand, step, denial))?;
         if let (Some(paging), Some(page)) = (&step.page, judged.json) {
-            reading.take_in(paging, list, page);
+            reading.take_in(paging, list, page, judged.came);
         }
         Ok(())
     }

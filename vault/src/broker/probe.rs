@@ -71,8 +71,9 @@ impl Broker {
         purpose.about.step = Some(format!("probe {}", look.name));
         let performed = self.perform(&errand.secret, &look.scope, &purpose, request).await;
         let (begun, answer) =
-            performed.map_err(|denial| if element { unlisted(denial, 0) } else { denial })?;
+            performed.map_err(|denial| if element { unlisted(denial, 0) } else { elsewhere(denial) })?;
         let judged = parse(&answer, true)
+            .and_then(|value| look.named(value))
             .and_then(|mut value| refuse(look, &mut value).map(|()| value))
             .and_then(|value| judge(&value))
             .map(|()| Judged::default())
@@ -96,7 +97,7 @@ impl Broker {
         purpose.taints = false;
         purpose.about.step = Some(format!("probe {}", look.name));
         let (begun, answer) = self.perform(&errand.secret, &look.scope, &purpose, request).await.ok()?;
-        let value = parse(&answer, true);
+        let value = parse(&answer, true).and_then(|value| look.named(value));
         let ending = if value.is_ok() { Ending::Released } else { Ending::Withheld };
         let ended = self.end(begun, ending, Some(answer.status), answer.body.len(), Detail::default()).await;
         ended.ok().and(value.ok())
@@ -120,6 +121,14 @@ pub(super) fn objects(
         params
     };
     Ok(ids.into_iter().map(one).collect())
+}
+
+/// What is no longer where it was looked for is not there: where it went to, or that it once was, is not told.
+fn elsewhere(denial: Denial) -> Denial {
+    match (denial.class, denial.field.as_deref()) {
+        (Class::Upstream, Some("redirect")) => Denial { class: Class::OutOfScope, ..denial.field("object") },
+        _ => denial,
+    }
 }
 
 /// An element that cannot be looked at is told like one that is not there. An upstream in trouble (500 and up), or in a

@@ -11,6 +11,8 @@ use claviger_domain::name::{Ident, SecretName};
 use claviger_domain::refusal::{Class, Denial};
 use claviger_domain::render::{Filling, render};
 use claviger_domain::reserved::Reserved;
+use claviger_domain::scope::id;
+use claviger_domain::step::Segment;
 use claviger_domain::tool::{Resource, Service};
 use serde_json::Value;
 
@@ -118,12 +120,18 @@ impl Broker {
             .map_err(AdminError::from_denial)?;
         let mut found = Vec::new();
         let mut names = Vec::new();
-        for item in resource.list.select(&answer).into_iter().filter_map(Value::as_array).flatten() {
-            let (Some(known), Some(id)) = (text(&resource.name, item), text(&resource.id, item)) else {
-                continue;
-            };
-            if known == name && parse_pinned(id).is_ok() {
-                found.push(id.to_owned());
+        // An upstream that is asked for one by its name answers with that one.
+        let listed = resource.list.select(&answer).into_iter().flat_map(|found| match found {
+            Value::Array(items) => items.iter().collect(),
+            Value::Object(_) => vec![found],
+            _ => Vec::new(),
+        });
+        for item in listed {
+            let known = resource.name.select(item).first().and_then(|value| value.as_str());
+            let id = resource.id.select(item).first().and_then(|value| id(value));
+            let (Some(known), Some(id)) = (known, id) else { continue };
+            if known == name && parse_pinned(&id).is_ok() {
+                found.push(id);
             }
             names.push(known.to_owned());
         }
@@ -182,17 +190,18 @@ impl Broker {
         };
         let (begun, answer) = self.send_begun(begun, &purpose, sending).await?;
         self.end(begun, Ending::Released, Some(answer.status), answer.body.len(), Detail::default()).await?;
+        // Where the name stands in the path, that there is none is told so.
+        if answer.status == 404 && !step.path.iter().all(|part| matches!(part, Segment::Literal(_))) {
+            return Ok(Value::Null);
+        }
         if answer.status != 200 {
             return Err(Denial::new(Class::Upstream).fix(format!("the upstream answered {}", answer.status)));
         }
-        json::parse(&answer.body).ok_or_else(|| {
+        let value = json::parse(&answer.body).ok_or_else(|| {
             Denial::new(Class::Upstream).fix("the upstream did not answer with JSON of bearable size")
-        })
+        })?;
+        step.named(value)
     }
-}
-
-fn text<'a>(pointer: &claviger_domain::pointer::Pointer, item: &'a Value) -> Option<&'a str> {
-    pointer.select(item).first().and_then(|value| value.as_str())
 }
 
 /// What an owner could have meant. Some services list only what has the very name; then nothing else is known.

@@ -194,11 +194,14 @@ impl Broker {
                 Ok(Judged { body: answer.body.clone(), ..Judged::default() })
             }
             AnswerKind::Json { .. } => {
-                let value = parse(answer, bounded)?;
+                let value = parse(answer, bounded).and_then(|value| step.named(value))?;
                 let made = step.makes.as_ref().and_then(|at| at.select(&value).first()?.as_str());
                 let made = made.map(str::to_owned);
+                let came = step.page.as_ref().filter(|paging| paging.numbered).and_then(|paging| {
+                    paging.list.as_ref()?.select(&value).first()?.as_array().map(Vec::len)
+                });
                 let released = errand.scope.judge(step, value)?;
-                Ok(Judged { json: Some(released), made, ..Judged::default() })
+                Ok(Judged { json: Some(released), came: came.unwrap_or(0), made, ..Judged::default() })
             }
         }
     }
@@ -212,7 +215,7 @@ impl Broker {
         answer: Answer,
         judged: Judged,
     ) -> Result<Sent, Denial> {
-        let Judged { mut body, json, made: _, flags, onward } = judged;
+        let Judged { mut body, json, came: _, made: _, flags, onward } = judged;
         if let Some(mut value) = json {
             if step.page.is_some() {
                 self.keep_page(errand, tool, step, &mut value, onward);

@@ -302,11 +302,16 @@ pub(super) fn outbound(
         Method::Patch => http::Method::PATCH,
         Method::Delete => http::Method::DELETE,
     };
-    let mut headers = vec![(http::header::ACCEPT, http::HeaderValue::from_static("*/*"))];
+    let mut headers = Vec::new();
+    if !request.headers.iter().any(|(name, _)| name == "accept") {
+        headers.push((http::header::ACCEPT, http::HeaderValue::from_static("*/*")));
+    }
     for (name, text) in &request.headers {
         let value =
             http::HeaderValue::from_str(text).map_err(|_| Denial::new(Class::BadStep).field("headers"))?;
-        headers.push((http::HeaderName::from_static(name), value));
+        let name = http::HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| Denial::new(Class::BadStep).field("headers"))?;
+        headers.push((name, value));
     }
     if let Some(kind) = &request.content_type {
         let value = http::HeaderValue::from_str(kind)

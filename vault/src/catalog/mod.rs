@@ -27,6 +27,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("drive.toml", include_str!("../../services/drive.toml")),
     ("calendar.toml", include_str!("../../services/calendar.toml")),
     ("contacts.toml", include_str!("../../services/contacts.toml")),
+    ("github.toml", include_str!("../../services/github.toml")),
     ("files.toml", include_str!("../../services/files.toml")),
 ];
 

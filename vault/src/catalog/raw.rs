@@ -16,6 +16,9 @@ pub(super) struct RawService {
     pub(super) private: bool,
     pub(super) roots_pem: Option<String>,
     pub(super) auth: RawAuth,
+    /// Headers of every request, but where a step has its own.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) resource: BTreeMap<String, RawResource>,
     #[serde(default)]
@@ -175,7 +178,12 @@ pub(super) struct RawStep {
     pub(super) letter: Option<RawLetter>,
     #[serde(default)]
     pub(super) query: BTreeMap<String, Value>,
+    /// Headers of this request, besides the service's or in their place.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Option<Value>,
+    /// The name under which a bare list stands.
+    pub(super) list: Option<String>,
     #[serde(default)]
     pub(super) fields: Vec<String>,
     /// `json`, `bytes` or `stream`; unsaid means json.
@@ -278,6 +286,9 @@ pub(super) struct RawPage {
     pub(super) take: String,
     pub(super) query: String,
     pub(super) size: Option<String>,
+    /// The upstream counts its pages.
+    #[serde(default)]
+    pub(super) numbered: bool,
 }
 
 #[derive(Debug, Deserialize)]

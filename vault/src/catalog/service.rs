@@ -62,10 +62,12 @@ fn build(raw: RawService, table: &toml::Table, faults: &mut Vec<String>) -> Opti
         }
     }
     let mut steps = BTreeMap::new();
+    let headers = raw.headers;
     for (name, raw) in raw.step {
         let at = format!("step.{name}");
         let Some(name) = keep::<Ident>(faults, &at, name.parse()) else { continue };
-        let place = Place { at: &at, args: None, resources: &resources, steps: None, looks: &[] };
+        let place =
+            Place { at: &at, args: None, headers: &headers, resources: &resources, steps: None, looks: &[] };
         if let Some(step) = step::build(raw, Some(name.clone()), &place, faults) {
             steps.insert(name, step);
         }
@@ -89,7 +91,8 @@ fn build(raw: RawService, table: &toml::Table, faults: &mut Vec<String>) -> Opti
         let own = table.get("tool").and_then(|tools| tools.get(&name));
         let definition = keep(faults, &at, definition(&id, &shared, own));
         let full = ToolName::new(id.clone(), ident.clone());
-        let tool = tool(raw, full, &auth, &resources, &steps, faults);
+        let shared = Shared { auth: &auth, headers: &headers, resources: &resources, steps: &steps };
+        let tool = tool(raw, full, &shared, faults);
         if let (Some(mut tool), Some(definition)) = (tool, definition) {
             tool.definition = definition;
             tools.insert(ident, tool);
@@ -161,14 +164,16 @@ fn fits_nested(nested: &Nested, steps: &BTreeMap<Ident, Step>) -> Result<(), Str
     Ok(())
 }
 
-fn tool(
-    raw: RawTool,
-    name: ToolName,
-    auth: &Auth,
-    resources: &BTreeMap<Ident, Resource>,
-    steps: &BTreeMap<Ident, Step>,
-    faults: &mut Vec<String>,
-) -> Option<Tool> {
+/// What all tools of a service have in common.
+struct Shared<'a> {
+    auth: &'a Auth,
+    headers: &'a BTreeMap<String, String>,
+    resources: &'a BTreeMap<Ident, Resource>,
+    steps: &'a BTreeMap<Ident, Step>,
+}
+
+fn tool(raw: RawTool, name: ToolName, shared: &Shared<'_>, faults: &mut Vec<String>) -> Option<Tool> {
+    let Shared { auth, headers, resources, steps } = *shared;
     let at = format!("tool.{}", name.tool());
     let effect = keep(faults, &at, raw.effect.parse::<Effect>());
     let untrusted = match raw.answers.as_deref() {
@@ -192,7 +197,8 @@ fn tool(
     let mut own = Vec::new();
     for raw in raw.step {
         let at = format!("{at}.step.{}", raw.name.as_deref().unwrap_or("?"));
-        let place = Place { at: &at, args: Some(&args), resources, steps: Some(steps), looks: &looks };
+        let place =
+            Place { at: &at, args: Some(&args), headers, resources, steps: Some(steps), looks: &looks };
         own.extend(step::build(raw, None, &place, faults));
     }
     let mut fault = |text: &str| faults.push(format!("{at}: {text}"));
@@ -279,13 +285,15 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
         "page" => ArgKind::Page,
         "attachments" => ArgKind::Attachments { max: most(5)? },
         "path" => ArgKind::Path,
+        "name" => ArgKind::Name,
+        "branch" => ArgKind::Branch,
         "url" => ArgKind::Url,
         "upload" => ArgKind::Upload {
             max: raw.max.map_or(Ok(stream::MOST), u64::try_from).map_err(|_| "max is not negative")?,
         },
         _ => {
             return Err(
-                "type is id, ids, line, text, integer, boolean, date, datetime, calendar, calendars, event, addresses, attachments, choice (with of), page, path, url or upload"
+                "type is id, ids, line, text, integer, boolean, date, datetime, calendar, calendars, event, addresses, attachments, choice (with of), page, path, name, branch, url or upload"
                     .to_owned(),
             );
         }
@@ -310,7 +318,7 @@ fn arg(raw: RawArg) -> Result<Arg, String> {
 
 /// What every tool of a service depends on besides its own table: how objects are looked at, and how names resolve.
 fn shared_definition(table: &toml::Table) -> Vec<toml::Value> {
-    ["auth", "resource", "step"].iter().filter_map(|key| table.get(*key).cloned()).collect()
+    ["auth", "headers", "resource", "step"].iter().filter_map(|key| table.get(*key).cloned()).collect()
 }
 
 /// SHA-256 over the canonical form of all that defines a tool: a change of any of it needs the admin's word.

@@ -24,6 +24,8 @@ pub(super) struct Place<'a> {
     pub(super) at: &'a str,
     /// The tool's arguments; `None` for a service's own step.
     pub(super) args: Option<&'a BTreeMap<Ident, Arg>>,
+    /// Headers that the service's requests carry.
+    pub(super) headers: &'a BTreeMap<String, String>,
     /// The service's resources.
     pub(super) resources: &'a BTreeMap<Ident, Resource>,
     /// The service's own steps, for probes; `None` while those are read.
@@ -80,6 +82,11 @@ pub(super) fn build(
             query.push((key.clone(), template));
         }
     }
+    let mut headers = if raw.local { BTreeMap::new() } else { place.headers.clone() };
+    headers.extend(std::mem::take(&mut raw.headers));
+    for (name, value) in &headers {
+        keep(faults, &format!("{at}.headers.{name}"), header(name, value));
+    }
     let upload = stream::upload(raw.body.as_ref(), raw.resumable, &names, place, faults);
     let body = raw
         .body
@@ -108,7 +115,10 @@ pub(super) fn build(
             let whole = |kind: &ArgKind| matches!(kind, ArgKind::Integer { .. });
             keep(faults, &format!("{at}.page.size"), known_arg(&size, place, whole))
         });
-        Some(Paging { take, query: page.query, size, list: None })
+        if page.numbered && size.is_none() {
+            faults.push(format!("{at}.page: pages that are counted have a size"));
+        }
+        Some(Paging { take, query: page.query, size, numbered: page.numbered, list: None })
     });
     let answer = match raw.answer.as_deref() {
         None | Some("json") => AnswerKind::Json { fields: raw.fields },
@@ -130,6 +140,9 @@ pub(super) fn build(
         .into_iter()
         .filter_map(|raw| keep(faults, &format!("{at}.refuse"), check::refuse(raw, &answer)))
         .collect();
+    if raw.list.is_some() && !answer.is_json() {
+        faults.push(format!("{at}.list: its answer is no list"));
+    }
     let makes = raw.makes.and_then(|raw| keep(faults, &format!("{at}.makes"), one(raw.id)));
     if makes.is_some() && (!answer.is_json() || raw.local) {
         faults.push(format!("{at}.makes: its answer names nothing"));
@@ -147,12 +160,14 @@ pub(super) fn build(
         method: method?,
         path: path?,
         query,
+        headers: headers.into_iter().collect(),
         body,
         params,
         checks: BTreeMap::new(),
         recipients: Vec::new(),
         yields,
         answer,
+        list: raw.list,
         page,
         scope: raw.scope,
         refuse,
@@ -186,7 +201,10 @@ fn turned(step: &Step) -> Result<Option<Pointer>, String> {
     let mut lists: Vec<Pointer> =
         step.checks.values().flat_map(|check| [of(check), elements(check)]).flatten().collect();
     if lists.is_empty() {
-        return Ok(None);
+        return match step.page.as_ref().is_some_and(|page| page.numbered) {
+            true => Err("pages that are counted go with a list whose elements are judged".to_owned()),
+            false => Ok(None),
+        };
     }
     lists.extend(step.refuse.iter().filter_map(|refuse| refuse.elements.clone()));
     lists.dedup();
@@ -219,7 +237,9 @@ fn fits_local(raw: &RawStep, place: &Place<'_>, faults: &mut Vec<String>) {
         makes,
         letter,
         query,
+        headers,
         body,
+        list,
         fields,
         answer,
         offset,
@@ -239,7 +259,9 @@ fn fits_local(raw: &RawStep, place: &Place<'_>, faults: &mut Vec<String>) {
         && authors.is_none()
         && letter.is_none()
         && query.is_empty()
+        && headers.is_empty()
         && body.is_none()
+        && list.is_none()
         && fields.is_empty()
         && answer.is_none()
         && offset.is_none()
@@ -284,15 +306,55 @@ fn method(text: &str) -> Result<Method, &'static str> {
 fn path(text: &str, names: &Names<'_>) -> Result<Vec<Segment>, String> {
     let rest = text.strip_prefix('/').ok_or("a path begins with a slash")?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:@".contains(&b);
+    let last = rest.split('/').count() - 1;
     rest.split('/')
-        .map(|segment| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            Some(name) => names.find(name).map(Segment::Param),
+        .enumerate()
+        .map(|(at, segment)| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some(name) => match name.strip_suffix("...") {
+                Some(name) if at == last => names.path_like(name).map(Segment::Rest),
+                Some(_) => Err("only the end of a path is a path itself".to_owned()),
+                None => names.find(name).map(Segment::Param),
+            },
             None if segment.is_empty() || matches!(segment, "." | "..") || !segment.bytes().all(plain) => {
                 Err(format!("{segment:?} is no plain segment"))
             }
             None => Ok(Segment::Literal(segment.to_owned())),
         })
         .collect()
+}
+
+/// A header of the catalog's: no word of how a request is framed, sent or let in, and plain text.
+fn header(name: &str, value: &str) -> Result<(), String> {
+    const NEVER: [&str; 18] = [
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "if-match",
+        "keep-alive",
+        "range",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "x-http-method-override",
+    ];
+    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if name.is_empty() || !plain || NEVER.contains(&name) || name.starts_with("proxy-") {
+        return Err("is no header that a service file may set, in small letters".to_owned());
+    }
+    let text = value.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    if (1..=200).contains(&value.len()) && text && value.trim() == value {
+        Ok(())
+    } else {
+        Err("has a plain text of 1 to 200 characters for its value".to_owned())
+    }
 }
 
 fn body_template(value: &toml::Value, names: &Names<'_>) -> Result<Template, String> {

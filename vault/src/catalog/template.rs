@@ -24,6 +24,17 @@ impl Names<'_> {
         if known { Ok(name) } else { Err(format!("no argument or parameter {name}")) }
     }
 
+    /// The name of what may stand for the end of a path: the path of a file, or a branch.
+    pub(super) fn path_like(&self, text: &str) -> Result<Ident, String> {
+        let name = self.find(text)?;
+        match self.kind(&name) {
+            Some(ArgKind::Path | ArgKind::Branch) => Ok(name),
+            // A service's own step is filled by the vault.
+            None if self.args.is_none() => Ok(name),
+            _ => Err(format!("{name} is of the wrong type for the end of a path")),
+        }
+    }
+
     fn kind(&self, name: &Ident) -> Option<&ArgKind> {
         match self.params.get(name) {
             Some(ParamSource::Look { kind: LookedUp::Addresses, .. }) => Some(&LOOKED_UP),
@@ -100,7 +111,8 @@ fn fits(codec: Codec, field: &str, template: &Template, names: &Names<'_>) -> Re
         (Codec::Guests, "add" | "remove") => matches!(kind, Some(ArgKind::Addresses { .. })),
         (Codec::Each, "of") => is_list(kind),
         (Codec::GmailQuery, "has_attachment" | "unread") => matches!(kind, Some(ArgKind::Boolean)),
-        (Codec::Json | Codec::Base64url, _) => true,
+        (Codec::BranchRef, "of") => matches!(kind, Some(ArgKind::Branch)),
+        (Codec::Json | Codec::Base64url | Codec::Base64, _) => true,
         (Codec::Only, _) => is_list(kind),
         (Codec::Flag, _) => matches!(template, Template::Literal(text) if text == "true" || text == "false"),
         (Codec::MultipartRelated, "metadata") => matches!(template, Template::Object(_)),

@@ -3,6 +3,7 @@ use super::*;
 
 mod authors;
 mod calendar;
+mod github;
 mod guard;
 mod objects;
 mod pages;
@@ -63,6 +64,29 @@ fn the_built_in_files_are_sound() {
             "files.read_file",
             "files.search_files",
             "files.write_file",
+            "github.add_issue_comment",
+            "github.create_branch",
+            "github.create_issue",
+            "github.create_or_update_file",
+            "github.create_pull_request",
+            "github.create_pull_request_review",
+            "github.delete_file",
+            "github.get_commit",
+            "github.get_file_contents",
+            "github.get_issue",
+            "github.get_pull_request",
+            "github.get_pull_request_comments",
+            "github.get_pull_request_files",
+            "github.get_pull_request_reviews",
+            "github.get_repository",
+            "github.list_branches",
+            "github.list_commits",
+            "github.list_issue_comments",
+            "github.list_issues",
+            "github.list_pull_requests",
+            "github.list_repositories",
+            "github.merge_pull_request",
+            "github.update_issue",
             "gmail.create_draft",
             "gmail.delete_draft",
             "gmail.download_attachment",

@@ -25,6 +25,9 @@ pub(super) struct BoundArgs {
     /// Only what is in this calendar; can be repeated (any of them).
     #[arg(long = "calendar", value_name = "NAME", value_parser = limits::name)]
     calendars: Vec<String>,
+    /// Only what is in this repository; can be repeated (any of them). OWNER/NAME, or id:… for an id.
+    #[arg(long = "repository", value_name = "OWNER/NAME", value_parser = limits::name)]
+    repositories: Vec<String>,
     /// Only this file or object itself; can be repeated (any of them).
     #[arg(long = "file", value_name = "NAME", value_parser = limits::name)]
     files: Vec<String>,
@@ -86,6 +89,7 @@ impl BoundArgs {
             folders,
             nested,
             calendars,
+            repositories,
             files,
             resources,
             paths,
@@ -108,8 +112,13 @@ impl BoundArgs {
         kinds.extend(rate.map(caveat::Kind::Rate));
         kinds.extend(calls.map(caveat::Kind::Calls));
         kinds.extend(recipients.map(caveat::Kind::Recipients));
-        let mut named =
-            vec![("label", labels), ("folder", folders), ("calendar", calendars), ("file", files)];
+        let mut named = vec![
+            ("label", labels),
+            ("folder", folders),
+            ("calendar", calendars),
+            ("repository", repositories),
+            ("file", files),
+        ];
         for (kind, value) in &resources {
             match named.iter_mut().find(|(name, _)| name == kind) {
                 Some((_, values)) => values.push(value.clone()),
@@ -209,7 +218,7 @@ fn resource_text(resource: &Resource) -> String {
     let Resource { name, values, shown, nested } = resource;
     let pinned = !shown.is_empty();
     let value = |value: &String| if pinned { format!("id:{value}") } else { value.clone() };
-    let known = matches!(name.as_str(), "label" | "folder" | "calendar" | "file");
+    let known = matches!(name.as_str(), "label" | "folder" | "calendar" | "repository" | "file");
     let mut text = if known {
         each(name, values.iter().map(value))
     } else {

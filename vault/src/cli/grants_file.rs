@@ -36,7 +36,7 @@ pub(super) struct GrantsFile {
 const MOST_BYTES: u64 = 4 << 20;
 
 /// Flags that are repeated for each item of a list; all others take a list with commas.
-const REPEATED: [&str; 7] = ["tool", "label", "folder", "calendar", "file", "path", "bound"];
+const REPEATED: [&str; 8] = ["tool", "label", "folder", "calendar", "repository", "file", "path", "bound"];
 
 /// One grant, as the command line reads it.
 #[derive(Debug, Parser)]

@@ -65,6 +65,8 @@ impl Bound {
                 | ArgKind::Text { .. }
                 | ArgKind::Choice(_)
                 | ArgKind::Path
+                | ArgKind::Name
+                | ArgKind::Branch
                 | ArgKind::Url
         );
         // Of a file: its name is a text, its size a number.

@@ -33,7 +33,9 @@ pub(super) fn decide(hosts: &[HostPattern], tool: &Tool, args: &Arguments) -> Re
     for (name, arg) in &tool.args {
         let Some(value) = args.get(name) else { continue };
         let texts: &[&str] = match (&arg.kind, value) {
-            (ArgKind::Line { .. } | ArgKind::Text { .. }, ArgValue::Text(text)) => &[text.as_str()],
+            (ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Branch, ArgValue::Text(text)) => {
+                &[text.as_str()]
+            }
             (ArgKind::Url, ArgValue::Url(url)) => &[url.as_str()],
             // These cannot hold free text: ids, numbers, days, words of the catalog's own, names of files, addresses.
             (
@@ -49,6 +51,7 @@ pub(super) fn decide(hosts: &[HostPattern], tool: &Tool, args: &Arguments) -> Re
                 | ArgKind::Addresses { .. }
                 | ArgKind::Choice(_)
                 | ArgKind::Page
+                | ArgKind::Name
                 | ArgKind::Path,
                 _,
             ) => &[],
@@ -57,7 +60,7 @@ pub(super) fn decide(hosts: &[HostPattern], tool: &Tool, args: &Arguments) -> Re
                 return Err((name.to_string(), "(a file)".to_owned()));
             }
             // A text that is none cannot be looked through.
-            (ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Url, _) => {
+            (ArgKind::Line { .. } | ArgKind::Text { .. } | ArgKind::Branch | ArgKind::Url, _) => {
                 return Err((name.to_string(), "(no text)".to_owned()));
             }
         };

@@ -58,6 +58,10 @@ fn each_kind_ends_where_it_says() {
     check(ArgKind::Event, json!("abc/def"), false);
     check(ArgKind::Calendar, json!("me@x.org"), true);
     check(ArgKind::Calendar, json!("me/x"), false);
+    check(ArgKind::Name, json!("my.notes"), true);
+    check(ArgKind::Name, json!("my/notes"), false);
+    check(ArgKind::Branch, json!("fix/a-b"), true);
+    check(ArgKind::Branch, json!("other:fix"), false);
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn declared(step: Step) -> Tool {
         ("when", arg(ArgKind::DateTime)),
         ("files", arg(ArgKind::Attachments { max: 2 })),
         ("file", arg(ArgKind::Upload { max: 1 << 40 })),
+        ("branch", arg(ArgKind::Branch)),
     ];
     tool(args, vec![step])
 }
@@ -113,6 +114,14 @@ fn each_codec_takes_what_it_is_for() {
     assert_eq!(value(packed(param("line")), json!({ "line": "hi?" })), Ok(Some(json!("aGk_"))));
     assert_eq!(value(packed(param("line")), json!({})), Ok(None));
     assert_eq!(value(packed(param("ids")), json!({ "ids": ["a"] })), Err(UNFIT));
+    let padded = |of: Template| codec(Codec::Base64, &[("of", of)]);
+    assert_eq!(value(padded(param("line")), json!({ "line": "hi?>" })), Ok(Some(json!("aGk/Pg=="))));
+    assert_eq!(value(padded(param("text")), json!({ "text": "" })), Ok(Some(json!(""))));
+    assert_eq!(value(padded(param("line")), json!({})), Ok(None));
+    assert_eq!(value(padded(param("ids")), json!({ "ids": ["a"] })), Err(UNFIT));
+    let branch = || codec(Codec::BranchRef, &[("of", param("branch"))]);
+    assert_eq!(value(branch(), json!({ "branch": "fix/a" })), Ok(Some(json!("refs/heads/fix/a"))));
+    assert_eq!(value(branch(), json!({})), Ok(None));
     let words = || codec(Codec::PlainWords, &[("words", param("line"))]);
     assert_eq!(value(words(), json!({ "line": "Two Words" })), Ok(Some(json!("two words"))));
     assert_eq!(value(words(), json!({})), Ok(None));
@@ -257,6 +266,7 @@ fn a_page_is_turned_where_the_step_has_pages() {
         take: "/next".parse().unwrap(),
         query: "pageToken".to_owned(),
         size: None,
+        numbered: false,
         list: None,
     });
     let turned = |step: &Step, page_token| {
@@ -342,8 +352,24 @@ fn a_step_tells_every_name_that_fills_it() {
         |names: Vec<&crate::name::Ident>| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!(texts(one.path_names()), "line text");
     assert_eq!(texts(one.names()), "line text ids to");
+    // The end of a path may be left out.
+    one.path.push(Segment::Rest(ident("branch")));
+    assert_eq!(texts(one.path_names()), "line text");
+    assert_eq!(texts(one.names()), "line text branch ids to");
     let mail = codec(Codec::Rfc5322, &[("to", param("to")), ("subject", param("line"))]);
     assert_eq!(texts(within(mail, Some(param("text")), 1).names()), "text line to");
+}
+
+#[test]
+fn a_bare_list_gets_a_name_and_nothing_else_does() {
+    let mut one = step("list");
+    assert_eq!(one.named(json!([1])).unwrap(), json!([1]));
+    one.list = Some("items".to_owned());
+    assert_eq!(one.named(json!([1])).unwrap(), json!({ "items": [1] }));
+    assert_eq!(one.named(json!([])).unwrap(), json!({ "items": [] }));
+    for odd in [json!({ "items": [1] }), json!({}), json!("x"), json!(null)] {
+        assert_eq!(one.named(odd).unwrap_err().class, Class::Upstream);
+    }
 }
 
 #[test]

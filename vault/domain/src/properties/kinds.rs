@@ -275,6 +275,23 @@ fn what_is_lopsided_is_said() {
     for caveat in [people(Role::Sender, &["a@b.cd"]), paths(&["a"]), Caveat::MadeByAgent] {
         says(&read(vec![caveat]), "reads everything", false);
     }
+    let within = |resource: &str| {
+        let ids = vec!["10".to_owned()];
+        Caveat::Resource(ResourceBound {
+            resource: ident(resource),
+            shown: vec!["me/notes".to_owned()],
+            ids,
+            nested: false,
+        })
+    };
+    let push = |caveats| grant(&[("github.create_branch", Effect::Send)], caveats);
+    says(&push(vec![within("repository")]), "whoever sees a repository", true);
+    says(&push(vec![within("repository")]), "--recipients bounds that", false);
+    says(&push(vec![within("repository"), to("a@b.cd")]), "whoever sees a repository", false);
+    says(&push(vec![within("folder")]), "whoever sees a repository", false);
+    says(&push(vec![within("folder")]), "--recipients bounds that", true);
+    says(&push(vec![]), "without a bound", true);
+    assert!(sentence(&push(vec![within("repository")])).contains("only repository me/notes"));
     let deny = |caveats| Grant { deny: true, ..send(caveats) };
     says(&deny(vec![to("a@evil.com")]), "whole domain", true);
     says(&deny(vec![to("*@evil.com")]), "whole domain", false);

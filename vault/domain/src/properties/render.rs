@@ -80,6 +80,29 @@ fn a_path_needs_each_of_its_parts_and_an_argument_beats_a_parameter() {
         check(json!({ "line": bad }), &none, Err(Class::BadArguments));
     }
     let get = &tool.steps[0];
+    let mut rest = get.clone();
+    rest.path = vec![Segment::Literal("x".to_owned()), Segment::Rest(ident("line"))];
+    rest.headers = vec![("accept".to_owned(), "text/x".to_owned())];
+    for (given, expected) in [
+        (json!({ "line": "a/b c/%2e%2e" }), Ok("/x/a/b%20c/%252e%252e")),
+        (json!({ "line": "a" }), Ok("/x/a")),
+        (json!({}), Ok("/x")),
+        (json!({ "line": "/a" }), Err(Class::BadArguments)),
+        (json!({ "line": "a//b" }), Err(Class::BadArguments)),
+        (json!({ "line": "a/" }), Err(Class::BadArguments)),
+        (json!({ "line": "a/../b" }), Err(Class::BadArguments)),
+        (json!({ "line": "a/./b" }), Err(Class::BadArguments)),
+        (json!({ "line": "a\\..\\b" }), Err(Class::BadArguments)),
+        (json!({ "line": "a?b#c/d" }), Ok("/x/a%3Fb%23c/d")),
+    ] {
+        let args = parse(&tool, &given).unwrap();
+        let found = render(&rest, Filling { args: &args, params: &none, page_token: None });
+        if let Ok(request) = &found {
+            assert_eq!(request.headers, [("accept".into(), "text/x".to_owned())]);
+        }
+        let found = found.map(|request| request.path_and_query).map_err(|denial| denial.class);
+        assert_eq!(found.as_deref().map_err(|class| *class), expected, "{given}");
+    }
     let mut lists = get.clone();
     lists.path = vec![Segment::Param(ident("ids"))];
     let args = parse(&tool, &json!({ "ids": ["a"] })).unwrap();

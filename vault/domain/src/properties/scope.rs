@@ -38,6 +38,57 @@ fn by_elements(list: &str) -> Step {
 }
 
 #[test]
+fn a_whole_number_is_an_id() {
+    let bounds = scope(&[bound(&["7"])]);
+    for (answer, expected) in [
+        (json!({ "parents": 7 }), true),
+        (json!({ "parents": "7" }), true),
+        (json!({ "parents": [8, 7] }), true),
+        (json!({ "parents": 8 }), false),
+        (json!({ "parents": 7.0 }), false),
+        (json!({ "parents": -7 }), false),
+        (json!({ "parents": "07" }), false),
+        (json!({ "parents": 70 }), false),
+    ] {
+        assert_eq!(bounds.judge(&by_response(), answer.clone()).is_ok(), expected, "{answer}");
+    }
+    let mut never = Scope::default();
+    never.exclude(bound(&["7"]));
+    assert!(never.judge(&by_response(), json!({ "parents": 8 })).is_ok());
+    for hidden in
+        [json!({ "parents": 7 }), json!({ "parents": [8, 7] }), json!({ "parents": 8.5 }), json!({})]
+    {
+        assert!(never.judge(&by_response(), hidden.clone()).is_err(), "{hidden}");
+    }
+}
+
+#[test]
+fn a_field_may_be_named_deep_in_an_answer() {
+    let mut get = step("get");
+    let fields = ["id", "user.login", "files.name", "files.by.login", "whole"];
+    get.answer = AnswerKind::Json { fields: fields.iter().map(|field| (*field).to_owned()).collect() };
+    let judged = scope(&[]).judge(
+        &get,
+        json!({
+            "id": 1, "user": { "login": "ann", "mail": "x" }, "other": 1, "whole": { "a": [{ "b": 1 }] },
+            "files": [{ "name": "n", "by": { "login": "bob", "id": 2 }, "raw": "x" }, "odd", null, { "by": [[{ "login": "c", "x": 1 }]] }],
+        }),
+    );
+    assert_eq!(
+        judged.unwrap(),
+        json!({
+            "id": 1, "user": { "login": "ann" }, "whole": { "a": [{ "b": 1 }] },
+            "files": [{ "name": "n", "by": { "login": "bob" } }, null, null, { "by": [[{ "login": "c" }]] }],
+        })
+    );
+    // What has no such members shows nothing in their place.
+    assert_eq!(
+        scope(&[]).judge(&get, json!({ "user": "ann", "files": 3 })).unwrap(),
+        json!({ "user": null, "files": null })
+    );
+}
+
+#[test]
 fn an_object_that_does_not_say_where_it_belongs_is_out_of_scope() {
     let scope = scope(&[bound(&["a"])]);
     for (answer, expected) in [

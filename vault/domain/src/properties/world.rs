@@ -27,12 +27,14 @@ pub(super) fn step(name: &str) -> Step {
         method: Method::Get,
         path: vec![Segment::Literal("x".to_owned())],
         query: Vec::new(),
+        headers: Vec::new(),
         body: None,
         params: BTreeMap::new(),
         checks: BTreeMap::new(),
         recipients: Vec::new(),
         yields: BTreeMap::new(),
         answer: AnswerKind::Json { fields: vec!["id".to_owned(), "files".to_owned()] },
+        list: None,
         page: None,
         scope: Vec::new(),
         refuse: Vec::new(),
@@ -101,6 +103,8 @@ pub(super) fn everything() -> Tool {
         ("page", arg(ArgKind::Page)),
         ("path", with(ArgKind::Path, ArgValue::Path("a".parse().unwrap()))),
         ("url", arg(ArgKind::Url)),
+        ("repo", arg(ArgKind::Name)),
+        ("branch", with(ArgKind::Branch, ArgValue::Text("main".to_owned()))),
     ];
     tool(args, vec![step, second])
 }
@@ -143,7 +147,9 @@ fn value(kind: &ArgKind) -> BoxedStrategy<Value> {
         ArgKind::Ids { .. } => list(word()),
         ArgKind::Integer { .. } => (0_i64..22).prop_map(Value::from).boxed(),
         ArgKind::Boolean => any::<bool>().prop_map(Value::from).boxed(),
-        ArgKind::Calendar | ArgKind::Event => word().prop_map(Value::from).boxed(),
+        ArgKind::Calendar | ArgKind::Event | ArgKind::Name | ArgKind::Branch => {
+            word().prop_map(Value::from).boxed()
+        }
         ArgKind::Calendars { .. } => list(word()),
         ArgKind::DateTime => prop::sample::select(vec!["2026-01-02", "2026-01-02T03:04:05Z", "2026-01-02T3"])
             .prop_map(Value::from)

@@ -161,7 +161,7 @@ impl Broker {
             Some(_) => return Err(Denial::new(Class::BadStep).field("offset")),
         };
         if offset > 0 {
-            request.headers.push(("range", format!("bytes={offset}-")));
+            request.headers.push(("range".into(), format!("bytes={offset}-")));
         }
         let how = || How { in_pieces: true, ..How::default() };
         let started_us = self.ports.clock.mono_us();

@@ -45,9 +45,9 @@ impl Broker {
         let none = BTreeMap::new();
         let filling = Filling { args: &course.errand.args, params: &none, page_token: None };
         let mut request = render(step, filling)?;
-        request.headers.push(("x-upload-content-length", course.length().to_string()));
+        request.headers.push(("x-upload-content-length".into(), course.length().to_string()));
         if let Some(kind) = &course.request.content_type {
-            request.headers.push(("x-upload-content-type", kind.clone()));
+            request.headers.push(("x-upload-content-type".into(), kind.clone()));
         }
         let (begun, lease, answer) = self.aside(course, "start", &request, How::default).await?;
         let bounded = !course.errand.scope.is_unbounded();
@@ -79,7 +79,7 @@ impl Broker {
         let size = course.length();
         let handed_over = session.handed_over;
         let mut request = to(&session.url, Method::Put)?;
-        request.headers.push(("content-range", format!("bytes */{size}")));
+        request.headers.push(("content-range".into(), format!("bytes */{size}")));
         let asked = self.aside(course, "resume", &request, || within(&session.url)).await;
         let (begun, _lease, answer) = match asked {
             Ok(asked) => asked,
@@ -225,7 +225,7 @@ pub(super) fn within(url: &SessionUrl) -> How {
 fn below(step: &Step) -> String {
     let literal = |segment: &Segment| match segment {
         Segment::Literal(text) => Some(format!("/{text}")),
-        Segment::Param(_) => None,
+        Segment::Param(_) | Segment::Rest(_) => None,
     };
     step.path.iter().filter_map(literal).collect()
 }

@@ -110,7 +110,9 @@ impl Broker {
             request.path_and_query = to(&session.url, Method::Put)?.path_and_query;
             how = within(&session.url);
             if offset > 0 {
-                request.headers.push(("content-range", format!("bytes {offset}-{}/{length}", length - 1)));
+                request
+                    .headers
+                    .push(("content-range".into(), format!("bytes {offset}-{}/{length}", length - 1)));
             }
         }
         how.bytes = length - offset;

@@ -24,6 +24,7 @@ mod drive;
 mod elements;
 mod fakes;
 mod forbidden;
+mod github;
 mod gmail;
 mod google;
 mod granting;

@@ -1,6 +1,7 @@
 //! `authors = { … }` of a step.
 
 use claviger_domain::authors::{Authors, Who};
+use claviger_domain::tool::Service;
 
 use super::built_in;
 use crate::catalog::service;
@@ -93,7 +94,11 @@ fn each_step_that_taints_says_who_wrote_it_or_is_a_strangers() {
         format!("{step}{}", who.join(" "))
     };
     let mut found = Vec::new();
-    for service in catalog.services.values().filter(|service| service.id.as_str() != "files") {
+    // Nobody vouches for who wrote what GitHub answers.
+    let github = catalog.service(&"github".parse().unwrap()).unwrap();
+    assert!(github.tools.values().flat_map(|tool| &tool.steps).all(|step| step.authors.is_empty()));
+    let others = |service: &&Service| !["files", "github"].contains(&service.id.as_str());
+    for service in catalog.services.values().filter(others) {
         for tool in service.tools.values().filter(|tool| tool.untrusted || tool.carries) {
             for step in &tool.steps {
                 let said: Vec<String> = step.authors.iter().map(said).collect();

@@ -483,6 +483,10 @@ fn the_vaults_own_steps() {
                 ("draft_id", "r-1"),
                 ("calendar_id", "c#1@g.org"),
                 ("event_id", "e1"),
+                ("owner", "me"),
+                ("repo", "notes"),
+                ("issue_number", "7"),
+                ("pull_number", "8"),
             ]);
             let request = rendered(step, &args, &filled, None);
             format!("{} {}", request.method.as_str(), request.path_and_query)
@@ -514,6 +518,11 @@ fn the_vaults_own_steps() {
             facts,
             "GET /drive/v3/files?fields=files%28id%2Cname%2CmimeType%29&pageSize=100&q=name%20%3D%20%27it%5C%27s%27%20and%20\
              trashed%20%3D%20false",
+            "GET /repos/me/notes/issues/7",
+            "GET /repos/it%27s",
+            "GET /repos/me/notes/pulls/8",
+            "GET /repos/me/notes",
+            "GET /repos/me/notes/collaborators?per_page=2",
             "POST /upload/gmail/v1/users/me/messages/send?uploadType=resumable",
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Craw%29&format=raw",
             "GET /gmail/v1/users/me/drafts/r-1?fields=id%2Cmessage%28id%2CthreadId%2Cpayload%2Fheaders%29&format=metadata",

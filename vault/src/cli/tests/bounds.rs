@@ -78,7 +78,7 @@ fn bound() -> impl Strategy<Value = Bound> {
 }
 
 fn resource() -> impl Strategy<Value = Resource> {
-    let name = prop::sample::select(vec!["label", "folder", "calendar", "file", "board"]);
+    let name = prop::sample::select(vec!["label", "folder", "calendar", "repository", "file", "board"]);
     (name, words(), any::<bool>()).prop_map(|(name, values, nested)| Resource {
         name: name.to_owned(),
         values,
