@@ -14,6 +14,7 @@ mod exposures;
 mod faults;
 mod hostile;
 mod hygiene;
+mod import;
 mod kills;
 mod lessons;
 mod mails;

@@ -51,6 +51,8 @@ pub(super) enum Command {
     /// Bring MCP hosts to the vault.
     #[command(subcommand)]
     Client(client_install::ClientCommand),
+    /// Take over secrets and allowed actions from where they are now. Without --apply, only say what would be done.
+    Import(import::ImportArgs),
     /// Put in, list, describe, rotate and remove secrets. Values are never shown.
     #[command(subcommand)]
     Secret(secret::SecretCommand),

@@ -5,6 +5,7 @@ mod arguments;
 mod bounds;
 mod client_install;
 mod fake;
+mod import;
 mod offline;
 mod policy;
 mod transcripts;
