@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::super::failure::Failure;
 use super::super::world::World;
-use super::json_text::{self, Layout, Ordered, Unfit};
+use super::json_text::{self, Unfit};
+use super::ordered::{Layout, Ordered};
 use super::toml_text;
 
 /// What our entry is called, everywhere.

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::ordered::{Layout, Ordered, quoted};
+
 /// The deepest nesting that is walked.
 const MAX_DEPTH: usize = 64;
 
@@ -32,82 +34,6 @@ pub(in crate::cli) enum Unfit {
     /// The change would have touched more than was meant.
     #[error("the entry cannot be put in without touching something else")]
     Entangled,
-}
-
-/// A JSON value to be written, with its members in this order.
-#[derive(Debug, Clone)]
-pub(in crate::cli) enum Ordered {
-    /// An object.
-    Object(Vec<(&'static str, Ordered)>),
-    /// A list of texts, on one line.
-    Texts(Vec<String>),
-    /// A text.
-    Text(String),
-}
-
-impl Ordered {
-    /// The same as the parser would have it.
-    pub(in crate::cli) fn value(&self) -> Value {
-        match self {
-            Ordered::Object(members) => {
-                members.iter().map(|(name, value)| ((*name).to_owned(), value.value())).collect()
-            }
-            Ordered::Texts(texts) => texts.iter().cloned().collect(),
-            Ordered::Text(text) => text.as_str().into(),
-        }
-    }
-
-    /// As text, in that layout.
-    pub(in crate::cli) fn text(&self, layout: &Layout) -> String {
-        match self {
-            Ordered::Text(text) => quoted(text),
-            Ordered::Texts(texts) => {
-                format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
-            }
-            Ordered::Object(members) => {
-                let inner = layout.deeper();
-                let members: Vec<_> = members
-                    .iter()
-                    .map(|(name, value)| format!("{}{}: {}", inner.lead(), quoted(name), value.text(&inner)))
-                    .collect();
-                let space = if layout.lines { "" } else { " " };
-                format!("{{{}{space}{}}}", members.join(","), layout.lead_of_close())
-            }
-        }
-    }
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
-/// How the lines around a place are written.
-#[derive(Debug, Clone)]
-pub(in crate::cli) struct Layout {
-    lines: bool,
-    newline: &'static str,
-    indent: String,
-    unit: String,
-}
-
-impl Layout {
-    /// That of a new file.
-    pub(in crate::cli) fn fresh() -> Self {
-        Self { lines: true, newline: "\n", indent: String::new(), unit: "  ".to_owned() }
-    }
-
-    fn deeper(&self) -> Self {
-        Self { indent: format!("{}{}", self.indent, self.unit), ..self.clone() }
-    }
-
-    /// What stands before a member at this depth.
-    fn lead(&self) -> String {
-        if self.lines { format!("{}{}", self.newline, self.indent) } else { " ".to_owned() }
-    }
-
-    fn lead_of_close(&self) -> String {
-        if self.lines { self.lead() } else { String::new() }
-    }
 }
 
 /// Where a member of an object stands.
@@ -152,7 +78,7 @@ fn scan(text: &str) -> Result<(Value, Node), Unfit> {
 ///
 /// # Errors
 /// See [`Unfit`]; then nothing is to be written.
-pub(in crate::cli) fn put(
+pub(super) fn put(
     text: &str,
     path: &[&'static str],
     name: &'static str,

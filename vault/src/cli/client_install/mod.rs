@@ -3,6 +3,7 @@
 mod held;
 mod host;
 mod json_text;
+mod ordered;
 mod toml_text;
 
 use std::path::PathBuf;

@@ -319,6 +319,10 @@ fn text(given: &Given, reading: &Reading, plan: &mut Plan) -> Result<Option<Zero
     }
     let text = Zeroizing::new(client_install::take(held.text(), host.path(), &plan.out).map_err(unfit)?);
     let entry = entry_of(&given.agent)?;
+    if let Some(uid) = given.agent.uid.filter(|uid| *uid != rustix::process::geteuid().as_raw()) {
+        let agent = &given.agent.name;
+        plan.notes.push(format!("{agent} runs as uid {uid}: its host reads that user's files, not this one"));
+    }
     match host.there(&text).map_err(unfit)? {
         Some(there) if there != entry.value() => {
             plan.notes.push(format!(
