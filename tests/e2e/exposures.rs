@@ -20,6 +20,10 @@ const EXPOSURES: &[(&str, usize)] = &[
     ("vault/src/cli/callback.rs", 2),
     ("vault/src/cli/connect.rs", 1),
     ("vault/src/cli/entry.rs", 5),
+    ("vault/src/cli/import/found.rs", 2),
+    ("vault/src/cli/import/google.rs", 1),
+    ("vault/src/cli/import/reference.rs", 2),
+    ("vault/src/cli/import/servers.rs", 1),
     ("vault/src/cli/init.rs", 2),
     ("vault/src/cli/key_file.rs", 1),
     ("vault/src/cli/serve.rs", 1),
@@ -27,6 +31,7 @@ const EXPOSURES: &[(&str, usize)] = &[
     ("vault/src/egress/inject.rs", 4),
     ("vault/src/egress/request.rs", 1),
     ("vault/src/keys/identity.rs", 2),
+    ("vault/src/keys/parcel.rs", 1),
     ("vault/src/keys/wrap.rs", 3),
     ("vault/src/rpc/convert/ask/secrets.rs", 1),
 ];

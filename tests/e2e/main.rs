@@ -16,6 +16,7 @@ mod github;
 mod hostile;
 mod http;
 mod hygiene;
+mod import;
 mod kills;
 mod lessons;
 mod mails;

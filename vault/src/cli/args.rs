@@ -7,8 +7,8 @@ use clap_complete::Shell;
 
 use super::report::Report;
 use super::{
-    adapter, agent, approval, audit, can, clock, connect, decoy, grant, history, init, log, plan, seal,
-    secret, serve, services, why,
+    adapter, agent, approval, audit, can, client_install, clock, connect, decoy, grant, history, import,
+    init, log, plan, seal, secret, serve, services, why,
 };
 use crate::config::env;
 
@@ -48,6 +48,11 @@ pub(super) enum Command {
     Adapter(adapter::AdapterCommand),
     /// Connect an account by OAuth.
     Connect(connect::ConnectArgs),
+    /// Bring MCP hosts to the vault.
+    #[command(subcommand)]
+    Client(client_install::ClientCommand),
+    /// Take over secrets and allowed actions from where they are now. Without --apply, only say what would be done.
+    Import(import::ImportArgs),
     /// Put in, list, describe, rotate and remove secrets. Values are never shown.
     #[command(subcommand)]
     Secret(secret::SecretCommand),

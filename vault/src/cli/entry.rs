@@ -61,7 +61,7 @@ fn no_terminal(what: &str, error: &io::Error, flag: &str) -> Failure {
 }
 
 /// What no credential is: empty, with control characters, or with the spaces of a careless copy around it.
-fn check(value: &SecretString, what: &str) -> Result<(), Failure> {
+pub(super) fn check(value: &SecretString, what: &str) -> Result<(), Failure> {
     // EXPOSE: looked through for what cannot be meant; nothing of it is told.
     let text = value.expose_secret();
     let problem = if text.is_empty() {

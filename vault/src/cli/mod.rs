@@ -17,6 +17,7 @@ mod callback;
 mod can;
 mod caveat;
 mod client;
+mod client_install;
 mod clock;
 mod connect;
 mod decoy;
@@ -25,6 +26,7 @@ mod failure;
 mod grant;
 mod grants_file;
 mod history;
+mod import;
 mod init;
 mod json;
 mod key_file;
@@ -162,6 +164,8 @@ async fn dispatch(cli: Cli, world: &mut World, hooks: Hooks, ended: &mut Ended) 
         Command::Agent(args) => agent::run(session, args).await,
         Command::Adapter(args) => adapter::run(session, args).await,
         Command::Connect(args) => connect::run(session, args).await,
+        Command::Client(args) => client_install::run(session, args).await,
+        Command::Import(args) => import::run(session, args).await,
         Command::Secret(args) => secret::run(session, args).await,
         Command::Grant(args) => grant::run(session, args).await,
         Command::Revoke(args) => grant::revoke(session, &args.id).await,

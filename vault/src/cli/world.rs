@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use zeroize::Zeroizing;
@@ -48,6 +49,12 @@ pub struct World {
     pub colour: bool,
     /// Whether there is a screen for a browser.
     pub screen: bool,
+    /// The home directory of the user, where programs keep their configuration.
+    pub user_home: Option<PathBuf>,
+    /// The current directory.
+    pub directory: PathBuf,
+    /// The value of an environment variable that a file refers to by name; it may be a secret.
+    pub variable: fn(&str) -> Option<SecretString>,
 }
 
 impl World {
@@ -64,6 +71,9 @@ impl World {
             browse: super::browser::browse,
             now_ms: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
             screen: env::has_screen(),
+            user_home: env::HOME.value().map(PathBuf::from),
+            directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            variable: env::referred,
         }
     }
 

@@ -1,8 +1,10 @@
-//! Every environment variable that is read, in this one file. None of them ever holds a secret.
+//! Every environment variable that is read, in this one file. None of those that are named here ever holds a secret.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use secrecy::SecretString;
 
 use super::{ConfigError, Fault};
 
@@ -64,6 +66,18 @@ impl Variable {
     pub fn value(&self) -> Option<OsString> {
         std::env::var_os(self.name).filter(|value| !value.is_empty())
     }
+}
+
+/// The value of a variable that a client's configuration names, for `claviger import` alone: what it is, and whether it
+/// is a secret, only that file knows. `None` where it is not set, empty, or no text.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this file reads the environment, for all")]
+pub fn referred(name: &str) -> Option<SecretString> {
+    // A name with one of these would make the standard library panic or find nothing (std::env::var_os).
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return None;
+    }
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(SecretString::from)
 }
 
 /// The home directory: the flag, else `CLAVIGER_HOME`, else the user's place for data.

@@ -45,6 +45,11 @@ impl WorkFactor {
     pub const fn weak_for_tests() -> Self {
         Self(2)
     }
+
+    /// The exponent.
+    pub(super) const fn log_n(self) -> u8 {
+        self.0
+    }
 }
 
 /// One who shall be able to unlock the root key.
@@ -231,7 +236,7 @@ fn wrap(root: &RootKey, key: &NewKey, work: WorkFactor) -> Result<Vec<u8>, Creat
         }
         NewKey::Passphrase(passphrase) => {
             let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
-            recipient.set_work_factor(work.0);
+            recipient.set_work_factor(work.log_n());
             Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))
         }
     };

@@ -1,14 +1,14 @@
 //! An admin service that answers as the vault does, on a real socket, and remembers what it was asked.
 
-mod samples;
+pub(super) mod samples;
 mod service;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use claviger_proto::refusal::to_status;
-use claviger_proto::v1::Refusal;
 use claviger_proto::v1::admin_service_server::AdminServiceServer;
+use claviger_proto::v1::{AddGrantRequest, Agent, Refusal, Secret, Service};
 use prost::Message;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Code, Request, Response, Status};
@@ -32,12 +32,17 @@ impl Fake {
 
     /// One that refuses that call so.
     pub(super) fn refusing(call: &'static str, refusal: Option<Refusal>) -> Self {
+        Self::stocked(call, refusal, Stock::default())
+    }
+
+    /// As [`Fake::refusing`], with what it has.
+    pub(super) fn stocked(call: &'static str, refusal: Option<Refusal>, stock: Stock) -> Self {
         let dir = home();
         std::fs::create_dir(dir.path().join("run")).unwrap();
         let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o700);
         std::fs::set_permissions(dir.path().join("run"), mode).unwrap();
         let calls = Calls::default();
-        let service = Vault { calls: Arc::clone(&calls), call, refusal };
+        let service = Vault { calls: Arc::clone(&calls), call, refusal, stock };
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();
         let socket = dir.path().join("run/admin.sock");
@@ -61,6 +66,13 @@ impl Fake {
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Runs a command against it, by a user with that home, in it.
+    pub(super) fn run_in(&self, home: &Path, line: &[&str], answers: &[&str]) -> super::Ran {
+        let mut whole = vec!["--home", self.dir.path().to_str().unwrap()];
+        whole.extend(line);
+        super::claviger_in(home, &whole, answers, true)
     }
 
     /// Runs a command against it.
@@ -115,7 +127,29 @@ pub(super) fn refusal(class: &str, field: &str) -> Option<Refusal> {
     Some(Refusal { class: class.into(), field: field.into(), ..Refusal::default() })
 }
 
+/// What a vault has.
+pub(super) struct Stock {
+    pub(super) agents: Vec<Agent>,
+    pub(super) services: Vec<Service>,
+    /// What was put in since; where it is `Some`, secrets and grants are kept as a vault keeps them.
+    pub(super) kept: Option<Mutex<Kept>>,
+}
+
+/// What was put into a vault.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) secrets: Vec<Secret>,
+    pub(super) grants: Vec<AddGrantRequest>,
+}
+
+impl Default for Stock {
+    fn default() -> Self {
+        Self { agents: vec![samples::agent("openclaw")], services: vec![samples::service()], kept: None }
+    }
+}
+
 struct Vault {
+    stock: Stock,
     calls: Calls,
     call: &'static str,
     refusal: Option<Refusal>,

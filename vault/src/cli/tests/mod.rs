@@ -3,7 +3,9 @@
 mod approvals;
 mod arguments;
 mod bounds;
+mod client_install;
 mod fake;
+mod import;
 mod offline;
 mod policy;
 mod transcripts;
@@ -13,6 +15,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
@@ -154,6 +157,16 @@ fn claviger(line: &[&str], answers: &[&str]) -> Ran {
 }
 
 fn claviger_at(line: &[&str], answers: &[&str], screen: bool) -> Ran {
+    claviger_in(Path::new("/nonexistent"), line, answers, screen)
+}
+
+/// What the environment of these tests has.
+fn variable(name: &str) -> Option<SecretString> {
+    name.strip_prefix("SET_").map(|rest| format!("c4nary-{}", rest.to_lowercase()).into())
+}
+
+/// Runs a command line of a user with that home, in it.
+fn claviger_in(home: &Path, line: &[&str], answers: &[&str], screen: bool) -> Ran {
     let (out, err) = (Shared::default(), Shared::default());
     let answers = answers.iter().map(|answer| (*answer).to_owned()).collect();
     let mut world = World {
@@ -164,6 +177,9 @@ fn claviger_at(line: &[&str], answers: &[&str], screen: bool) -> Ran {
         now_ms: 1_800_000_000_000,
         colour: false,
         screen,
+        user_home: Some(home.to_owned()),
+        directory: home.to_owned(),
+        variable,
     };
     let line = std::iter::once("claviger").chain(line.iter().copied()).map(OsString::from);
     let exit = run(line, &mut world, Hooks { serve: no_daemon });

@@ -2,7 +2,7 @@
 
 use claviger_proto::v1::*;
 
-pub(super) fn agent(name: &str) -> Agent {
+pub(in crate::cli::tests) fn agent(name: &str) -> Agent {
     Agent {
         name: name.into(),
         socket: format!("/run/agents/{name}.sock"),
@@ -11,7 +11,7 @@ pub(super) fn agent(name: &str) -> Agent {
     }
 }
 
-pub(super) fn approval(kind: &str) -> Approval {
+pub(in crate::cli::tests) fn approval(kind: &str) -> Approval {
     let line = |name: &str, text: &str| DetailLine { name: name.into(), text: text.into() };
     Approval {
         id: "ap_00112233445566778899aabbccddeef1".into(),
@@ -29,7 +29,7 @@ pub(super) fn approval(kind: &str) -> Approval {
     }
 }
 
-pub(super) fn secret(name: &str) -> Secret {
+pub(in crate::cli::tests) fn secret(name: &str) -> Secret {
     Secret {
         name: name.into(),
         kind: if name.starts_with("gmail") { "oauth2" } else { "bearer" }.into(),
@@ -43,7 +43,7 @@ pub(super) fn secret(name: &str) -> Secret {
     }
 }
 
-pub(super) fn service() -> Service {
+pub(in crate::cli::tests) fn service() -> Service {
     let schema = r#"{"type":"object","required":["message_id"],"properties":{"message_id":{"type":"string","description":"which"},"limit":{"type":"integer"}}}"#;
     let tool = Tool {
         name: "gmail.get_message".into(),
@@ -64,7 +64,7 @@ pub(super) fn service() -> Service {
     }
 }
 
-pub(super) fn grant() -> Grant {
+pub(in crate::cli::tests) fn grant() -> Grant {
     Grant {
         id: "gr_0011223344556677".into(),
         agent: "openclaw".into(),
@@ -87,7 +87,7 @@ pub(super) fn grant() -> Grant {
     }
 }
 
-pub(super) fn event() -> LogEvent {
+pub(in crate::cli::tests) fn event() -> LogEvent {
     let line = |name: &str, text: &str| DetailLine { name: name.into(), text: text.into() };
     LogEvent {
         reference: "ref_0123456789abcdef".into(),
@@ -107,7 +107,7 @@ pub(super) fn event() -> LogEvent {
     }
 }
 
-pub(super) fn decoy() -> Decoy {
+pub(in crate::cli::tests) fn decoy() -> Decoy {
     Decoy {
         id: "dec_0011223344556677".into(),
         kind: "credential".into(),

@@ -4,8 +4,9 @@ use claviger_proto::v1::admin_service_server::AdminService;
 use claviger_proto::v1::*;
 use tonic::{Request, Response, Status};
 
+use super::Kept;
 use super::Vault;
-use super::samples::{agent, approval, decoy, event, grant, secret, service};
+use super::samples::{agent, approval, decoy, event, grant, secret};
 
 type Answer<A> = Result<Response<A>, Status>;
 
@@ -40,7 +41,7 @@ impl AdminService for Vault {
     }
 
     async fn list_services(&self, request: Request<ListServicesRequest>) -> Answer<ListServicesResponse> {
-        self.answer("list_services", &request, ListServicesResponse { services: vec![service()] })
+        self.answer("list_services", &request, ListServicesResponse { services: self.stock.services.clone() })
     }
 
     async fn add_agent(&self, request: Request<AddAgentRequest>) -> Answer<Agent> {
@@ -49,7 +50,7 @@ impl AdminService for Vault {
     }
 
     async fn list_agents(&self, request: Request<ListAgentsRequest>) -> Answer<ListAgentsResponse> {
-        self.answer("list_agents", &request, ListAgentsResponse { agents: vec![agent("openclaw")] })
+        self.answer("list_agents", &request, ListAgentsResponse { agents: self.stock.agents.clone() })
     }
 
     async fn remove_agent(&self, request: Request<RemoveAgentRequest>) -> Answer<RemoveAgentResponse> {
@@ -108,11 +109,18 @@ impl AdminService for Vault {
 
     async fn add_secret(&self, request: Request<AddSecretRequest>) -> Answer<Secret> {
         let answer = secret(&request.get_ref().name);
-        self.answer("add_secret", &request, answer)
+        let answered = self.answer("add_secret", &request, answer.clone())?;
+        if let Some(kept) = &self.stock.kept {
+            kept.lock().unwrap().secrets.push(answer);
+        }
+        Ok(answered)
     }
 
     async fn list_secrets(&self, request: Request<ListSecretsRequest>) -> Answer<ListSecretsResponse> {
-        let secrets = vec![secret("gmail/me"), Secret { needs_login: true, ..secret("drive/me") }];
+        let secrets = match &self.stock.kept {
+            Some(kept) => kept.lock().unwrap().secrets.clone(),
+            None => vec![secret("gmail/me"), Secret { needs_login: true, ..secret("drive/me") }],
+        };
         self.answer("list_secrets", &request, ListSecretsResponse { secrets })
     }
 
@@ -249,6 +257,10 @@ impl AdminService for Vault {
 
     async fn plan(&self, request: Request<PlanRequest>) -> Answer<PlanResponse> {
         let applied = request.get_ref().apply;
+        if let Some(kept) = &self.stock.kept {
+            let answer = planned(&mut kept.lock().unwrap(), request.get_ref());
+            return self.answer("plan", &request, answer);
+        }
         let tests = request.get_ref().tests.iter().map(|test| TestResult {
             test: Some(test.clone()),
             holds: test.expect == "no",
@@ -301,4 +313,27 @@ impl AdminService for Vault {
     async fn simulate(&self, request: Request<SimulateRequest>) -> Answer<SimulateResponse> {
         self.answer("simulate", &request, SimulateResponse { same: 4, ..SimulateResponse::default() })
     }
+}
+
+/// What a vault says to a list of grants with names, and keeps of it.
+fn planned(kept: &mut Kept, request: &PlanRequest) -> PlanResponse {
+    let change = |wanted: &AddGrantRequest| {
+        let there =
+            kept.grants.iter().find(|grant| (&grant.agent, &grant.name) == (&wanted.agent, &wanted.name));
+        let kind = match there {
+            None => "add",
+            Some(there) if there == wanted => "keep",
+            Some(_) => "change",
+        };
+        let sentence = format!("{} may {} with {}.", wanted.agent, wanted.tools.join(", "), wanted.secret);
+        Change { kind: kind.into(), name: wanted.name.clone(), sentence, ..Change::default() }
+    };
+    let changes = request.grants.iter().map(change).collect();
+    if request.apply {
+        for wanted in &request.grants {
+            kept.grants.retain(|grant| (&grant.agent, &grant.name) != (&wanted.agent, &wanted.name));
+            kept.grants.push(wanted.clone());
+        }
+    }
+    PlanResponse { changes, digest: "d1".into(), applied: request.apply, ..PlanResponse::default() }
 }
