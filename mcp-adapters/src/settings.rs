@@ -30,7 +30,8 @@ pub const LOG: &str = "CLAVIGER_LOG";
 #[derive(Debug, Parser)]
 #[command(name = "claviger-mcp", version, max_term_width = 100)]
 #[command(after_help = "Example:\n  claviger-mcp gmail --vault-socket /run/claviger/adapter.sock \\\n    \
-    --endpoint /run/claviger-gmail/mcp.sock\n\nExit codes: 0 stopped when asked to, 1 failed, 2 wrong usage.")]
+    --endpoint /run/claviger-gmail/mcp.sock\n\nNo adapter: `claviger-mcp cage -- CMD` runs a command with no way out; \
+    see claviger-mcp cage --help.\n\nExit codes: 0 stopped when asked to, 1 failed, 2 wrong usage.")]
 pub struct Settings {
     /// The adapter's name, which is its service's id, such as gmail or drive
     #[arg(value_name = "NAME", value_parser = name)]

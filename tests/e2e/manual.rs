@@ -14,6 +14,7 @@ fn pages() -> BTreeMap<String, String> {
         claviger_agent::cli::Cli::command(),
         claviger_agent::cli::shim::Words::command(),
         claviger_mcp::settings::Settings::command(),
+        claviger_mcp::wrap::cage::command::CageCommand::command().name("claviger-mcp-cage"),
     ];
     let mut pages = BTreeMap::new();
     for mut program in programs {
