@@ -68,6 +68,34 @@ fn id(world: &World, name: &str) -> String {
     world.google.file_id(&format!("Agent/{name}")).unwrap()
 }
 
+/// What curl takes for the same way down and up, by itself and with a token in its hand.
+fn by_curl(world: &World, id: &str) -> [std::time::Duration; 2] {
+    let place = tempfile::tempdir().unwrap();
+    let (pem, file) = (place.path().join("ca.pem"), place.path().join("file"));
+    std::fs::write(&pem, world.google.ca_pem()).unwrap();
+    let bearer = format!("Authorization: Bearer {}", world.google.direct_token(&["drive"]));
+    let curl = |words: &[&str]| {
+        let mut command = std::process::Command::new("curl");
+        command.args(["--silent", "--fail", "--cacert"]).arg(&pem).args(["--header", &bearer]).args(words);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let origin = world.google.origin();
+    let began = std::time::Instant::now();
+    curl(&["--output", file.to_str().unwrap(), &format!("{origin}/drive/v3/files/{id}?alt=media")]);
+    let down = began.elapsed();
+    let began = std::time::Instant::now();
+    let start = format!("{origin}/upload/drive/v3/files?uploadType=resumable");
+    let head = curl(&["--include", "--json", "{\"name\":\"by-curl.bin\"}", &start]);
+    let place = head
+        .lines()
+        .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("location")));
+    let (_, place) = place.expect("a place for the bytes");
+    curl(&["--upload-file", file.to_str().unwrap(), place.trim()]);
+    [down, began.elapsed()]
+}
+
 /// Down and up again, with the memory of each process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_file_passes_in_little_memory() {
@@ -100,6 +128,15 @@ async fn a_large_file_passes_in_little_memory() {
     }
     for (who, peak) in &peaks {
         note(&format!("{who}: at most {peak:.1} MB of memory"));
+    }
+    if std::env::var_os("CLAVIGER_TEST_LARGE_MIB").is_some() {
+        for ((way, time), floor) in times.into_iter().zip(by_curl(&world, &made)) {
+            let rate = floor.as_secs_f64() / time.as_secs_f64();
+            note(&format!(
+                "{way}: curl takes {:.1} s, so this is {rate:.2} of its rate",
+                floor.as_secs_f64()
+            ));
+        }
     }
     assert!(peaks.iter().all(|(_, peak)| (0.1..MOST).contains(peak)), "{peaks:?}");
 }
