@@ -171,8 +171,9 @@ async fn one_repository_is_all_there_is() {
         .success()
         .all();
     assert!(told.contains("only repository me/notes"), "{told}");
-    let listed = world.claviger(&["grant", "ls"]).await.success().all();
-    assert!(listed.contains("--repository id:10") || listed.contains("me/notes"), "{listed}");
+    let id = world.admin(&["grant", "ls"]).await["grants"][0]["id"].as_str().unwrap().to_owned();
+    let shown = world.claviger(&["grant", "show", &id]).await.success().all();
+    assert!(shown.contains("me/notes") && shown.contains("10"), "{shown}");
     let repos = world.call("github_list_repositories", json!({})).await;
     assert_eq!(
         repos.ok()["repositories"],
