@@ -18,12 +18,14 @@ use super::folder;
 /// The tools that the bridge has of its own.
 const OWN: [&str; 4] = ["claviger_ask", "claviger_narrow", "claviger_release", "claviger_result"];
 const WAITS: &str = "gmail.send_message";
+/// Not among the stand-in's services: its tools are called in `github.rs`, by our own client.
+const ELSEWHERE: &str = "github";
 
-/// Every tool of every service that is compiled in, as `gmail.get_message`.
+/// Every tool of every service that is compiled in, as `gmail.get_message`, but for those of [`ELSEWHERE`].
 fn catalog_tools() -> BTreeSet<(String, String)> {
     let none = (BTreeMap::new(), BTreeMap::new());
     let catalog = catalog::load(None, &none.0, &none.1).unwrap_or_else(|faults| panic!("{faults:?}"));
-    let services = catalog.services.iter();
+    let services = catalog.services.iter().filter(|(id, _)| id.as_str() != ELSEWHERE);
     services
         .flat_map(|(id, service)| {
             service.tools.keys().map(|tool| (id.as_str().to_owned(), tool.as_str().to_owned()))
