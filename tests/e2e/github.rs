@@ -203,7 +203,7 @@ async fn one_repository_is_all_there_is() {
     // A file that holds the token is not shown, though it comes in base64.
     *hub.file.lock().unwrap() = format!("x {TOKEN} y").into_bytes();
     let echoed = world.call("github_get_file_contents", notes(json!({ "path": "docs/a b.md" }))).await;
-    echoed.assert_refused("withheld", "");
+    echoed.assert_refused("withheld", "echo");
     assert_eq!(hub.done(), Vec::<String>::new());
 }
 
